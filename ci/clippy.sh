@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# No warning in any package, target or set of features.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo clippy --workspace --all-targets --all-features -- -D warnings
+# Features only add: each alone, and none, builds without a warning as well.
+for features in "" alloc f16 complex ndarray defmt; do
+    cargo clippy -p cortex-wire --no-default-features --features "$features" -- -D warnings
+done
+cargo clippy -p cortex-std --no-default-features --all-targets -- -D warnings

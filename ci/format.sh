@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Every Rust file is formatted as rustfmt.toml says.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+for package in tests/nostd tests/fuzz; do
+    cargo fmt --manifest-path "$package/Cargo.toml" --check
+done

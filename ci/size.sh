@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Measures what encoding and decoding a header and an image's metadata take on a Cortex-M4 without
+# std, and writes it into the table of cortex-wire/README.md; with --check, and in CI, it fails
+# instead where the table is off by more than 5 %.
+#
+# Flash is what the program's sections have more than those of one that does nothing. Stack is how
+# far down a painted stack was written, run by qemu-arm, with the message, its metadata and its list
+# of buffers on it. The programs are in tests/nostd, built with opt-level "s" and fat LTO.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/debian-rustc.sh
+
+readme=cortex-wire/README.md
+target=thumbv7em-none-eabihf
+programs=target/size/$target/size
+
+install readelf binutils
+install qemu-arm qemu-user
+use_build_std
+export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=$RUST_LLD
+mkdir -p target/size
+cargo build --locked --profile size -Zbuild-std=core --manifest-path tests/nostd/Cargo.toml \
+    --target $target --target-dir target/size --features size \
+    --bin size-baseline --bin size-encode --bin size-decode >target/size/output 2>&1 ||
+    { tail -n 40 target/size/output >&2 && fail "the programs do not build"; }
+
+# Bytes of code and data that a program is loaded with; unwind tables are not linked into firmware.
+loaded() {
+    readelf -SW "$programs/$1" | sed 's/^ *\[ *//' |
+        awk '$3 == "PROGBITS" && $0 ~ / A[A-Z]* | WA / { print "0x" $6 }' |
+        { sum=0 && while read -r len; do sum=$((sum + len)); done && echo "$sum"; }
+}
+
+# What a program says of its stack, with leading zeros.
+stack() {
+    local bytes
+    # Any CPU that knows the instructions: qemu-user does not start Cortex-M ones.
+    bytes=$(qemu-arm "$programs/$1") || fail "$1 does not run"
+    bytes=$((10#$bytes))
+    [ "$bytes" -gt 0 ] || fail "$1 does not do what it should"
+    echo "$bytes"
+}
+
+baseline=$(loaded size-baseline)
+rows=
+for operation in encode decode; do
+    flash=$(loaded size-$operation)
+    stack=$(stack size-$operation)
+    rows+="$operation $((flash - baseline)) $stack"$'\n'
+done
+rows=${rows%$'\n'}
+say "measured: operation, bytes of flash, bytes of stack"
+echo "$rows"
+
+table=$(
+    echo '| header and image metadata | flash | stack |'
+    echo '| --- | ---: | ---: |'
+    while read -r operation flash stack; do
+        echo "| $operation | $flash bytes | $stack bytes |"
+    done <<<"$rows"
+)
+
+# The text between the markers of the README.
+written() {
+    sed -n '/^<!-- size table -->$/,/^<!-- end -->$/p' "$readme" | sed '1d;$d'
+}
+
+if [ "${1-}" = --check ] || [ "${CI-}" = true ]; then
+    while read -r operation flash stack; do
+        read -r old_flash old_stack < <(written |
+            sed -n "s/^| $operation | \([0-9]\+\) bytes | \([0-9]\+\) bytes |\$/\1 \2/p") ||
+            fail "$readme has no size of $operation; run ci/size.sh"
+        for pair in "$old_flash $flash" "$old_stack $stack"; do
+            read -r old new <<<"$pair"
+            difference=$((new > old ? new - old : old - new))
+            [ $((difference * 20)) -le "$old" ] ||
+                fail "$operation takes $new bytes, $readme says $old; run ci/size.sh"
+        done
+    done <<<"$rows"
+    say "the table in $readme is right"
+else
+    grep -q '^<!-- size table -->$' "$readme" ||
+        printf '\n<!-- size table -->\n<!-- end -->\n' >>"$readme"
+    TABLE=$table awk '
+        /^<!-- end -->$/ { inside = 0 }
+        !inside { print }
+        /^<!-- size table -->$/ { inside = 1; print ENVIRON["TABLE"] }
+    ' "$readme" >target/size/readme
+    cat target/size/readme >"$readme"
+    say "written into $readme"
+fi

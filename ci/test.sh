@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The README's test command, and the tests of what features add.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo test --workspace
+cargo test -p cortex-wire --all-features
+cargo test -p cortex-wire --test derive
+cargo test -p cortex-std --no-default-features --lib

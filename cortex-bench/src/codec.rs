@@ -1,0 +1,280 @@
+//! How long metadata takes to encode and decode, beside rmp-serde on the same bytes.
+//!
+//! rmp-serde gets structs of the same fields, borrowed where they can be, with the descriptor as a
+//! struct written as a map. It neither looks into the dtype nor compares a descriptor with its
+//! buffer, as cortex-wire does.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use cortex_wire::standard::{DictMessage, ImageMessage, PointCloudMessage, PoseMessage};
+use cortex_wire::{ArrayView, Map, Message, Value, decode_bare, encode};
+use rmp_serde::Serializer;
+use serde::{Deserialize, Serialize};
+
+use crate::Effort;
+use crate::report::Row;
+use crate::stats::Summary;
+
+/// More than any metadata here.
+const ROOM: usize = 1024;
+
+/// The descriptor of an array, `S` being an array of dimensions.
+#[derive(Debug, Serialize, Deserialize)]
+struct Descriptor<'a, S> {
+    #[serde(rename = "__cortex_oob__")]
+    kind: &'a str,
+    buffer: usize,
+    dtype: &'a str,
+    shape: S,
+}
+
+/// The fields of a message: a tuple struct, which rmp-serde writes as an array.
+#[derive(Debug, Serialize, Deserialize)]
+struct Image<'a>(#[serde(borrow)] Descriptor<'a, [usize; 3]>, &'a str, u64, u64);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Pose<'a>(
+    #[serde(borrow)] Descriptor<'a, [usize; 1]>,
+    #[serde(borrow)] Descriptor<'a, [usize; 1]>,
+    &'a str,
+    &'a str,
+);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PointCloud<'a>(
+    #[serde(borrow)] Descriptor<'a, [usize; 2]>,
+    #[serde(borrow)] Option<Descriptor<'a, [usize; 2]>>,
+    #[serde(borrow)] Option<Descriptor<'a, [usize; 1]>>,
+    #[serde(borrow)] Option<Descriptor<'a, [usize; 2]>>,
+    &'a str,
+);
+
+/// A dictionary is dynamic for cortex-wire; rmp-serde is told its whole form.
+type Dict<'a> = (Robot<'a>,);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Robot<'a> {
+    name: &'a str,
+    count: u64,
+    gain: f64,
+    #[serde(borrow)]
+    joints: Joints<'a>,
+    #[serde(borrow)]
+    frames: [Descriptor<'a, [usize; 2]>; 2],
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Joints<'a> {
+    #[serde(borrow)]
+    position: Descriptor<'a, [usize; 1]>,
+    #[serde(borrow)]
+    velocity: Descriptor<'a, [usize; 1]>,
+}
+
+const fn numpy<S>(buffer: usize, dtype: &str, shape: S) -> Descriptor<'_, S> {
+    Descriptor { kind: "numpy", buffer, dtype, shape }
+}
+
+/// Measures every message in both directions.
+pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
+    let mut rows = Vec::new();
+
+    let pixels = vec![0_u8; 480 * 640 * 3];
+    let image = ImageMessage::new(ArrayView::from_slice(&pixels, &[480, 640, 3])?, "rgb8");
+    let same = Image(numpy(0, "|u1", [480, 640, 3]), "rgb8", 640, 480);
+    measure(
+        "Image",
+        &image,
+        &same,
+        |bytes| drop(black_box(rmp_serde::from_slice::<Image<'_>>(bytes))),
+        effort,
+        &mut rows,
+    )?;
+
+    let (position, orientation) = ([1.0_f64, 2.0, 3.0], [0.0_f64, 0.0, 0.0, 1.0]);
+    let pose = PoseMessage {
+        position: ArrayView::from_slice(&position, &[3])?,
+        orientation: ArrayView::from_slice(&orientation, &[4])?,
+        frame_id: "map",
+        child_frame_id: "base_link",
+    };
+    let same = Pose(numpy(0, "<f8", [3]), numpy(1, "<f8", [4]), "map", "base_link");
+    measure(
+        "Pose",
+        &pose,
+        &same,
+        |bytes| drop(black_box(rmp_serde::from_slice::<Pose<'_>>(bytes))),
+        effort,
+        &mut rows,
+    )?;
+
+    let floats = vec![0.0_f32; 30_000];
+    let triples = ArrayView::from_slice(&floats, &[10_000, 3])?;
+    let cloud = PointCloudMessage {
+        points: triples,
+        colors: Some(triples),
+        intensity: Some(ArrayView::from_slice(&floats[..10_000], &[10_000])?),
+        normals: None,
+        frame_id: "lidar",
+    };
+    let same = PointCloud(
+        numpy(0, "<f4", [10_000, 3]),
+        Some(numpy(1, "<f4", [10_000, 3])),
+        Some(numpy(2, "<f4", [10_000])),
+        None,
+        "lidar",
+    );
+    measure(
+        "PointCloud",
+        &cloud,
+        &same,
+        |bytes| drop(black_box(rmp_serde::from_slice::<PointCloud<'_>>(bytes))),
+        effort,
+        &mut rows,
+    )?;
+
+    let angles = [0.5_f64; 16];
+    let vector = ArrayView::from_slice(&angles[..6], &[6])?;
+    let matrix = ArrayView::from_slice(&angles, &[4, 4])?;
+    let joints = [("position", Value::from(vector)), ("velocity", Value::from(vector))];
+    let frames = [Value::from(matrix), Value::from(matrix)];
+    let pairs = [
+        ("name", Value::from("arm")),
+        ("count", Value::from(6)),
+        ("gain", Value::from(0.5)),
+        ("joints", Value::from(&joints[..])),
+        ("frames", Value::from(&frames[..])),
+    ];
+    let dict = DictMessage { data: Map::from(&pairs[..]) };
+    let same: Dict<'_> = (Robot {
+        name: "arm",
+        count: 6,
+        gain: 0.5,
+        joints: Joints { position: numpy(0, "<f8", [6]), velocity: numpy(1, "<f8", [6]) },
+        frames: [numpy(2, "<f8", [4, 4]), numpy(3, "<f8", [4, 4])],
+    },);
+    measure(
+        "Dict",
+        &dict,
+        &same,
+        |bytes| drop(black_box(rmp_serde::from_slice::<Dict<'_>>(bytes))),
+        effort,
+        &mut rows,
+    )?;
+    Ok(rows)
+}
+
+/// Measures one message in both directions, both contenders on the same bytes.
+fn measure<M: Message, S: Serialize>(
+    name: &str,
+    message: &M,
+    same: &S,
+    deserialize: impl Fn(&[u8]),
+    effort: Effort,
+    rows: &mut Vec<Row>,
+) -> Result<(), Box<dyn Error>> {
+    let mut out = [0; ROOM];
+    let mut buffers = heapless::Vec::<&[u8], 8>::new();
+    let metadata = encode(message, &mut out, &mut buffers)?.to_vec();
+    let mut theirs = Vec::with_capacity(ROOM);
+    same.serialize(&mut Serializer::new(&mut theirs).with_struct_map())?;
+    if metadata != theirs {
+        return Err(format!("{name}: the contenders write different bytes").into());
+    }
+
+    let mut ours_out = [0; ROOM];
+    let mut theirs_out = Vec::with_capacity(ROOM);
+    rows.extend(compete(
+        &format!("encode {name}"),
+        metadata.len(),
+        &mut || {
+            let mut buffers = heapless::Vec::<&[u8], 8>::new();
+            let written = encode(black_box(message), &mut ours_out, &mut buffers);
+            black_box((written.is_ok(), buffers.len()));
+        },
+        &mut || {
+            theirs_out.clear();
+            let mut serializer = Serializer::new(&mut theirs_out).with_struct_map();
+            black_box(black_box(same).serialize(&mut serializer).is_ok());
+        },
+        effort,
+    ));
+    rows.extend(compete(
+        &format!("decode {name}"),
+        metadata.len(),
+        &mut || {
+            let message = decode_bare::<M>(black_box(&metadata), &buffers);
+            black_box(&message);
+        },
+        &mut || {
+            deserialize(black_box(&metadata));
+        },
+        effort,
+    ));
+    Ok(())
+}
+
+/// Lets both contenders take turns; the first is the one that ratios compare with.
+fn compete<'w>(
+    task: &str,
+    bytes: usize,
+    ours: &'w mut dyn FnMut(),
+    theirs: &'w mut dyn FnMut(),
+    effort: Effort,
+) -> [Row; 2] {
+    let round = Duration::from_millis(if effort.quick { 5 } else { 100 });
+    let mut contenders = [("cortex-wire", ours), ("rmp-serde", theirs)];
+    let mut samples = [const { Vec::new() }; 2];
+    let counts = contenders.each_mut().map(|(_, work)| operations_in(round, work));
+    for _ in 0..effort.rounds {
+        for (index, (_, work)) in contenders.iter_mut().enumerate() {
+            let time = time_of(counts[index], work);
+            samples[index].push(time.as_secs_f64() * 1e9 / counts[index] as f64);
+        }
+    }
+    let summaries = samples.map(|samples| Summary::of(&samples));
+    let mut index = 0;
+    contenders.map(|(contender, work)| {
+        let ns = summaries[index];
+        index += 1;
+        Row {
+            task: task.into(),
+            contender,
+            ns,
+            allocations: allocations_of(work),
+            bytes,
+            ratio: ns.median / summaries[0].median,
+        }
+    })
+}
+
+/// How many operations take about `time`, after as many to warm up.
+fn operations_in(time: Duration, work: &mut dyn FnMut()) -> u32 {
+    let mut count = 16;
+    loop {
+        let taken = time_of(count, work);
+        if taken >= time / 4 {
+            let per_second = f64::from(count) / taken.as_secs_f64();
+            return (per_second * time.as_secs_f64()) as u32 + 1;
+        }
+        count *= 2;
+    }
+}
+
+fn time_of(count: u32, work: &mut dyn FnMut()) -> Duration {
+    let start = Instant::now();
+    for _ in 0..count {
+        work();
+    }
+    start.elapsed()
+}
+
+fn allocations_of(work: &mut dyn FnMut()) -> f64 {
+    const OPERATIONS: u32 = 100;
+    let info = allocation_counter::measure(|| {
+        time_of(OPERATIONS, work);
+    });
+    info.count_total as f64 / f64::from(OPERATIONS)
+}

@@ -1,0 +1,93 @@
+//! `cortex-discovery`: the daemon that tells subscribers where publishers are.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use cortex_std::discovery::{ADDRESS_VARIABLE, DEFAULT_ADDRESS, Daemon};
+use tracing::level_filters::LevelFilter;
+
+/// Tells subscribers where publishers are. Rust and Python nodes may share one daemon.
+///
+/// Ends on Ctrl-C, SIGTERM or a SHUTDOWN request, and leaves no socket file behind.
+#[derive(Parser)]
+#[command(name = "cortex-discovery", version)]
+#[command(after_help = "Examples:\n  \
+    cortex-discovery\n  \
+    cortex-discovery --address ipc:///run/robot/discovery.sock --log-level debug\n  \
+    cortex-discovery --address tcp://0.0.0.0:5555")]
+struct Arguments {
+    /// Where to listen: ipc://PATH or tcp://HOST:PORT.
+    #[arg(long, env = ADDRESS_VARIABLE, default_value = DEFAULT_ADDRESS)]
+    address: String,
+    /// How much to log, to stderr.
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Level::Info)]
+    log_level: Level,
+}
+
+/// The levels of Python's logging, and Rust's names for them.
+#[derive(Clone, Copy, ValueEnum)]
+enum Level {
+    Trace,
+    Debug,
+    Info,
+    #[value(alias = "warn")]
+    Warning,
+    #[value(alias = "critical")]
+    Error,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Trace => Self::TRACE,
+            Level::Debug => Self::DEBUG,
+            Level::Info => Self::INFO,
+            Level::Warning => Self::WARN,
+            Level::Error => Self::ERROR,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from(arguments.log_level))
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(std::io::stderr)
+        .init();
+    match serve(&arguments.address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cortex-discovery: {}", with_sources(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(address: &str) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let daemon = Daemon::bind(address)?;
+        let stop = daemon.stop_token();
+        let mut served = tokio::task::spawn_blocking(move || daemon.run());
+        tokio::select! {
+            ended = &mut served => return Ok(ended??),
+            signal = cortex_std::shutdown_signal() => signal?,
+        }
+        stop.stop();
+        Ok(served.await??)
+    })
+}
+
+/// The error and what caused it, in one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}

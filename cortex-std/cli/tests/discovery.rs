@@ -1,0 +1,138 @@
+//! `cortex-discovery` as a user starts it, with Python clients.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cortex_tests::{Program, Signal, python};
+use serde_json::{Value, json};
+
+const END: Duration = Duration::from_secs(2);
+
+fn start(arguments: &[&str]) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex-discovery"));
+    command.args(arguments);
+    Program::spawn(command)
+}
+
+fn address_in(folder: &Path) -> String {
+    format!("ipc://{}/run/discovery.sock", folder.display())
+}
+
+/// A daemon, and a Python client that it has answered.
+fn served(address: &str) -> (Program, Program) {
+    let daemon = start(&["--address", address, "--log-level", "DEBUG"]);
+    let mut client = python::peer("client.py", ["--discovery", address]);
+    assert_eq!(ask(&mut client, &json!({ "command": "ping" }))["message"], "pong");
+    (daemon, client)
+}
+
+fn ask(client: &mut Program, command: &Value) -> Value {
+    client.send_line(&command.to_string());
+    client.next_json()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let files = folder.join("run").read_dir().expect("the daemon made its folder");
+    files.map(|file| file.expect("a file").path().display().to_string()).collect()
+}
+
+#[test]
+fn python_clients_are_served_every_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut daemon, mut client) = served(&address_in(folder.path()));
+    let info = json!({
+        "name": "/cam/frame",
+        "address": "ipc:///tmp/nobody.sock",
+        "message_type": "ImageMessage",
+        "fingerprint": "11897903253160209581",
+        "publisher_node": "cam",
+    });
+    let mut statuses = Vec::new();
+    let other = {
+        let mut other = info.clone();
+        other["publisher_node"] = json!("other");
+        other
+    };
+    for command in [
+        json!({ "command": "lookup", "topic_name": "/cam/frame" }),
+        json!({ "command": "register", "topic_info": info }),
+        json!({ "command": "register", "topic_info": info }),
+        json!({ "command": "register", "topic_info": other }),
+        json!({ "command": "unregister", "topic_name": "/other" }),
+        json!({ "command": "raw", "hex": "c1" }),
+        json!({ "command": "raw", "hex": "" }),
+        json!({ "command": "raw", "hex": "81a7636f6d6d616e642a" }),
+    ] {
+        statuses.push(ask(&mut client, &command)["status"].as_u64().expect("a status"));
+    }
+    assert_eq!(statuses, [1, 0, 0, 2, 1, 3, 3, 3]);
+    let found = ask(&mut client, &json!({ "command": "lookup", "topic_name": "/cam/frame" }));
+    assert_eq!(found["topic_info"], info);
+    assert_eq!(ask(&mut client, &json!({ "command": "list" }))["topics"], json!([info]));
+    let gone = ask(&mut client, &json!({ "command": "unregister", "topic_name": "/cam/frame" }));
+    assert_eq!(gone["status"], 0);
+    // An empty list is left out of the response.
+    assert_eq!(ask(&mut client, &json!({ "command": "list" }))["topics"], json!(null));
+
+    assert_eq!(ask(&mut client, &json!({ "command": "shutdown" }))["status"], 0);
+    assert!(daemon.wait().success(), "{}", daemon.stderr());
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_the_daemon_and_remove_its_socket() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (mut daemon, _client) = served(&address_in(folder.path()));
+        assert!(files(folder.path()).iter().any(|file| file.ends_with("discovery.sock")));
+        let start = Instant::now();
+        daemon.signal(signal);
+        assert!(daemon.wait().success(), "{}", daemon.stderr());
+        assert!(start.elapsed() < END, "it took {:?} to end", start.elapsed());
+        assert_eq!(files(folder.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_second_daemon_refuses_and_names_the_first() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let address = address_in(folder.path());
+    let (mut first, mut client) = served(&address);
+    let mut second = start(&["--address", &address]);
+    assert!(!second.wait().success());
+    let said = second.stderr();
+    assert!(said.contains(&format!("in use by process {}", first.id())), "{said}");
+    // The first one is untouched.
+    assert_eq!(ask(&mut client, &json!({ "command": "ping" }))["message"], "pong");
+    first.terminate();
+    assert!(first.wait().success());
+}
+
+#[test]
+fn a_killed_daemon_leaves_nothing_that_keeps_the_next_from_starting() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let address = address_in(folder.path());
+    let (mut first, _client) = served(&address);
+    first.kill();
+    let (mut second, _client) = served(&address);
+    second.terminate();
+    assert!(second.wait().success(), "{}", second.stderr());
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn bad_use_is_told_in_words() {
+    let mut long = start(&["--address", &format!("ipc:///tmp/{}", "x".repeat(120))]);
+    assert!(!long.wait().success());
+    assert!(long.stderr().contains("a unix socket takes at most 107"), "{}", long.stderr());
+    let mut wrong = start(&["--address", "udp://somewhere"]);
+    assert!(!wrong.wait().success());
+    assert!(wrong.stderr().contains("none of ipc://path, tcp://host:port"), "{}", wrong.stderr());
+    let mut unknown = start(&["--no-such-flag"]);
+    assert_eq!(unknown.wait().code(), Some(2));
+    let mut help = start(&["--help"]);
+    assert!(help.wait().success());
+    let said = help.stdout();
+    assert!(said.contains("--address") && said.contains("--log-level"), "{said}");
+}

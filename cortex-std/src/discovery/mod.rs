@@ -1,0 +1,50 @@
+//! Who publishes what, and where: the daemon, and the client of it.
+//!
+//! ```text
+//! publisher  --REGISTER-->  daemon  <--LOOKUP--  subscriber
+//!     ^                                              |
+//!     +------------------ connects ------------------+
+//! ```
+//!
+//! The data path never goes through the daemon.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use cortex_std::discovery::{Client, Daemon};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let address = format!("ipc://{}/discovery.sock", folder.path().display());
+//! let daemon = Daemon::bind(&address)?.spawn()?;
+//!
+//! let mut client = Client::connect(&address, Duration::from_secs(1))?;
+//! client.ping()?;
+//! assert!(client.list()?.is_empty());
+//! # daemon.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Source: wire reference, "Discovery".
+
+mod client;
+mod daemon;
+mod registry;
+
+pub use client::{Client, DiscoveryError, Found, Topic};
+pub use daemon::{Daemon, DaemonHandle};
+pub use registry::{Registry, Verdict};
+
+pub use crate::wire::discovery::DEFAULT_ADDRESS;
+
+/// The environment variable that names the daemon.
+pub const ADDRESS_VARIABLE: &str = "CORTEX_DISCOVERY";
+
+/// Where the daemon is: `CORTEX_DISCOVERY`, or the default address.
+#[must_use]
+pub fn default_address() -> String {
+    match std::env::var(ADDRESS_VARIABLE) {
+        Ok(address) if !address.is_empty() => address,
+        _ => DEFAULT_ADDRESS.to_owned(),
+    }
+}

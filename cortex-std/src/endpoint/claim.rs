@@ -1,0 +1,420 @@
+//! The files behind ipc addresses: who may listen there, and who does.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::{EndpointError, check_path_len};
+
+/// Mode of a socket file unless asked otherwise: its user alone connects.
+pub(crate) const SOCKET_MODE: u32 = 0o600;
+
+/// Mode of a folder that had to be created.
+const FOLDER_MODE: u32 = 0o700;
+
+/// What is at an ipc path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Probe {
+    /// Somebody listens; the process that began to, where the kernel tells.
+    Alive {
+        /// Its id, as seen from here.
+        pid: Option<u32>,
+    },
+    /// A socket file that nobody listens at any more.
+    Refused,
+    /// Nothing.
+    Absent,
+    /// Could not be found out: no permission, a full queue, not a socket. It may well be alive.
+    Unknown,
+}
+
+/// Looks whether somebody listens at `path`; never waits.
+///
+/// Whoever listens sees a connection that says nothing and ends.
+pub(crate) fn probe(path: &Path) -> Probe {
+    let Ok(address) = SocketAddrUnix::new(path) else {
+        return Probe::Unknown;
+    };
+    // A plain file refuses connections, too, and is nobody's stale socket.
+    match fs::symlink_metadata(path) {
+        Ok(file) if file.file_type().is_socket() => {}
+        Ok(_) => return Probe::Unknown,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Probe::Absent,
+        Err(_) => return Probe::Unknown,
+    }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let Ok(socket) = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else {
+        return Probe::Unknown;
+    };
+    match connect(&socket, &address) {
+        Ok(()) => Probe::Alive {
+            pid: socket_peercred(&socket)
+                .ok()
+                .and_then(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()).ok()),
+        },
+        Err(Errno::CONNREFUSED) => Probe::Refused,
+        Err(Errno::NOENT) => Probe::Absent,
+        Err(_) => Probe::Unknown,
+    }
+}
+
+/// The right to bind to an ipc path, held by one process at a time; ends when dropped.
+///
+/// The lock is `flock` on `<path>.lock`, which also names the holder's pid. The kernel ends it with the
+/// process, however that dies, so nothing has to be cleaned up by hand. Dropping deletes the socket
+/// file, if it is the one of [`bound`](Self::bound), and then the lock file, while the lock is still
+/// held; [`claim`] locks again when the file it locked is not the one at the path any more. So neither
+/// file stays behind, and there are never two holders.
+///
+/// A process that knows no lock, Python's for one, binds regardless; its file is not deleted.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    path: PathBuf,
+    lock_path: PathBuf,
+    /// Locked as long as it is open.
+    lock: File,
+    socket: Option<FileId>,
+}
+
+/// Which file it is, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+    // Inodes are used again at once on some file systems; the time tells those apart.
+    modified_s: i64,
+}
+
+impl FileId {
+    fn of(file: &fs::Metadata) -> Self {
+        Self { device: file.dev(), inode: file.ino(), modified_s: file.mtime() }
+    }
+
+    fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().as_ref().map(Self::of)
+    }
+}
+
+/// Claims `path` for a bind that follows: creates its folder, takes the lock, and removes a socket file
+/// that a dead process left, never one where somebody listens.
+///
+/// # Errors
+/// `PathTooLong`; `AddressInUse` with the holder of the lock, or who listens without one; `NotASocket`;
+/// `File`.
+pub(crate) fn claim(path: &Path) -> Result<Claim, EndpointError> {
+    check_path_len(path)?;
+    create_folder_of(path)?;
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let lock = take_lock(path, &lock_path)?;
+    let claim = Claim { path: path.to_owned(), lock_path, lock, socket: None };
+    let in_use = |pid| EndpointError::AddressInUse { path: path.to_owned(), pid };
+    match probe(path) {
+        Probe::Absent => Ok(claim),
+        Probe::Refused => match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(EndpointError::file("remove the stale socket", path, error))
+            }
+            _ => Ok(claim),
+        },
+        Probe::Alive { pid } => Err(in_use(pid)),
+        Probe::Unknown => match fs::symlink_metadata(path) {
+            Ok(file) if !file.file_type().is_socket() => {
+                Err(EndpointError::NotASocket { path: path.to_owned() })
+            }
+            Ok(_) => Err(in_use(None)),
+            Err(error) => Err(EndpointError::file("look at", path, error)),
+        },
+    }
+}
+
+/// Creates the folder of `path`, and those above, for this user alone; one that exists stays as it is.
+///
+/// # Errors
+/// `File`.
+fn create_folder_of(path: &Path) -> Result<(), EndpointError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+        .map_err(|error| EndpointError::file("create the folder", folder, error))
+}
+
+fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
+    loop {
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(lock_path)
+            .map_err(|error| EndpointError::file("open the lock", lock_path, error))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::INTR) => continue,
+            Err(Errno::WOULDBLOCK) => {
+                return Err(EndpointError::AddressInUse {
+                    path: path.to_owned(),
+                    pid: read_pid(&mut lock),
+                });
+            }
+            Err(errno) => return Err(EndpointError::file("lock", lock_path, errno)),
+        }
+        // Its last holder may have deleted it between our open and our lock.
+        let inode = |file: fs::Metadata| (file.dev(), file.ino());
+        let locked = lock
+            .metadata()
+            .map_err(|error| EndpointError::file("look at the lock", lock_path, error))?;
+        if fs::symlink_metadata(lock_path).ok().map(inode) != Some(inode(locked)) {
+            continue;
+        }
+        // Only for people and for the error of who comes second: without it the lock is as good.
+        let written = lock
+            .set_len(0)
+            .and_then(|()| lock.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(lock, "{}", std::process::id()));
+        if let Err(error) = written {
+            tracing::warn!(path = %lock_path.display(), %error, "cannot write the pid into the lock");
+        }
+        return Ok(lock);
+    }
+}
+
+fn read_pid(lock: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    lock.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+impl Claim {
+    /// To be called right after the bind: restricts the new socket file to `mode` (see
+    /// [`SOCKET_MODE`]) and remembers it.
+    ///
+    /// Between bind and here the umask rules, and the folder: with the usual 022 nobody else connects,
+    /// since that takes write permission.
+    ///
+    /// # Errors
+    /// `File`; `NotASocket` when somebody put another file there meanwhile.
+    pub(crate) fn bound(&mut self, mode: u32) -> Result<(), EndpointError> {
+        let look = |path: &Path| {
+            fs::symlink_metadata(path).map_err(|error| EndpointError::file("look at", path, error))
+        };
+        // Asked first, because changing a mode follows a link.
+        if !look(&self.path)?.file_type().is_socket() {
+            return Err(EndpointError::NotASocket { path: self.path.clone() });
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(mode))
+            .map_err(|error| EndpointError::file("restrict", &self.path, error))?;
+        self.socket = Some(FileId::of(&look(&self.path)?));
+        Ok(())
+    }
+
+    /// Whether the file at the path is still the socket of [`bound`](Self::bound): nobody deleted it
+    /// or bound over it.
+    fn is_ours(&self) -> bool {
+        self.socket.is_some() && FileId::at(&self.path) == self.socket
+    }
+
+    /// Whether the lock file is still there; without it another process could claim the path.
+    fn is_locked(&self) -> bool {
+        let inode = |file: fs::Metadata| (file.dev(), file.ino());
+        let ours = self.lock.metadata().ok().map(inode);
+        ours.is_some() && fs::symlink_metadata(&self.lock_path).ok().map(inode) == ours
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            let _ = fs::remove_file(&self.path);
+        }
+        // If somebody deleted our lock file, the one that is there now is somebody else's.
+        if self.is_locked() {
+            let _ = fs::remove_file(&self.lock_path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::endpoint::MAX_PATH_LEN;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let files = fs::read_dir(dir).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn paths_too_long_are_refused_early() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = MAX_PATH_LEN - dir.path().as_os_str().len() - 1;
+        let fits = dir.path().join("x".repeat(room));
+        let long = dir.path().join("sub").join("x".repeat(room));
+        assert!(claim(&fits).is_ok());
+        UnixListener::bind(&fits).unwrap();
+        let error = claim(&long).unwrap_err();
+        assert!(matches!(error, EndpointError::PathTooLong { len: 111, .. }), "{error}");
+        assert!(!dir.path().join("sub").exists());
+    }
+
+    #[test]
+    fn a_probe_tells_alive_from_stale_from_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        assert_eq!(probe(&path), Probe::Absent);
+        let listener = UnixListener::bind(&path).unwrap();
+        assert_eq!(probe(&path), Probe::Alive { pid: Some(std::process::id()) });
+        drop(listener);
+        assert_eq!(probe(&path), Probe::Refused);
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(probe(&dir.path().join("file")), Probe::Unknown);
+        assert_eq!(probe(&dir.path().join("file/below")), Probe::Unknown);
+        assert_eq!(probe(Path::new(&"x".repeat(200))), Probe::Unknown);
+    }
+
+    #[test]
+    fn a_busy_listener_is_not_declared_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let address = SocketAddrUnix::new(&path).unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            let socket =
+                socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None);
+            let socket =
+                socket.expect("the queue of a listener is shorter than our limit of files");
+            match connect(&socket, &address) {
+                Ok(()) => waiting.push(socket),
+                Err(errno) => {
+                    assert_eq!(errno, Errno::AGAIN);
+                    break;
+                }
+            }
+        }
+        assert_eq!(probe(&path), Probe::Unknown);
+        assert!(matches!(claim(&path), Err(EndpointError::AddressInUse { .. })));
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_live_path_is_not_stolen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        // By somebody who knows no lock.
+        let listener = UnixListener::bind(&path).unwrap();
+        let pid = std::process::id();
+        match claim(&path) {
+            Err(EndpointError::AddressInUse { pid: found, .. }) => assert_eq!(found, Some(pid)),
+            other => panic!("{other:?}"),
+        }
+        drop(listener);
+        // Stale now.
+        let mut first = claim(&path).unwrap();
+        assert!(!path.exists());
+        // By somebody who does.
+        let error = claim(&path).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("is in use by process {pid}")));
+        let _listener = UnixListener::bind(&path).unwrap();
+        first.bound(SOCKET_MODE).unwrap();
+        assert!(claim(&path).is_err());
+        assert!(first.is_ours());
+    }
+
+    #[test]
+    fn a_claim_leaves_no_file_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/s");
+        let mut claimed = claim(&path).unwrap();
+        let _listener = UnixListener::bind(&path).unwrap();
+        claimed.bound(SOCKET_MODE).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&dir.path().join("a")), 0o700);
+        assert_eq!(mode(&dir.path().join("a/b")), 0o700);
+        drop(claimed);
+        assert!(names(&dir.path().join("a/b")).is_empty());
+    }
+
+    #[test]
+    fn somebody_elses_socket_is_not_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let mut claimed = claim(&path).unwrap();
+        let _ours = UnixListener::bind(&path).unwrap();
+        claimed.bound(SOCKET_MODE).unwrap();
+        // As libzmq does it: delete and bind. Ours is still open, so its inode is not used again.
+        fs::remove_file(&path).unwrap();
+        assert!(!claimed.is_ours());
+        let _theirs = UnixListener::bind(&path).unwrap();
+        assert!(!claimed.is_ours());
+        drop(claimed);
+        assert_eq!(names(dir.path()), ["s"]);
+        assert_eq!(probe(&path), Probe::Alive { pid: Some(std::process::id()) });
+    }
+
+    #[test]
+    fn what_is_not_a_socket_is_not_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(claim(&path), Err(EndpointError::NotASocket { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        let below = claim(&path.join("below")).unwrap_err();
+        assert!(std::error::Error::source(&below).is_some(), "{below}");
+    }
+
+    #[test]
+    fn a_stale_lock_file_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        fs::write(dir.path().join("s.lock"), "4000000000 and more than the pid that follows")
+            .unwrap();
+        let claimed = claim(&path).unwrap();
+        let text = fs::read_to_string(dir.path().join("s.lock")).unwrap();
+        assert_eq!(text, format!("{}\n", std::process::id()));
+        drop(claimed);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn one_of_many_gets_the_claim() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let holders = AtomicU32::new(0);
+        let served = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        if let Ok(claimed) = claim(&path) {
+                            assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                            served.fetch_add(1, Ordering::SeqCst);
+                            holders.fetch_sub(1, Ordering::SeqCst);
+                            drop(claimed);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(served.into_inner() > 0);
+        assert!(names(dir.path()).is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Making a publisher.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::latch::Latch;
+use super::{Inner, Open, Publisher, State};
+use crate::discovery::Topic;
+use crate::endpoint::{Endpoint, EndpointError, SOCKET_MODE, claim, topic_address};
+use crate::error::CreateError;
+use crate::node::{Closable, Shared, check_name};
+use crate::socket::interrupt::Interrupt;
+use crate::socket::loan::LoanPool;
+use crate::socket::xpub::{XpubOptions, XpubSocket};
+use crate::wire::discovery::RequestExt;
+use crate::wire::{Message, TypeInfo};
+
+/// Messages that may wait for one subscriber unless said otherwise, as in Python.
+const QUEUE: u32 = 10;
+/// How long what was published last may still be sent after the publisher is gone.
+const LINGER: Duration = Duration::from_millis(200);
+/// Bytes that loans of one publisher may hold.
+const LOAN_LIMIT: usize = 256 << 20;
+
+/// Settings of a publisher that is to be made.
+#[derive(Debug)]
+#[must_use]
+pub struct PublisherBuilder<'n, M> {
+    shared: &'n Arc<Shared>,
+    topic: String,
+    queue: u32,
+    block: Duration,
+    is_latched: bool,
+    bind: Option<String>,
+    advertise: Option<String>,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
+    pub(crate) fn new(shared: &'n Arc<Shared>, topic: &str) -> Self {
+        Self {
+            shared,
+            topic: topic.to_owned(),
+            queue: QUEUE,
+            block: Duration::ZERO,
+            is_latched: false,
+            bind: None,
+            advertise: None,
+            message: PhantomData,
+        }
+    }
+
+    /// How many messages may wait for one subscriber; 10 unless set, 0 is no limit.
+    pub fn queue(mut self, messages: u32) -> Self {
+        self.queue = messages;
+        self
+    }
+
+    /// How long publishing waits, on its thread, for a subscriber whose queue is full; not at all
+    /// unless set. Only then is the message sent to the others alone; the one that lost it is not
+    /// waited for again before it has read half of its queue.
+    pub fn block_for(mut self, timeout: Duration) -> Self {
+        self.block = timeout;
+        self
+    }
+
+    /// Keeps the last message for who comes late: it is sent again, unchanged, whenever somebody
+    /// subscribes. Everybody gets the copy; our subscribers drop it, Python's see the value again.
+    ///
+    /// What the last message borrows, an owner or a loan, is kept until the next one.
+    pub fn latched(mut self) -> Self {
+        self.is_latched = true;
+        self
+    }
+
+    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`; a path made from node and topic unless
+    /// set.
+    ///
+    /// A Python subscriber looks a topic up once, so a tcp port should be a fixed one. With `*` the
+    /// system chooses one.
+    pub fn bind(mut self, address: &str) -> Self {
+        self.bind = Some(address.to_owned());
+        self
+    }
+
+    /// The host under which others reach this machine, where the publisher listens on all of its
+    /// interfaces.
+    pub fn advertise(mut self, host: &str) -> Self {
+        self.advertise = Some(host.to_owned());
+        self
+    }
+
+    /// Binds, and registers in the background: neither waits for the daemon.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name or address will not do, this node publishes it already, or libzmq
+    /// refuses. That no daemon runs is no error: see [`Publisher::registration`].
+    pub fn create(self) -> Result<Publisher<M>, CreateError> {
+        check_name("topic", &self.topic)?;
+        let shared = self.shared;
+        let bind =
+            self.bind.unwrap_or_else(|| topic_address(&shared.folder, &shared.name, &self.topic));
+        let endpoint: Endpoint = bind.parse()?;
+        if let Endpoint::Inproc(_) = endpoint {
+            // Nobody else could connect to what the daemon hands out.
+            return Err(EndpointError::Invalid { address: bind }.into());
+        }
+        let mut claimed = endpoint.file_path().map(claim).transpose()?;
+        let options = XpubOptions {
+            high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
+            linger: LINGER,
+            ..XpubOptions::default()
+        };
+        let mut socket = XpubSocket::bind(&shared.context, &bind, &options)?;
+        if let Some(claim) = &mut claimed {
+            claim.bound(SOCKET_MODE)?;
+        }
+        let address = reachable(&socket.last_endpoint()?, self.advertise.as_deref())?;
+        let topic = Topic {
+            name: self.topic.clone(),
+            address: address.clone(),
+            message_type: TypeInfo::of::<M>().name().to_owned(),
+            fingerprint: M::FINGERPRINT,
+            publisher_node: shared.name.clone(),
+        };
+        let ext = RequestExt { layout: Some(M::LAYOUT), ..RequestExt::default() };
+        let registration = shared.agent.register(topic, ext);
+        let watch = self.is_latched.then(|| socket.watch());
+        let state = State {
+            open: Some(Open { registration, latch: None, socket, _claim: claimed }),
+            sequence: 0,
+            metadata: Vec::new(),
+            subscribers: 0,
+            has_seen: false,
+            kept: Vec::new(),
+            sent_bytes: 0,
+            congested: 0,
+        };
+        let inner = Arc::new(Inner {
+            topic: self.topic,
+            address,
+            block: self.block,
+            is_latched: self.is_latched,
+            stop: Interrupt::new()?,
+            state: Mutex::new(state),
+            loans: LoanPool::new(LOAN_LIMIT),
+        });
+        if let Some(watch) = watch {
+            let latch = Latch::start(Arc::downgrade(&inner), watch)?;
+            if let Some(open) = &mut inner.lock().open {
+                open.latch = Some(latch);
+            }
+        }
+        let closable: Arc<dyn Closable> = inner.clone();
+        shared.add(&closable)?;
+        Ok(Publisher { inner, message: PhantomData })
+    }
+}
+
+/// The address to register for what was bound.
+fn reachable(bound: &str, advertise: Option<&str>) -> Result<String, CreateError> {
+    let Some((host, port)) = bound.strip_prefix("tcp://").and_then(|tcp| tcp.rsplit_once(':'))
+    else {
+        return Ok(bound.to_owned());
+    };
+    match advertise {
+        Some(host) => Ok(format!("tcp://{host}:{port}")),
+        None if matches!(host, "0.0.0.0" | "[::]") => {
+            Err(CreateError::Advertise { address: bound.to_owned() })
+        }
+        None => Ok(bound.to_owned()),
+    }
+}

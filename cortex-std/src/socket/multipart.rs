@@ -1,0 +1,130 @@
+//! A received message.
+
+use super::frame::Frame;
+
+/// Topic, header, metadata and one array: most messages need no more and so no allocation.
+const INLINE: usize = 4;
+
+/// The parts of one received message, in order.
+///
+/// Used again for the next message it keeps its memory; moved away it keeps the message.
+#[derive(Debug, Default)]
+pub(crate) struct Multipart {
+    inline: [Frame; INLINE],
+    more: Vec<Frame>,
+    len: usize,
+}
+
+impl Multipart {
+    /// The number of parts.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True before anything was received.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes of part `index`.
+    pub(crate) fn frame(&self, index: usize) -> Option<&[u8]> {
+        if index >= self.len {
+            return None;
+        }
+        let slot = match index.checked_sub(INLINE) {
+            None => self.inline.get(index),
+            Some(index) => self.more.get(index),
+        };
+        slot.map(Frame::as_slice)
+    }
+
+    /// The bytes of every part.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.inline.iter().chain(&self.more).take(self.len).map(Frame::as_slice)
+    }
+
+    /// Takes the first part out, and the others with it if they are not wanted.
+    pub(crate) fn into_first(self) -> Option<Frame> {
+        let [first, ..] = self.inline;
+        (self.len > 0).then_some(first)
+    }
+
+    /// Releases every part.
+    pub(crate) fn clear(&mut self) {
+        for slot in self.inline.iter_mut().take(self.len) {
+            *slot = Frame::empty();
+        }
+        self.more.clear();
+        self.len = 0;
+    }
+
+    /// Appends a part that `fill` receives into; it counts only if that succeeds.
+    ///
+    /// Returns whether more parts follow; none if `fill` had nothing.
+    pub(super) fn push_with<E>(
+        &mut self,
+        fill: impl FnOnce(&mut Frame) -> Result<bool, E>,
+    ) -> Result<Option<bool>, E> {
+        let slot = match self.len.checked_sub(INLINE) {
+            None => self.inline.get_mut(self.len),
+            Some(index) => {
+                if index >= self.more.len() {
+                    self.more.push(Frame::empty());
+                }
+                self.more.get_mut(index)
+            }
+        };
+        let Some(slot) = slot else { return Ok(None) };
+        if !fill(slot)? {
+            return Ok(None);
+        }
+        let more = slot.has_more();
+        self.len = self.len.saturating_add(1);
+        Ok(Some(more))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(message: &mut Multipart, bytes: &[u8]) {
+        message
+            .push_with(|slot| {
+                *slot = Frame::from_copy(bytes)?;
+                Ok::<_, super::super::error::SocketError>(true)
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn parts_are_found_inline_and_beyond() {
+        for count in 0..10_usize {
+            let mut message = Multipart::default();
+            for i in 0..count {
+                push(&mut message, &[i as u8; 3]);
+            }
+            assert_eq!(message.len(), count);
+            for i in 0..count {
+                assert_eq!(message.frame(i), Some(&[i as u8; 3][..]));
+            }
+            assert_eq!(message.frame(count), None);
+            assert_eq!(message.frame(usize::MAX), None);
+            assert_eq!(message.iter().count(), count);
+            assert_eq!(message.into_first().is_some(), count > 0);
+        }
+    }
+
+    #[test]
+    fn a_cleared_message_is_empty_and_usable() {
+        let mut message = Multipart::default();
+        for _ in 0..9 {
+            push(&mut message, b"old");
+        }
+        message.clear();
+        assert!(message.is_empty());
+        assert_eq!(message.frame(0), None);
+        push(&mut message, b"new");
+        assert_eq!(message.iter().collect::<Vec<_>>(), [b"new"]);
+    }
+}

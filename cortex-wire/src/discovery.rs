@@ -1,0 +1,674 @@
+//! Requests to the discovery daemon and its responses: one MessagePack map each.
+//!
+//! # Examples
+//!
+//! ```
+//! use cortex_wire::discovery::{Command, Request};
+//!
+//! let request = Request { topic_name: Some("/camera"), ..Request::new(Command::LookupTopic) };
+//! let mut out = [0; 64];
+//! let bytes = request.encode(&mut out)?;
+//! assert_eq!(Request::decode(bytes)?, request);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! Source: wire reference, "Discovery".
+
+use core::fmt;
+
+use crate::msgpack::{Reader, Token, Writer};
+use crate::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+
+/// Where a daemon listens unless told otherwise.
+pub const DEFAULT_ADDRESS: &str = "ipc:///tmp/cortex/discovery.sock";
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Command {
+    /// Makes a topic known; needs `topic_info`.
+    RegisterTopic,
+    /// Makes a topic unknown; needs `topic_name`.
+    UnregisterTopic,
+    /// Asks for a topic; needs `topic_name`.
+    LookupTopic,
+    /// Asks for all topics.
+    ListTopics,
+    /// Asks for nothing but an answer.
+    Ping,
+    /// Ends the daemon.
+    Shutdown,
+}
+
+impl Command {
+    /// The number that travels.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::RegisterTopic => 1,
+            Self::UnregisterTopic => 2,
+            Self::LookupTopic => 3,
+            Self::ListTopics => 4,
+            Self::Ping => 5,
+            Self::Shutdown => 99,
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::RegisterTopic,
+            2 => Self::UnregisterTopic,
+            3 => Self::LookupTopic,
+            4 => Self::ListTopics,
+            5 => Self::Ping,
+            99 => Self::Shutdown,
+            _ => return None,
+        })
+    }
+}
+
+/// How a request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Status {
+    /// Done.
+    Ok,
+    /// No such topic.
+    NotFound,
+    /// Another node has registered the topic.
+    AlreadyExists,
+    /// The request was malformed or could not be carried out.
+    Error,
+}
+
+impl Status {
+    /// The number that travels.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::NotFound => 1,
+            Self::AlreadyExists => 2,
+            Self::Error => 3,
+        }
+    }
+
+    const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Ok,
+            1 => Self::NotFound,
+            2 => Self::AlreadyExists,
+            3 => Self::Error,
+            _ => return None,
+        })
+    }
+}
+
+/// A topic and who publishes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TopicInfo<'a> {
+    /// The topic.
+    pub name: &'a str,
+    /// The ZeroMQ endpoint to connect to.
+    pub address: &'a str,
+    /// The bare class name of its messages.
+    pub message_type: &'a str,
+    /// The wire fingerprint of its messages.
+    pub fingerprint: u64,
+    /// The name of the publishing node.
+    pub publisher_node: &'a str,
+}
+
+impl<'a> TopicInfo<'a> {
+    /// Writes the map of exactly the five keys that a Python client takes.
+    fn write(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        out.write_map(5)?;
+        out.write_str(DiscoveryKey::Name.as_str())?;
+        out.write_str(self.name)?;
+        out.write_str(DiscoveryKey::Address.as_str())?;
+        out.write_str(self.address)?;
+        out.write_str(DiscoveryKey::MessageType.as_str())?;
+        out.write_str(self.message_type)?;
+        out.write_str(DiscoveryKey::Fingerprint.as_str())?;
+        out.write_int(self.fingerprint);
+        out.write_str(DiscoveryKey::PublisherNode.as_str())?;
+        out.write_str(self.publisher_node)
+    }
+
+    /// Writes the map packed as bytes.
+    fn write_packed(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let mut measure = Writer::new(&mut []);
+        self.write(&mut measure)?;
+        out.write_bytes_head(measure.len())?;
+        self.write(out)
+    }
+
+    /// Takes a map packed as bytes; keys beside the five are ignored.
+    fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let bytes = reader.read_bytes()?;
+        let start = reader.offset().saturating_sub(bytes.len());
+        let mut inner = Reader::new_at(bytes, start);
+        let mut name = Entry::new(DiscoveryKey::Name);
+        let mut address = Entry::new(DiscoveryKey::Address);
+        let mut message_type = Entry::new(DiscoveryKey::MessageType);
+        let mut fingerprint = Entry::new(DiscoveryKey::Fingerprint);
+        let mut publisher_node = Entry::new(DiscoveryKey::PublisherNode);
+        read_map(&mut inner, |key, reader| match key {
+            "name" => name.set(reader, Reader::read_str),
+            "address" => address.set(reader, Reader::read_str),
+            "message_type" => message_type.set(reader, Reader::read_str),
+            "fingerprint" => fingerprint.set(reader, read_number),
+            "publisher_node" => publisher_node.set(reader, Reader::read_str),
+            _ => reader.skip(),
+        })?;
+        inner.finish()?;
+        Ok(Self {
+            name: name.take(start)?,
+            address: address.take(start)?,
+            message_type: message_type.take(start)?,
+            fingerprint: fingerprint.take(start)?,
+            publisher_node: publisher_node.take(start)?,
+        })
+    }
+}
+
+/// What a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Request<'a> {
+    /// What is asked for.
+    pub command: Command,
+    /// The topic that it is about.
+    pub topic_name: Option<&'a str>,
+    /// The topic to register.
+    pub topic_info: Option<TopicInfo<'a>>,
+    /// What only Rust peers say.
+    pub ext: RequestExt,
+}
+
+/// Our extension of a request; a Python daemon ignores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RequestExt {
+    /// The layout hash of the topic's messages.
+    pub layout: Option<u64>,
+    /// How long the registration lasts without being repeated, in milliseconds.
+    pub lease_ms: Option<u32>,
+    /// Whether the topic may have several publishers, if all of them say so.
+    pub shared: bool,
+}
+
+impl<'a> Request<'a> {
+    /// A request without a topic.
+    #[must_use]
+    pub const fn new(command: Command) -> Self {
+        let ext = RequestExt { layout: None, lease_ms: None, shared: false };
+        Self { command, topic_name: None, topic_info: None, ext }
+    }
+
+    /// Writes the request.
+    ///
+    /// # Errors
+    ///
+    /// `OutputFull` with the length needed.
+    pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
+        let RequestExt { layout, lease_ms, shared } = self.ext;
+        let ext = count([layout.is_some(), lease_ms.is_some(), shared]);
+        let mut out = Writer::new(out);
+        out.write_map(count([true, true, self.topic_info.is_some(), ext > 0]))?;
+        out.write_str(DiscoveryKey::Command.as_str())?;
+        out.write_int(self.command.code());
+        out.write_str(DiscoveryKey::TopicName.as_str())?;
+        match self.topic_name {
+            Some(name) => out.write_str(name)?,
+            None => out.write_nil(),
+        }
+        if let Some(info) = &self.topic_info {
+            out.write_str(DiscoveryKey::TopicInfo.as_str())?;
+            info.write_packed(&mut out)?;
+        }
+        if ext > 0 {
+            out.write_str(DiscoveryKey::Ext.as_str())?;
+            out.write_map(ext)?;
+            if let Some(layout) = layout {
+                out.write_str("layout")?;
+                out.write_int(layout);
+            }
+            if let Some(lease_ms) = lease_ms {
+                out.write_str("lease_ms")?;
+                out.write_int(lease_ms);
+            }
+            if shared {
+                out.write_str("shared")?;
+                out.write_bool(true);
+            }
+        }
+        out.finish()
+    }
+
+    /// Reads a request. Unknown keys are ignored; a key of a known name is checked.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with its byte offset in the body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut command = Entry::new(DiscoveryKey::Command);
+        let mut topic_name = Entry::new(DiscoveryKey::TopicName);
+        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
+        let mut ext = RequestExt::default();
+        let mut reader = Reader::new(body);
+        read_map(&mut reader, |key, reader| match key {
+            "command" => command.set(reader, |reader| read_code(reader, Command::from_code)),
+            "topic_name" => topic_name.set(reader, |reader| optional(reader, Reader::read_str)),
+            "topic_info" => {
+                topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
+            }
+            "ext" => read_map(reader, |key, reader| {
+                match key {
+                    "layout" => ext.layout = Some(read_number(reader)?),
+                    "lease_ms" => ext.lease_ms = Some(read_u32(reader)?),
+                    "shared" => ext.shared = reader.read_bool()?,
+                    _ => reader.skip()?,
+                }
+                Ok(())
+            }),
+            _ => reader.skip(),
+        })?;
+        reader.finish()?;
+        Ok(Self {
+            command: command.take(0)?,
+            topic_name: topic_name.value.flatten(),
+            topic_info: topic_info.value.flatten(),
+            ext,
+        })
+    }
+}
+
+/// What a daemon answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Response<'a> {
+    /// How it went.
+    pub status: Status,
+    /// The same for people.
+    pub message: &'a str,
+    /// The topic that was looked up.
+    pub topic_info: Option<TopicInfo<'a>>,
+    /// The topics listed, or all publishers of a shared topic.
+    pub topics: Topics<'a>,
+    /// What only Rust peers say.
+    pub ext: ResponseExt,
+}
+
+/// Our extension of a response; a Python client ignores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ResponseExt {
+    /// A random number that changes when the daemon starts anew.
+    pub epoch: Option<u64>,
+    /// The layout hash of the topic that was looked up.
+    pub layout: Option<u64>,
+}
+
+impl<'a> Response<'a> {
+    /// A response without topics.
+    #[must_use]
+    pub fn new(status: Status, message: &'a str) -> Self {
+        Self {
+            status,
+            message,
+            topic_info: None,
+            topics: Topics::default(),
+            ext: ResponseExt::default(),
+        }
+    }
+
+    /// Writes the response.
+    ///
+    /// # Errors
+    ///
+    /// `OutputFull` with the length needed.
+    pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
+        let ResponseExt { epoch, layout } = self.ext;
+        let ext = count([epoch.is_some(), layout.is_some()]);
+        let mut out = Writer::new(out);
+        let with_topics = !self.topics.is_empty();
+        out.write_map(count([true, true, self.topic_info.is_some(), with_topics, ext > 0]))?;
+        out.write_str(DiscoveryKey::Status.as_str())?;
+        out.write_int(self.status.code());
+        out.write_str(DiscoveryKey::Message.as_str())?;
+        out.write_str(self.message)?;
+        if let Some(info) = &self.topic_info {
+            out.write_str(DiscoveryKey::TopicInfo.as_str())?;
+            info.write_packed(&mut out)?;
+        }
+        if with_topics {
+            out.write_str(DiscoveryKey::Topics.as_str())?;
+            out.write_list(self.topics.len())?;
+            for info in self.topics {
+                info.write_packed(&mut out)?;
+            }
+        }
+        if ext > 0 {
+            out.write_str(DiscoveryKey::Ext.as_str())?;
+            out.write_map(ext)?;
+            if let Some(epoch) = epoch {
+                out.write_str("epoch")?;
+                out.write_int(epoch);
+            }
+            if let Some(layout) = layout {
+                out.write_str("layout")?;
+                out.write_int(layout);
+            }
+        }
+        out.finish()
+    }
+
+    /// Reads a response. Unknown keys are ignored; a key of a known name is checked.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with its byte offset in the body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut status = Entry::new(DiscoveryKey::Status);
+        let mut message = Entry::new(DiscoveryKey::Message);
+        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
+        let mut topics = Entry::new(DiscoveryKey::Topics);
+        let mut ext = ResponseExt::default();
+        let mut reader = Reader::new(body);
+        read_map(&mut reader, |key, reader| match key {
+            "status" => status.set(reader, |reader| read_code(reader, Status::from_code)),
+            "message" => message.set(reader, |reader| optional(reader, Reader::read_str)),
+            "topic_info" => {
+                topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
+            }
+            "topics" => topics.set(reader, |reader| optional(reader, Topics::read)),
+            "ext" => read_map(reader, |key, reader| {
+                match key {
+                    "epoch" => ext.epoch = Some(read_number(reader)?),
+                    "layout" => ext.layout = Some(read_number(reader)?),
+                    _ => reader.skip()?,
+                }
+                Ok(())
+            }),
+            _ => reader.skip(),
+        })?;
+        reader.finish()?;
+        Ok(Self {
+            status: status.take(0)?,
+            message: message.value.flatten().unwrap_or_default(),
+            topic_info: topic_info.value.flatten(),
+            topics: topics.value.flatten().unwrap_or_default(),
+            ext,
+        })
+    }
+}
+
+/// A list of topics, built from a slice or read from a response.
+#[derive(Clone, Copy)]
+pub struct Topics<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Built(&'a [TopicInfo<'a>]),
+    /// Checked when it was read.
+    Wire(Reader<'a>, u32),
+}
+
+impl<'a> Topics<'a> {
+    /// Number of topics.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Repr::Built(topics) => topics.len(),
+            Repr::Wire(_, count) => usize::try_from(count).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let count = reader.read_list()?;
+        let first = *reader;
+        for _ in 0..count {
+            TopicInfo::read_packed(reader)?;
+        }
+        Ok(Self(Repr::Wire(first, count)))
+    }
+}
+
+impl Default for Topics<'_> {
+    fn default() -> Self {
+        Self(Repr::Built(&[]))
+    }
+}
+
+impl<'a> From<&'a [TopicInfo<'a>]> for Topics<'a> {
+    fn from(topics: &'a [TopicInfo<'a>]) -> Self {
+        Self(Repr::Built(topics))
+    }
+}
+
+impl<'a> IntoIterator for Topics<'a> {
+    type Item = TopicInfo<'a>;
+    type IntoIter = TopicsIter<'a>;
+
+    fn into_iter(self) -> TopicsIter<'a> {
+        TopicsIter(self.0)
+    }
+}
+
+/// The topics of a [`Topics`].
+#[derive(Clone)]
+pub struct TopicsIter<'a>(Repr<'a>);
+
+impl<'a> Iterator for TopicsIter<'a> {
+    type Item = TopicInfo<'a>;
+
+    fn next(&mut self) -> Option<TopicInfo<'a>> {
+        match &mut self.0 {
+            Repr::Built(topics) => {
+                let (first, rest) = topics.split_first()?;
+                *topics = rest;
+                Some(*first)
+            }
+            Repr::Wire(reader, count) => {
+                *count = count.checked_sub(1)?;
+                TopicInfo::read_packed(reader).ok()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = Topics(self.0).len();
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for TopicsIter<'_> {}
+
+impl fmt::Debug for TopicsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Topics(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for Topics<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(*self).finish()
+    }
+}
+
+impl PartialEq for Topics<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.into_iter().eq(*other)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Topics<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{} topics", self.len());
+    }
+}
+
+/// The value of a key, which may stand there once.
+struct Entry<T> {
+    key: DiscoveryKey,
+    value: Option<T>,
+}
+
+impl<T> Entry<T> {
+    const fn new(key: DiscoveryKey) -> Self {
+        Self { key, value: None }
+    }
+
+    fn set<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        if self.value.is_some() {
+            return Err(reader.error(DecodeErrorKind::DiscoveryKey(self.key)));
+        }
+        self.value = Some(read(reader)?);
+        Ok(())
+    }
+
+    fn take(self, map_at: usize) -> Result<T, DecodeError> {
+        self.value.ok_or(DecodeError::new(DecodeErrorKind::DiscoveryKey(self.key), map_at))
+    }
+}
+
+/// Reads a map; `entry` takes the value of each text key, other keys are skipped.
+fn read_map<'a>(
+    reader: &mut Reader<'a>,
+    mut entry: impl FnMut(&'a str, &mut Reader<'a>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    for _ in 0..reader.read_map()? {
+        let at = *reader;
+        match reader.read()? {
+            Token::Str(key) => entry(key, reader)?,
+            Token::Bytes(_) => reader.skip()?,
+            other => return Err(at.error(DecodeErrorKind::MapKey { found: other.ty() })),
+        }
+    }
+    Ok(())
+}
+
+fn optional<'a, T>(
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+) -> Result<Option<T>, DecodeError> {
+    let mut ahead = *reader;
+    if ahead.read_nil().is_ok() {
+        *reader = ahead;
+        return Ok(None);
+    }
+    read(reader).map(Some)
+}
+
+fn read_number(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+    let at = *reader;
+    u64::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
+}
+
+fn read_u32(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    let at = *reader;
+    u32::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
+}
+
+fn read_code<T>(
+    reader: &mut Reader<'_>,
+    known: impl Fn(u8) -> Option<T>,
+) -> Result<T, DecodeError> {
+    let at = *reader;
+    u8::try_from(reader.read_int()?)
+        .ok()
+        .and_then(known)
+        .ok_or_else(|| at.error(DecodeErrorKind::IntegerRange))
+}
+
+fn count<const N: usize>(present: [bool; N]) -> usize {
+    present.into_iter().filter(|&present| present).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: TopicInfo<'_> = TopicInfo {
+        name: "/t",
+        address: "ipc:///x",
+        message_type: "ImageMessage",
+        fingerprint: u64::MAX,
+        publisher_node: "n",
+    };
+
+    #[test]
+    fn extensions_travel_and_unknown_ones_are_ignored() {
+        let request = Request {
+            topic_info: Some(INFO),
+            ext: RequestExt { layout: Some(7), lease_ms: Some(5000), shared: true },
+            ..Request::new(Command::RegisterTopic)
+        };
+        let mut out = [0; 256];
+        assert_eq!(Request::decode(request.encode(&mut out).unwrap()), Ok(request));
+
+        // {"command": 5, "ext": {"later": [1]}, "more": nil}
+        let mut out = [0; 64];
+        let mut writer = Writer::new(&mut out);
+        writer.write_map(3).unwrap();
+        writer.write_str("command").unwrap();
+        writer.write_int(5);
+        writer.write_str("ext").unwrap();
+        writer.write_map(1).unwrap();
+        writer.write_str("later").unwrap();
+        writer.write_list(1).unwrap();
+        writer.write_int(1);
+        writer.write_str("more").unwrap();
+        writer.write_nil();
+        assert_eq!(Request::decode(writer.finish().unwrap()), Ok(Request::new(Command::Ping)));
+    }
+
+    #[test]
+    fn missing_doubled_and_unknown_commands_are_told() {
+        let error = Request::decode(&[0x80]).unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::DiscoveryKey(DiscoveryKey::Command));
+        let twice = [
+            0x82, 0xa7, b'c', b'o', b'm', b'm', b'a', b'n', b'd', 5, 0xa7, b'c', b'o', b'm', b'm',
+            b'a', b'n', b'd', 5,
+        ];
+        let error = Request::decode(&twice).unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::DiscoveryKey(DiscoveryKey::Command));
+        let unknown = [0x81, 0xa7, b'c', b'o', b'm', b'm', b'a', b'n', b'd', 42];
+        assert_eq!(
+            Request::decode(&unknown),
+            Err(DecodeError::new(DecodeErrorKind::IntegerRange, 9))
+        );
+    }
+
+    #[test]
+    fn truncation_at_any_byte_is_an_error() {
+        let topics = [INFO, INFO];
+        let response = Response {
+            topic_info: Some(INFO),
+            topics: Topics::from(&topics[..]),
+            ext: ResponseExt { epoch: Some(1), layout: None },
+            ..Response::new(Status::Ok, "fine")
+        };
+        let mut out = [0; 512];
+        let bytes = response.encode(&mut out).unwrap();
+        assert_eq!(Response::decode(bytes), Ok(response));
+        for len in 0..bytes.len() {
+            assert!(Response::decode(&bytes[..len]).is_err(), "at {len}");
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Why and where encoding or decoding stopped.
+
+use core::fmt;
+
+use crate::Type;
+
+/// Input that is not a valid message, and the place where that became clear.
+///
+/// `offset` counts bytes from the start of the frame (or blob, or body) that was being read; the
+/// kind tells which frame that is where it is not the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DecodeError {
+    /// What is wrong.
+    pub kind: DecodeErrorKind,
+    /// Byte offset of the offending item.
+    pub offset: usize,
+}
+
+impl DecodeError {
+    /// An error of `kind` at byte `offset`.
+    pub const fn new(kind: DecodeErrorKind, offset: usize) -> Self {
+        Self { kind, offset }
+    }
+}
+
+/// What is wrong with an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// The input ends inside an item, or a count claims more items than bytes are left.
+    Truncated {
+        /// Bytes that must still follow.
+        needed: u64,
+        /// Bytes that do follow.
+        available: usize,
+    },
+    /// `0xc1`, which MessagePack never uses.
+    ReservedMarker,
+    /// An item of another type than the field has.
+    WrongType {
+        /// The type that the reader asked for.
+        expected: Type,
+        /// The type that stands there.
+        found: Type,
+    },
+    /// An integer that the field's type cannot hold.
+    IntegerRange,
+    /// A string that is not UTF-8.
+    InvalidUtf8,
+    /// A map key that is neither a string nor bytes.
+    MapKey {
+        /// The type that stands there.
+        found: Type,
+    },
+    /// Lists and maps nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    TooDeep,
+    /// Bytes after the last item.
+    TrailingBytes {
+        /// How many.
+        count: usize,
+    },
+    /// Another number of fields than the message has.
+    FieldCount {
+        /// Fields without a default.
+        required: usize,
+        /// All fields.
+        total: usize,
+        /// Fields in the metadata.
+        found: u32,
+    },
+    /// Another number of items than a fixed-size list or byte array has.
+    ItemCount {
+        /// Items of the field's type.
+        expected: usize,
+        /// Items in the input.
+        found: usize,
+    },
+    /// More items or bytes than a fixed-capacity field can hold.
+    Capacity {
+        /// What the field can hold.
+        capacity: usize,
+        /// What the input has.
+        found: usize,
+    },
+    /// An array descriptor lacks a key.
+    DescriptorKeyMissing(DescriptorKey),
+    /// An array descriptor has a key twice.
+    DescriptorKeyDoubled(DescriptorKey),
+    /// A descriptor's `__cortex_oob__` is neither `numpy` nor `torch`.
+    DescriptorKind,
+    /// A descriptor stands where a plain map was expected, or the reserved key
+    /// `__cortex_oob__` stands in a map that cannot be a descriptor.
+    ReservedKey,
+    /// A dtype that cannot travel.
+    Dtype(DtypeError),
+    /// A dtype that is valid but not the one of the typed array.
+    DtypeMismatch,
+    /// More dimensions than [`MAX_DIMS`](crate::MAX_DIMS).
+    TooManyDimensions {
+        /// Dimensions in the input.
+        found: u32,
+    },
+    /// The product of the dimensions and the item size does not fit into `usize`.
+    ShapeOverflow,
+    /// A descriptor names a buffer that does not exist.
+    BufferMissing {
+        /// The buffer that it names.
+        index: u64,
+    },
+    /// A buffer of another length than its descriptor's shape and dtype give.
+    BufferLength {
+        /// Bytes by shape and dtype.
+        expected: usize,
+        /// Bytes of the buffer.
+        found: usize,
+    },
+    /// The header frame is not 24 bytes long.
+    HeaderLength {
+        /// Bytes of the frame.
+        found: usize,
+    },
+    /// The header's fingerprint is not one that the type accepts.
+    Fingerprint {
+        /// The type's own fingerprint.
+        expected: u64,
+        /// The header's.
+        found: u64,
+    },
+    /// A message without a frame.
+    NoFrames,
+    /// Multipart frames where a single blob was expected: header and metadata, put together,
+    /// are not a blob.
+    MultipartFrames,
+    /// A tagged value with an unknown tag.
+    Tag {
+        /// The first byte.
+        found: u8,
+    },
+    /// A discovery body lacks a key, or has it twice.
+    DiscoveryKey(DiscoveryKey),
+}
+
+/// A key of an array descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DescriptorKey {
+    /// `__cortex_oob__`: numpy or torch.
+    Kind,
+    /// `buffer`: index of the buffer frame.
+    Buffer,
+    /// `dtype`.
+    Dtype,
+    /// `shape`.
+    Shape,
+    /// `device`, of a tensor.
+    Device,
+    /// `requires_grad`, of a tensor.
+    RequiresGrad,
+}
+
+impl DescriptorKey {
+    /// The key as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kind => "__cortex_oob__",
+            Self::Buffer => "buffer",
+            Self::Dtype => "dtype",
+            Self::Shape => "shape",
+            Self::Device => "device",
+            Self::RequiresGrad => "requires_grad",
+        }
+    }
+}
+
+/// A key of a discovery body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DiscoveryKey {
+    /// `command`, of a request.
+    Command,
+    /// `topic_name`, of a request.
+    TopicName,
+    /// `topic_info`, of a request or response.
+    TopicInfo,
+    /// `status`, of a response.
+    Status,
+    /// `message`, of a response.
+    Message,
+    /// `topics`, of a response.
+    Topics,
+    /// `ext`, our extension.
+    Ext,
+    /// `name`, of a topic.
+    Name,
+    /// `address`, of a topic.
+    Address,
+    /// `message_type`, of a topic.
+    MessageType,
+    /// `fingerprint`, of a topic.
+    Fingerprint,
+    /// `publisher_node`, of a topic.
+    PublisherNode,
+}
+
+impl DiscoveryKey {
+    /// The key as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::TopicName => "topic_name",
+            Self::TopicInfo => "topic_info",
+            Self::Status => "status",
+            Self::Message => "message",
+            Self::Topics => "topics",
+            Self::Ext => "ext",
+            Self::Name => "name",
+            Self::Address => "address",
+            Self::MessageType => "message_type",
+            Self::Fingerprint => "fingerprint",
+            Self::PublisherNode => "publisher_node",
+        }
+    }
+}
+
+/// Why a dtype string is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DtypeError {
+    /// Not of numpy's `dtype.str` form: byte order, kind, size.
+    Syntax,
+    /// Python objects (`O`).
+    Object,
+    /// Items of no bytes.
+    ZeroSize,
+    /// A size that the kind does not come in, such as `<f3`.
+    Size,
+    /// A byte order where there is none or none where there must be one.
+    ByteOrder,
+}
+
+impl fmt::Display for DtypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "dtype is not of the form byte order, kind, size",
+            Self::Object => "dtype is object, which cannot travel",
+            Self::ZeroSize => "dtype has items of no bytes",
+            Self::Size => "dtype has a size that its kind does not come in",
+            Self::ByteOrder => "dtype lacks a byte order",
+        })
+    }
+}
+
+impl core::error::Error for DtypeError {}
+
+impl fmt::Display for DecodeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Truncated { needed, available } => {
+                write!(f, "input ends early: {needed} bytes needed, {available} left")
+            }
+            Self::ReservedMarker => f.write_str("marker 0xc1 is never used"),
+            Self::WrongType { expected, found } => {
+                write!(f, "expected {expected}, found {found}")
+            }
+            Self::IntegerRange => f.write_str("integer does not fit the field"),
+            Self::InvalidUtf8 => f.write_str("string is not UTF-8"),
+            Self::MapKey { found } => write!(f, "map key is {found}, not a string"),
+            Self::TooDeep => {
+                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+            }
+            Self::TrailingBytes { count } => write!(f, "{count} bytes left over"),
+            Self::FieldCount { required, total, found } if required == total => {
+                write!(f, "expected {total} fields, found {found}")
+            }
+            Self::FieldCount { required, total, found } => {
+                write!(f, "expected {required} to {total} fields, found {found}")
+            }
+            Self::ItemCount { expected, found } => {
+                write!(f, "expected {expected} items, found {found}")
+            }
+            Self::Capacity { capacity, found } => {
+                write!(f, "{found} items where {capacity} fit")
+            }
+            Self::DescriptorKeyMissing(key) => {
+                write!(f, "array descriptor lacks `{}`", key.as_str())
+            }
+            Self::DescriptorKeyDoubled(key) => {
+                write!(f, "array descriptor has `{}` twice", key.as_str())
+            }
+            Self::DescriptorKind => {
+                f.write_str("array descriptor is neither of numpy nor of torch")
+            }
+            Self::ReservedKey => f.write_str("key `__cortex_oob__` in a map that is no descriptor"),
+            Self::Dtype(error) => error.fmt(f),
+            Self::DtypeMismatch => f.write_str("array has another dtype than the field"),
+            Self::TooManyDimensions { found } => {
+                write!(f, "{found} dimensions where {} are allowed", crate::MAX_DIMS)
+            }
+            Self::ShapeOverflow => f.write_str("shape gives more bytes than memory can hold"),
+            Self::BufferMissing { index } => write!(f, "buffer {index} does not exist"),
+            Self::BufferLength { expected, found } => {
+                write!(f, "shape gives {expected} bytes, buffer has {found}")
+            }
+            Self::HeaderLength { found } => {
+                write!(f, "header has {found} bytes, not {}", crate::Header::LEN)
+            }
+            Self::Fingerprint { expected, found } => {
+                write!(f, "fingerprint is {found:#018x}, expected {expected:#018x}")
+            }
+            Self::NoFrames => f.write_str("message has no frames"),
+            Self::MultipartFrames => {
+                f.write_str("these are multipart frames put together, not a single blob")
+            }
+            Self::Tag { found } => write!(f, "unknown tag {found}"),
+            Self::DiscoveryKey(key) => {
+                write!(f, "key `{}` is missing or doubled", key.as_str())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at byte {})", self.kind, self.offset)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// A value that cannot be written, or a buffer that is too small for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EncodeError {
+    /// What is wrong.
+    pub kind: EncodeErrorKind,
+    /// What the output would have to hold: bytes, or buffers for
+    /// [`TooManyBuffers`](EncodeErrorKind::TooManyBuffers).
+    pub needed: usize,
+    /// What it can hold.
+    pub available: usize,
+}
+
+impl EncodeError {
+    /// An error that has nothing to do with the size of the output.
+    pub const fn new(kind: EncodeErrorKind) -> Self {
+        Self { kind, needed: 0, available: 0 }
+    }
+}
+
+/// What keeps a value from being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum EncodeErrorKind {
+    /// The output is too small; `needed` tells the size that suffices.
+    OutputFull,
+    /// The list of buffers is full; `needed` tells the count that suffices so far.
+    TooManyBuffers,
+    /// A string, list or map longer than the format can say (2^32 - 1).
+    TooLong,
+    /// Lists and maps nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    TooDeep,
+    /// A map holds the reserved key `__cortex_oob__`, which a reader would take for an array.
+    ReservedKey,
+    /// A dynamic value was kept that does not decode; only reachable when frames changed under it.
+    Source(DecodeErrorKind),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            EncodeErrorKind::OutputFull => {
+                write!(f, "output has {} bytes, {} are needed", self.available, self.needed)
+            }
+            EncodeErrorKind::TooManyBuffers => write!(
+                f,
+                "room for {} buffers, at least {} are needed",
+                self.available, self.needed
+            ),
+            EncodeErrorKind::TooLong => f.write_str("longer than 2^32 - 1"),
+            EncodeErrorKind::TooDeep => {
+                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+            }
+            EncodeErrorKind::ReservedKey => {
+                f.write_str("key `__cortex_oob__` is reserved for arrays")
+            }
+            EncodeErrorKind::Source(kind) => write!(f, "value does not decode: {kind}"),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}

@@ -1,0 +1,231 @@
+//! Type identity, computed at compile time.
+//!
+//! A fingerprint is the first eight bytes, big-endian, of SHA-256 over a canonical string. Three
+//! strings are in use; the wire reference, "Fingerprints", tells by whom.
+
+use core::fmt;
+
+use sha2_const::Sha256;
+
+/// What a field or a value is, as far as the wire tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Type {
+    /// Nothing.
+    Nil,
+    /// True or false.
+    Bool,
+    /// -2^63 to 2^64 - 1.
+    Int,
+    /// IEEE 754 double.
+    Float,
+    /// UTF-8 text.
+    Str,
+    /// Bytes.
+    Bytes,
+    /// A list of values.
+    List,
+    /// A map from strings to values.
+    Map,
+    /// An array: dtype, shape and data.
+    Array,
+    /// An array with a device and a gradient flag.
+    Tensor,
+    /// A MessagePack extension; never the type of a field.
+    Extension,
+    /// Any of them.
+    Any,
+}
+
+impl Type {
+    /// The name in a layout string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nil => "nil",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Str => "str",
+            Self::Bytes => "bytes",
+            Self::List => "list",
+            Self::Map => "map",
+            Self::Array => "array",
+            Self::Tensor => "tensor",
+            Self::Extension => "extension",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One field of a message: its name and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FieldInfo {
+    /// The field's name in Python.
+    pub name: &'static str,
+    /// What it holds.
+    pub ty: Type,
+    /// Whether nil may stand there instead.
+    pub optional: bool,
+}
+
+/// The fingerprint that travels in every header.
+///
+/// Hashes `<class>|_field_names_cache:ClassVar,_sequence_counter:ClassVar`: it depends on the
+/// class's full name alone, as it does in every running Python and C++ peer.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::fingerprint;
+///
+/// const STRING: u64 = fingerprint::wire("cortex.messages.standard.StringMessage");
+/// assert_eq!(STRING, 0xacf8_d647_5271_e065);
+/// ```
+///
+/// Source: wire reference, "Fingerprints".
+#[must_use]
+pub const fn wire(class: &str) -> u64 {
+    first_word(
+        Sha256::new()
+            .update(class.as_bytes())
+            .update(b"|_field_names_cache:ClassVar,_sequence_counter:ClassVar"),
+    )
+}
+
+/// The fingerprint that the Python documentation describes, over `(name, type)` pairs with the
+/// types as the Python author spelled them (`str`, `ndarray`, `numpy.ndarray | None`).
+///
+/// The two class variables are added and the pairs sorted here. Peers whose classes use
+/// `slots=True` send it.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::fingerprint;
+///
+/// const STRING: u64 =
+///     fingerprint::schema("cortex.messages.standard.StringMessage", &[("data", "str")]);
+/// assert_eq!(STRING, 0xc09f_6b1f_087c_6a67);
+/// ```
+///
+/// Source: wire reference, "Fingerprints".
+#[must_use]
+pub const fn schema(class: &str, fields: &[(&str, &str)]) -> u64 {
+    let mut hash = Sha256::new().update(class.as_bytes()).update(b"|");
+    let mut last: Option<(&str, &str)> = None;
+    // Selection by repeated minimum: a message has few fields, and this runs in the compiler.
+    loop {
+        let mut next: Option<(&str, &str)> = None;
+        next = smaller_after(next, last, ("_field_names_cache", "ClassVar"));
+        next = smaller_after(next, last, ("_sequence_counter", "ClassVar"));
+        let mut rest = fields;
+        while let [field, tail @ ..] = rest {
+            next = smaller_after(next, last, *field);
+            rest = tail;
+        }
+        let Some((name, ty)) = next else { break };
+        if last.is_some() {
+            hash = hash.update(b",");
+        }
+        hash = hash.update(name.as_bytes()).update(b":").update(ty.as_bytes());
+        last = next;
+    }
+    first_word(hash)
+}
+
+/// The hash by which Rust peers compare field names, order and types among themselves.
+///
+/// Hashes `<class>(name:type,name:type)`, with `?` after the type of an optional field. Two types
+/// of one name but other fields share a wire fingerprint; their layout differs.
+///
+/// Source: wire reference, "Fingerprints".
+#[must_use]
+pub const fn layout(class: &str, fields: &[FieldInfo]) -> u64 {
+    let mut hash = Sha256::new().update(class.as_bytes()).update(b"(");
+    let mut rest = fields;
+    while let [field, tail @ ..] = rest {
+        hash = hash.update(field.name.as_bytes()).update(b":").update(field.ty.as_str().as_bytes());
+        if field.optional {
+            hash = hash.update(b"?");
+        }
+        if !tail.is_empty() {
+            hash = hash.update(b",");
+        }
+        rest = tail;
+    }
+    first_word(hash.update(b")"))
+}
+
+const fn first_word(hash: Sha256) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = hash.finalize();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// `candidate` where it sorts behind `last` and before `best`, else `best`.
+const fn smaller_after<'s>(
+    best: Option<(&'s str, &'s str)>,
+    last: Option<(&'s str, &'s str)>,
+    candidate: (&'s str, &'s str),
+) -> Option<(&'s str, &'s str)> {
+    if let Some(last) = last
+        && !less(last.0.as_bytes(), candidate.0.as_bytes())
+    {
+        return best;
+    }
+    match best {
+        Some(best) if !less(candidate.0.as_bytes(), best.0.as_bytes()) => Some(best),
+        _ => Some(candidate),
+    }
+}
+
+const fn less(mut a: &[u8], mut b: &[u8]) -> bool {
+    loop {
+        match (a, b) {
+            (_, []) => return false,
+            ([], _) => return true,
+            ([x, a_tail @ ..], [y, b_tail @ ..]) => {
+                if *x != *y {
+                    return *x < *y;
+                }
+                a = a_tail;
+                b = b_tail;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_variables_sort_between_capital_and_small_names() {
+        let by_hand = first_word(Sha256::new().update(
+            b"m.C|Z:int,_field_names_cache:ClassVar,_sequence_counter:ClassVar,a:str,ab:str",
+        ));
+        assert_eq!(schema("m.C", &[("ab", "str"), ("a", "str"), ("Z", "int")]), by_hand);
+    }
+
+    #[test]
+    fn layout_tells_order_type_and_optionality_apart() {
+        const LEFT: FieldInfo = FieldInfo { name: "left", ty: Type::Float, optional: false };
+        const RIGHT: FieldInfo = FieldInfo { name: "right", ty: Type::Float, optional: false };
+        let base = layout("m.C", &[LEFT, RIGHT]);
+        assert_eq!(base, first_word(Sha256::new().update(b"m.C(left:float,right:float)")));
+        assert_ne!(base, layout("m.C", &[RIGHT, LEFT]));
+        assert_ne!(base, layout("m.C", &[LEFT, FieldInfo { ty: Type::Int, ..RIGHT }]));
+        let optional = FieldInfo { optional: true, ..RIGHT };
+        assert_eq!(
+            layout("m.C", &[optional]),
+            first_word(Sha256::new().update(b"m.C(right:float?)"))
+        );
+    }
+}

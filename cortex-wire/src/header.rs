@@ -1,0 +1,96 @@
+//! The 24 bytes that precede every message.
+
+use crate::{DecodeError, DecodeErrorKind, Message};
+
+/// Identity, time and number of one message.
+///
+/// ```text
+/// byte   0               8               16              24
+///        | fingerprint   | timestamp_ns  | sequence      |
+///        | u64           | u64           | u64           |   big-endian
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::{Header, StringMessage};
+///
+/// let header = Header::of::<StringMessage>(1_700_000_000_000_000_000, 2);
+/// assert_eq!(header.fingerprint, 0xacf8_d647_5271_e065);
+/// assert_eq!(Header::decode(&header.encode())?, header);
+/// # Ok::<(), cortex_wire::DecodeError>(())
+/// ```
+///
+/// Source: wire reference, "Header".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Header {
+    /// First eight bytes of SHA-256 over the type's canonical string.
+    pub fingerprint: u64,
+    /// When it was published: nanoseconds since the Unix epoch, by the publisher's clock.
+    pub timestamp_ns: u64,
+    /// Number of this message at its publisher, from 0; advances for dropped messages too.
+    pub sequence: u64,
+}
+
+impl Header {
+    /// Bytes of an encoded header.
+    pub const LEN: usize = 24;
+
+    /// The header of a message of type `M`.
+    ///
+    /// Units: nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn of<M: Message>(timestamp_ns: u64, sequence: u64) -> Self {
+        Self { fingerprint: M::FINGERPRINT, timestamp_ns, sequence }
+    }
+
+    /// The header as it travels.
+    #[must_use]
+    pub fn encode(&self) -> [u8; Self::LEN] {
+        let mut out = [0; Self::LEN];
+        let words = [self.fingerprint, self.timestamp_ns, self.sequence];
+        for (chunk, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *chunk = word.to_be_bytes();
+        }
+        out
+    }
+
+    /// Reads a header frame.
+    ///
+    /// # Errors
+    ///
+    /// [`HeaderLength`](DecodeErrorKind::HeaderLength) unless `frame` has exactly 24 bytes.
+    pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
+        match frame.as_chunks::<8>() {
+            ([fingerprint, timestamp_ns, sequence], []) => Ok(Self {
+                fingerprint: u64::from_be_bytes(*fingerprint),
+                timestamp_ns: u64::from_be_bytes(*timestamp_ns),
+                sequence: u64::from_be_bytes(*sequence),
+            }),
+            _ => Err(DecodeError::new(DecodeErrorKind::HeaderLength { found: frame.len() }, 0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_length_is_refused() {
+        let bytes = [0u8; 40];
+        for len in (0..40).filter(|&len| len != Header::LEN) {
+            let error = Header::decode(&bytes[..len]).unwrap_err();
+            assert_eq!(error.kind, DecodeErrorKind::HeaderLength { found: len });
+        }
+    }
+
+    #[test]
+    fn words_are_big_endian_in_order() {
+        let header = Header { fingerprint: 1, timestamp_ns: 2, sequence: 3 };
+        let bytes = header.encode();
+        assert_eq!((bytes[7], bytes[15], bytes[23]), (1, 2, 3));
+        assert_eq!(Header::decode(&bytes), Ok(header));
+    }
+}

@@ -1,0 +1,587 @@
+use super::Int;
+use crate::{DecodeError, DecodeErrorKind, Type};
+
+/// One MessagePack item; of a list or map only its head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Token<'a> {
+    /// nil.
+    Nil,
+    /// true or false.
+    Bool(bool),
+    /// Any form of an integer.
+    Int(Int),
+    /// float 32, widened, or float 64.
+    Float(f64),
+    /// A string, checked to be UTF-8.
+    Str(&'a str),
+    /// A byte string.
+    Bytes(&'a [u8]),
+    /// The head of a list: that many items follow.
+    List(u32),
+    /// The head of a map: that many pairs of key and value follow.
+    Map(u32),
+    /// An extension: its type and its payload.
+    Extension(i8, &'a [u8]),
+}
+
+impl Token<'_> {
+    /// The item's type.
+    #[must_use]
+    pub const fn ty(&self) -> Type {
+        match self {
+            Self::Nil => Type::Nil,
+            Self::Bool(_) => Type::Bool,
+            Self::Int(_) => Type::Int,
+            Self::Float(_) => Type::Float,
+            Self::Str(_) => Type::Str,
+            Self::Bytes(_) => Type::Bytes,
+            Self::List(_) => Type::List,
+            Self::Map(_) => Type::Map,
+            Self::Extension(..) => Type::Extension,
+        }
+    }
+}
+
+/// Reads MessagePack items off the front of a slice.
+///
+/// Borrows, allocates nothing, and never moves on an error. A count of items that cannot fit
+/// into the bytes left is refused where it stands, so work is bounded by the length of the input.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::msgpack::{Reader, Token};
+///
+/// let mut reader = Reader::new(&[0x92, 0xa2, b'h', b'i', 0x2a]);
+/// assert_eq!(reader.read_list()?, 2);
+/// assert_eq!(reader.read_str()?, "hi");
+/// assert_eq!(reader.read()?, Token::Int(42.into()));
+/// reader.finish()?;
+/// # Ok::<(), cortex_wire::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    /// Length of the whole input, for offsets.
+    len: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the start of `input`.
+    #[must_use]
+    pub const fn new(input: &'a [u8]) -> Self {
+        Self { rest: input, len: input.len() }
+    }
+
+    /// A reader of `input`, which stands `offset` bytes behind the place that offsets count from.
+    #[must_use]
+    pub const fn new_at(input: &'a [u8], offset: usize) -> Self {
+        Self { rest: input, len: input.len().saturating_add(offset) }
+    }
+
+    /// Bytes read so far.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.len.saturating_sub(self.rest.len())
+    }
+
+    /// The bytes not read yet.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// An error of `kind` at the current offset.
+    #[must_use]
+    pub const fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError::new(kind, self.offset())
+    }
+
+    /// Takes the next item; of a list or map only its head.
+    ///
+    /// # Errors
+    ///
+    /// `Truncated`, `ReservedMarker` or `InvalidUtf8`, with the offset of the item.
+    pub fn read(&mut self) -> Result<Token<'a>, DecodeError> {
+        let start = *self;
+        let token = self.item();
+        #[cfg(test)]
+        steps::count(self.offset() - start.offset());
+        token.map_err(|kind| {
+            *self = start;
+            start.error(kind)
+        })
+    }
+
+    /// Takes one value with everything inside it, in one pass and constant memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    pub fn skip(&mut self) -> Result<(), DecodeError> {
+        self.skip_items(1)
+    }
+
+    /// Takes `count` values with everything inside them, in one pass and constant memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    pub fn skip_items(&mut self, count: u64) -> Result<(), DecodeError> {
+        let start = *self;
+        let mut pending = count;
+        while let Some(left) = pending.checked_sub(1) {
+            let inside = match self.read() {
+                Ok(Token::List(count)) => u64::from(count),
+                Ok(Token::Map(count)) => u64::from(count).saturating_mul(2),
+                Ok(_) => 0,
+                Err(error) => {
+                    *self = start;
+                    return Err(error);
+                }
+            };
+            pending = left.saturating_add(inside);
+        }
+        Ok(())
+    }
+
+    /// Takes nil.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    pub fn read_nil(&mut self) -> Result<(), DecodeError> {
+        self.expect(Type::Nil, |token| match token {
+            Token::Nil => Some(()),
+            _ => None,
+        })
+    }
+
+    /// Takes a boolean.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    pub fn read_bool(&mut self) -> Result<bool, DecodeError> {
+        self.expect(Type::Bool, |token| match token {
+            Token::Bool(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Takes an integer of any form.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    #[inline]
+    pub fn read_int(&mut self) -> Result<Int, DecodeError> {
+        // The usual forms first: small numbers, and the sizes of images.
+        match *self.rest {
+            [value @ ..0x80, ref tail @ ..] => {
+                self.rest = tail;
+                return Ok(value.into());
+            }
+            [0xcd, high, low, ref tail @ ..] => {
+                self.rest = tail;
+                return Ok(u16::from_be_bytes([high, low]).into());
+            }
+            _ => {}
+        }
+        self.expect(Type::Int, |token| match token {
+            Token::Int(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Takes a float; an integer may stand in its place, as Python sends one for `3`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    pub fn read_f64(&mut self) -> Result<f64, DecodeError> {
+        self.expect(Type::Float, |token| match token {
+            Token::Float(value) => Some(value),
+            Token::Int(value) => Some(value.to_f64()),
+            _ => None,
+        })
+    }
+
+    /// Takes a string.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    #[inline]
+    pub fn read_str(&mut self) -> Result<&'a str, DecodeError> {
+        // The usual form first: text of less than 32 bytes.
+        if let [marker @ 0xa0..=0xbf, tail @ ..] = self.rest
+            && let Some((text, tail)) = tail.split_at_checked((marker & 0x1f).into())
+            && let Ok(text) = core::str::from_utf8(text)
+        {
+            self.rest = tail;
+            return Ok(text);
+        }
+        self.expect(Type::Str, |token| match token {
+            Token::Str(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Takes a byte string.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    pub fn read_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        self.expect(Type::Bytes, |token| match token {
+            Token::Bytes(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Takes the head of a list; returns the number of items that follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    #[inline]
+    pub fn read_list(&mut self) -> Result<u32, DecodeError> {
+        // The usual form first: less than 16 items.
+        if let [marker @ 0x90..=0x9f, tail @ ..] = self.rest
+            && usize::from(marker & 0x0f) <= tail.len()
+        {
+            self.rest = tail;
+            return Ok((marker & 0x0f).into());
+        }
+        self.expect(Type::List, |token| match token {
+            Token::List(count) => Some(count),
+            _ => None,
+        })
+    }
+
+    /// Takes the head of a map; returns the number of pairs that follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], or `WrongType`.
+    pub fn read_map(&mut self) -> Result<u32, DecodeError> {
+        self.expect(Type::Map, |token| match token {
+            Token::Map(count) => Some(count),
+            _ => None,
+        })
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    ///
+    /// `TrailingBytes` unless the input is used up.
+    pub const fn finish(self) -> Result<(), DecodeError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            count => Err(self.error(DecodeErrorKind::TrailingBytes { count })),
+        }
+    }
+
+    /// Takes `bytes` if they come next.
+    #[inline]
+    pub(crate) fn take_exactly<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        let (head, tail) = self.rest.split_first_chunk::<N>()?;
+        if head != bytes {
+            return None;
+        }
+        self.rest = tail;
+        Some(())
+    }
+
+    /// Takes the next `N` bytes, whatever they are.
+    #[inline]
+    pub(crate) fn take_chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.rest.split_first_chunk::<N>()?;
+        self.rest = tail;
+        Some(*head)
+    }
+
+    fn expect<T>(
+        &mut self,
+        expected: Type,
+        take: impl FnOnce(Token<'a>) -> Option<T>,
+    ) -> Result<T, DecodeError> {
+        let start = *self;
+        let token = self.read()?;
+        take(token).ok_or_else(|| {
+            *self = start;
+            start.error(DecodeErrorKind::WrongType { expected, found: token.ty() })
+        })
+    }
+
+    #[inline]
+    fn item(&mut self) -> Result<Token<'a>, DecodeErrorKind> {
+        let [marker] = self.array()?;
+        Ok(match marker {
+            0x00..=0x7f => Token::Int(marker.into()),
+            0x80..=0x8f => self.map_head((marker & 0x0f).into())?,
+            0x90..=0x9f => self.list_head((marker & 0x0f).into())?,
+            0xa0..=0xbf => self.text((marker & 0x1f).into())?,
+            0xc0 => Token::Nil,
+            0xc1 => return Err(DecodeErrorKind::ReservedMarker),
+            0xc2 => Token::Bool(false),
+            0xc3 => Token::Bool(true),
+            0xc4 => {
+                let len = self.len8()?;
+                Token::Bytes(self.take(len)?)
+            }
+            0xc5 => {
+                let len = self.len16()?;
+                Token::Bytes(self.take(len)?)
+            }
+            0xc6 => {
+                let len = self.len32()?;
+                Token::Bytes(self.take(len)?)
+            }
+            0xc7 => {
+                let len = self.len8()?;
+                self.extension(len)?
+            }
+            0xc8 => {
+                let len = self.len16()?;
+                self.extension(len)?
+            }
+            0xc9 => {
+                let len = self.len32()?;
+                self.extension(len)?
+            }
+            0xca => Token::Float(f32::from_be_bytes(self.array()?).into()),
+            0xcb => Token::Float(f64::from_be_bytes(self.array()?)),
+            0xcc => Token::Int(u8::from_be_bytes(self.array()?).into()),
+            0xcd => Token::Int(u16::from_be_bytes(self.array()?).into()),
+            0xce => Token::Int(u32::from_be_bytes(self.array()?).into()),
+            0xcf => Token::Int(u64::from_be_bytes(self.array()?).into()),
+            0xd0 => Token::Int(i8::from_be_bytes(self.array()?).into()),
+            0xd1 => Token::Int(i16::from_be_bytes(self.array()?).into()),
+            0xd2 => Token::Int(i32::from_be_bytes(self.array()?).into()),
+            0xd3 => Token::Int(i64::from_be_bytes(self.array()?).into()),
+            0xd4 => self.extension(1)?,
+            0xd5 => self.extension(2)?,
+            0xd6 => self.extension(4)?,
+            0xd7 => self.extension(8)?,
+            0xd8 => self.extension(16)?,
+            0xd9 => {
+                let len = self.len8()?;
+                self.text(len)?
+            }
+            0xda => {
+                let len = self.len16()?;
+                self.text(len)?
+            }
+            0xdb => {
+                let len = self.len32()?;
+                self.text(len)?
+            }
+            0xdc => {
+                let count = self.len16()?;
+                self.list_head(count)?
+            }
+            0xdd => {
+                let count = self.len32()?;
+                self.list_head(count)?
+            }
+            0xde => {
+                let count = self.len16()?;
+                self.map_head(count)?
+            }
+            0xdf => {
+                let count = self.len32()?;
+                self.map_head(count)?
+            }
+            0xe0..=0xff => Token::Int(marker.cast_signed().into()),
+        })
+    }
+
+    fn len8(&mut self) -> Result<u32, DecodeErrorKind> {
+        Ok(u8::from_be_bytes(self.array()?).into())
+    }
+
+    fn len16(&mut self) -> Result<u32, DecodeErrorKind> {
+        Ok(u16::from_be_bytes(self.array()?).into())
+    }
+
+    fn len32(&mut self) -> Result<u32, DecodeErrorKind> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    fn text(&mut self, len: u32) -> Result<Token<'a>, DecodeErrorKind> {
+        match core::str::from_utf8(self.take(len)?) {
+            Ok(text) => Ok(Token::Str(text)),
+            Err(_) => Err(DecodeErrorKind::InvalidUtf8),
+        }
+    }
+
+    fn extension(&mut self, len: u32) -> Result<Token<'a>, DecodeErrorKind> {
+        let [ty] = self.array()?;
+        Ok(Token::Extension(ty.cast_signed(), self.take(len)?))
+    }
+
+    fn list_head(&self, count: u32) -> Result<Token<'a>, DecodeErrorKind> {
+        self.at_least(count.into())?;
+        Ok(Token::List(count))
+    }
+
+    fn map_head(&self, count: u32) -> Result<Token<'a>, DecodeErrorKind> {
+        self.at_least(u64::from(count).saturating_mul(2))?;
+        Ok(Token::Map(count))
+    }
+
+    /// Every item takes at least one byte, so a count beyond the bytes left is a lie.
+    fn at_least(&self, needed: u64) -> Result<(), DecodeErrorKind> {
+        let available = self.rest.len();
+        if needed > available as u64 {
+            return Err(DecodeErrorKind::Truncated { needed, available });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeErrorKind> {
+        let (head, tail) = self
+            .rest
+            .split_first_chunk::<N>()
+            .ok_or(DecodeErrorKind::Truncated { needed: N as u64, available: self.rest.len() })?;
+        self.rest = tail;
+        Ok(*head)
+    }
+
+    #[inline]
+    fn take(&mut self, len: u32) -> Result<&'a [u8], DecodeErrorKind> {
+        let truncated =
+            DecodeErrorKind::Truncated { needed: len.into(), available: self.rest.len() };
+        let len = usize::try_from(len).map_err(|_| truncated)?;
+        let (head, tail) = self.rest.split_at_checked(len).ok_or(truncated)?;
+        self.rest = tail;
+        Ok(head)
+    }
+}
+
+/// How much work reading was: the bytes of every item read, as often as it was read.
+#[cfg(test)]
+pub(crate) mod steps {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(bytes: usize) {
+        STEPS.set(STEPS.get() + bytes);
+    }
+
+    /// The steps of this thread while `work` runs.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (usize, T) {
+        let before = STEPS.get();
+        let result = work();
+        (STEPS.get() - before, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of every marker class, smallest and largest forms.
+    const ITEMS: &[&[u8]] = &[
+        &[0x00],
+        &[0x7f],
+        &[0xe0],
+        &[0xc0],
+        &[0xc2],
+        &[0xc3],
+        &[0xa1, b'x'],
+        &[0xd9, 1, b'x'],
+        &[0xda, 0, 1, b'x'],
+        &[0xdb, 0, 0, 0, 1, b'x'],
+        &[0xc4, 1, 9],
+        &[0xc5, 0, 1, 9],
+        &[0xc6, 0, 0, 0, 1, 9],
+        &[0xc7, 1, 5, 9],
+        &[0xc8, 0, 1, 5, 9],
+        &[0xc9, 0, 0, 0, 1, 5, 9],
+        &[0xca, 0x3f, 0x80, 0, 0],
+        &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
+        &[0xcc, 1],
+        &[0xcd, 0, 1],
+        &[0xce, 0, 0, 0, 1],
+        &[0xcf, 0, 0, 0, 0, 0, 0, 0, 1],
+        &[0xd0, 0xff],
+        &[0xd1, 0xff, 0xff],
+        &[0xd2, 0xff, 0xff, 0xff, 0xff],
+        &[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0xd4, 5, 0],
+        &[0xd5, 5, 0, 0],
+        &[0xd6, 5, 0, 0, 0, 0],
+        &[0xd7, 5, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0xd8, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0x91, 0x01],
+        &[0xdc, 0, 1, 0x01],
+        &[0xdd, 0, 0, 0, 1, 0x01],
+        &[0x81, 0x01, 0x01],
+        &[0xde, 0, 1, 0x01, 0x01],
+        &[0xdf, 0, 0, 0, 1, 0x01, 0x01],
+    ];
+
+    #[test]
+    fn every_item_is_skipped_whole() {
+        for item in ITEMS {
+            let mut reader = Reader::new(item);
+            reader.skip().unwrap();
+            reader.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn truncation_at_any_byte_is_an_error_and_moves_nothing() {
+        for item in ITEMS {
+            for len in 0..item.len() {
+                let mut reader = Reader::new(&item[..len]);
+                let error = reader.skip().unwrap_err();
+                assert!(
+                    matches!(error.kind, DecodeErrorKind::Truncated { .. }),
+                    "{item:02x?}[..{len}]: {error}"
+                );
+                assert_eq!(reader.offset(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn claimed_counts_are_checked_against_the_bytes_left() {
+        for head in [0xdd, 0xdf, 0xdb, 0xc6] {
+            let input = [head, 0xff, 0xff, 0xff, 0xff];
+            let error = Reader::new(&input).read().unwrap_err();
+            assert!(matches!(error.kind, DecodeErrorKind::Truncated { available: 0, .. }));
+        }
+    }
+
+    #[test]
+    fn wrong_types_are_named_and_not_consumed() {
+        let mut reader = Reader::new(&[0x01, 0xa0]);
+        let error = reader.read_str().unwrap_err();
+        assert_eq!(
+            error,
+            DecodeError::new(
+                DecodeErrorKind::WrongType { expected: Type::Str, found: Type::Int },
+                0
+            )
+        );
+        assert_eq!(reader.read_int().unwrap(), 1.into());
+    }
+
+    #[test]
+    fn an_error_inside_names_its_own_offset() {
+        let error = Reader::new(&[0x92, 0x01, 0xc1]).skip().unwrap_err();
+        assert_eq!(error, DecodeError::new(DecodeErrorKind::ReservedMarker, 2));
+        let error = Reader::new(&[0x91, 0xa1, 0xff]).skip().unwrap_err();
+        assert_eq!(error, DecodeError::new(DecodeErrorKind::InvalidUtf8, 1));
+    }
+}

@@ -1,0 +1,335 @@
+//! The sixteen messages of `cortex.messages.standard`.
+//!
+//! Fields in the order of the wire, with Python's defaults for those missing at the end. Each
+//! type accepts its schema fingerprint beside the wire fingerprint.
+//!
+//! Source: wire reference, "Standard messages".
+
+use crate::fingerprint::schema;
+use crate::message::TypeInfo;
+use crate::{ArrayView, Int, List, Map, MapOf, Message, TensorView};
+
+/// The standard types, to find one by fingerprint or name.
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::of::<StringMessage<'_>>(),
+    TypeInfo::of::<IntMessage>(),
+    TypeInfo::of::<FloatMessage>(),
+    TypeInfo::of::<BytesMessage<'_>>(),
+    TypeInfo::of::<DictMessage<'_>>(),
+    TypeInfo::of::<ListMessage<'_>>(),
+    TypeInfo::of::<ArrayMessage<'_>>(),
+    TypeInfo::of::<MultiArrayMessage<'_>>(),
+    TypeInfo::of::<TensorMessage<'_>>(),
+    TypeInfo::of::<MultiTensorMessage<'_>>(),
+    TypeInfo::of::<ImageMessage<'_>>(),
+    TypeInfo::of::<PointCloudMessage<'_>>(),
+    TypeInfo::of::<PoseMessage<'_>>(),
+    TypeInfo::of::<TransformMessage<'_>>(),
+    TypeInfo::of::<TimestampMessage>(),
+    TypeInfo::of::<HeaderMessage<'_>>(),
+];
+
+/// Text.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.StringMessage",
+    accept = [schema(Self::CLASS, &[("data", "str")])]
+)]
+pub struct StringMessage<'a> {
+    /// The text.
+    pub data: &'a str,
+}
+
+/// An integer.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.IntMessage",
+    accept = [schema(Self::CLASS, &[("data", "int")])]
+)]
+pub struct IntMessage {
+    /// -2^63 to 2^64 - 1.
+    pub data: Int,
+}
+
+/// A double.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.FloatMessage",
+    accept = [schema(Self::CLASS, &[("data", "float")])]
+)]
+pub struct FloatMessage {
+    /// The value.
+    pub data: f64,
+}
+
+/// Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.BytesMessage",
+    accept = [schema(Self::CLASS, &[("data", "bytes")])]
+)]
+pub struct BytesMessage<'a> {
+    /// The bytes.
+    pub data: &'a [u8],
+}
+
+/// A dictionary: any nesting, arrays and tensors anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.DictMessage",
+    accept = [schema(Self::CLASS, &[("data", "dict")])]
+)]
+pub struct DictMessage<'a> {
+    /// The dictionary.
+    pub data: Map<'a>,
+}
+
+/// A list: any nesting, arrays and tensors anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.ListMessage",
+    accept = [schema(Self::CLASS, &[("data", "list")])]
+)]
+pub struct ListMessage<'a> {
+    /// The list.
+    pub data: List<'a>,
+}
+
+/// An array with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.ArrayMessage",
+    accept = [schema(Self::CLASS, &[("data", "ndarray"), ("name", "str"), ("frame_id", "str")])]
+)]
+pub struct ArrayMessage<'a> {
+    /// The array, of any dtype and shape.
+    pub data: ArrayView<'a>,
+    /// A name for it.
+    #[cortex(default)]
+    pub name: &'a str,
+    /// The coordinate frame that it belongs to.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+}
+
+/// Several arrays by name.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.MultiArrayMessage",
+    accept = [schema(Self::CLASS, &[("arrays", "dict"), ("frame_id", "str")])]
+)]
+pub struct MultiArrayMessage<'a> {
+    /// The arrays, of any dtype and shape.
+    pub arrays: MapOf<'a, ArrayView<'a>>,
+    /// The coordinate frame that they belong to.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+}
+
+/// A tensor with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.TensorMessage",
+    accept = [schema(Self::CLASS, &[("data", "Any"), ("name", "str")])]
+)]
+pub struct TensorMessage<'a> {
+    /// The tensor, of any dtype and shape.
+    pub data: TensorView<'a>,
+    /// A name for it.
+    #[cortex(default)]
+    pub name: &'a str,
+}
+
+/// Several tensors by name.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.MultiTensorMessage",
+    accept = [schema(Self::CLASS, &[("tensors", "dict")])]
+)]
+pub struct MultiTensorMessage<'a> {
+    /// The tensors, of any dtype and shape.
+    pub tensors: MapOf<'a, TensorView<'a>>,
+}
+
+/// An image.
+///
+/// Shape: `[height, width]` or `[height, width, channels]`; any dtype.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.ImageMessage",
+    accept = [schema(
+        Self::CLASS,
+        &[("data", "ndarray"), ("encoding", "str"), ("width", "int"), ("height", "int")],
+    )],
+    after_decode = ImageMessage::size_from_data,
+)]
+pub struct ImageMessage<'a> {
+    /// The pixels.
+    pub data: ArrayView<'a>,
+    /// What a pixel is: `rgb8`, `bgr8`, `mono8`, or any text that both sides agree on.
+    #[cortex(default = "rgb8")]
+    pub encoding: &'a str,
+    /// Pixels in a row.
+    #[cortex(default)]
+    pub width: u64,
+    /// Rows.
+    #[cortex(default)]
+    pub height: u64,
+}
+
+impl<'a> ImageMessage<'a> {
+    /// An image whose width and height are those of its data.
+    #[must_use]
+    pub fn new(data: ArrayView<'a>, encoding: &'a str) -> Self {
+        let mut image = Self { data, encoding, width: 0, height: 0 };
+        image.size_from_data();
+        image
+    }
+
+    /// Takes width and height from the shape where the width is 0, as Python does on both sides.
+    pub fn size_from_data(&mut self) {
+        if self.width == 0
+            && let [height, width] | [height, width, _] = self.data.shape()
+        {
+            self.height = *height as u64;
+            self.width = *width as u64;
+        }
+    }
+}
+
+/// A point cloud.
+///
+/// Shape: `points`, `colors` and `normals` `[n, 3]`, `intensity` `[n]` or `[n, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.PointCloudMessage",
+    accept = [schema(
+        Self::CLASS,
+        &[
+            ("points", "ndarray"),
+            ("colors", "numpy.ndarray | None"),
+            ("intensity", "numpy.ndarray | None"),
+            ("normals", "numpy.ndarray | None"),
+            ("frame_id", "str"),
+        ],
+    )]
+)]
+pub struct PointCloudMessage<'a> {
+    /// Coordinates.
+    pub points: ArrayView<'a>,
+    /// A colour for each point.
+    #[cortex(default)]
+    pub colors: Option<ArrayView<'a>>,
+    /// An intensity for each point.
+    #[cortex(default)]
+    pub intensity: Option<ArrayView<'a>>,
+    /// A normal for each point.
+    #[cortex(default)]
+    pub normals: Option<ArrayView<'a>>,
+    /// The coordinate frame of the points.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+}
+
+/// A position and an orientation.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.PoseMessage",
+    accept = [schema(
+        Self::CLASS,
+        &[
+            ("position", "ndarray"),
+            ("orientation", "ndarray"),
+            ("frame_id", "str"),
+            ("child_frame_id", "str"),
+        ],
+    )]
+)]
+pub struct PoseMessage<'a> {
+    /// x, y, z. Shape: `[3]`.
+    pub position: ArrayView<'a>,
+    /// Quaternion x, y, z, w. Shape: `[4]`.
+    pub orientation: ArrayView<'a>,
+    /// The frame in which the pose is given.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+    /// The frame whose pose it is.
+    #[cortex(default)]
+    pub child_frame_id: &'a str,
+}
+
+/// A transform between two coordinate frames.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.TransformMessage",
+    accept = [schema(
+        Self::CLASS,
+        &[("matrix", "ndarray"), ("frame_id", "str"), ("child_frame_id", "str")],
+    )]
+)]
+pub struct TransformMessage<'a> {
+    /// A homogeneous matrix. Shape: `[4, 4]`.
+    pub matrix: ArrayView<'a>,
+    /// The frame that is transformed into.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+    /// The frame that is transformed from.
+    #[cortex(default)]
+    pub child_frame_id: &'a str,
+}
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.TimestampMessage",
+    accept = [schema(Self::CLASS, &[("sec", "int"), ("nanosec", "int")])]
+)]
+pub struct TimestampMessage {
+    /// Whole seconds.
+    pub sec: i64,
+    /// Nanoseconds beyond them.
+    pub nanosec: i64,
+}
+
+/// A stamp, a frame and a number, as other systems put before their messages.
+#[derive(Clone, Copy, Debug, PartialEq, Message)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cortex(
+    class = "cortex.messages.standard.HeaderMessage",
+    accept = [schema(
+        Self::CLASS,
+        &[
+            ("stamp_sec", "int"),
+            ("stamp_nanosec", "int"),
+            ("frame_id", "str"),
+            ("sequence", "int"),
+        ],
+    )]
+)]
+pub struct HeaderMessage<'a> {
+    /// Whole seconds.
+    pub stamp_sec: i64,
+    /// Nanoseconds beyond them.
+    pub stamp_nanosec: i64,
+    /// A coordinate frame.
+    #[cortex(default)]
+    pub frame_id: &'a str,
+    /// A number.
+    #[cortex(default)]
+    pub sequence: u64,
+}

@@ -1,0 +1,8 @@
+use cortex_wire::Message;
+
+#[derive(Message)]
+struct Point {
+    x: f64,
+}
+
+fn main() {}

@@ -1,0 +1,219 @@
+//! The examples as a user starts them: each in a process of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cortex_std::discovery::{ADDRESS_VARIABLE, Client, Daemon, DaemonHandle};
+use cortex_tests::{Program, python};
+
+/// How long a program may take to end after Ctrl-C.
+const END: Duration = Duration::from_secs(2);
+
+struct Graph {
+    folder: tempfile::TempDir,
+    daemon: DaemonHandle,
+}
+
+impl Graph {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("ipc://{}/discovery.sock", folder.path().display());
+        let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
+        Self { folder, daemon }
+    }
+
+    fn start(&self, binary: &str) -> Program {
+        let mut command = Command::new(binary);
+        command.env(ADDRESS_VARIABLE, self.daemon.address());
+        Program::spawn(command)
+    }
+
+    /// Ends the daemon; then nothing but empty folders may be left.
+    fn end(self) {
+        self.daemon.stop();
+        assert_eq!(files_below(self.folder.path()), Vec::<String>::new());
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(
+            |path| {
+                if path.is_dir() { files_below(&path) } else { vec![path.display().to_string()] }
+            },
+        )
+        .collect()
+}
+
+fn interrupt(program: &mut Program) {
+    let start = Instant::now();
+    program.interrupt();
+    assert!(program.wait().success(), "{}", program.stderr());
+    let took = start.elapsed();
+    assert!(took < END, "it took {took:?} to end");
+}
+
+#[test]
+fn camera_reaches_viewer_and_both_end_on_ctrl_c() {
+    let graph = Graph::new();
+    let mut camera = graph.start(env!("CARGO_BIN_EXE_camera"));
+    let mut viewer = graph.start(env!("CARGO_BIN_EXE_viewer"));
+    camera.expect_line("publishing /cam/frame");
+    let mut last = None;
+    for _ in 0..10 {
+        // [12] f12 mean=12.0
+        let line = viewer.expect_line("mean=");
+        let (sequence, rest) = line[1..].split_once("] ").expect("a sequence");
+        let sequence: u64 = sequence.parse().expect("a number");
+        assert_eq!(rest, format!("f{sequence} mean={:.1}", (sequence % 256) as f64));
+        assert!(last.is_none_or(|last| sequence == last + 1), "{line} after {last:?}");
+        last = Some(sequence);
+    }
+    interrupt(&mut viewer);
+    let summary = viewer.stdout();
+    assert!(summary.lines().any(|line| line.ends_with("lost 0")), "{summary}");
+    interrupt(&mut camera);
+    let mut client = Client::connect(graph.daemon.address(), END).expect("a client");
+    assert_eq!(client.list().expect("an answer"), []);
+    graph.end();
+}
+
+#[test]
+fn a_python_subscriber_sees_the_camera() {
+    let graph = Graph::new();
+    let mut camera = graph.start(env!("CARGO_BIN_EXE_camera"));
+    let discovery = graph.daemon.address();
+    let arguments = ["--discovery", discovery, "--topic", "/cam/frame", "--count", "3", "--digest"];
+    let message = ["--message", "ArrayMessage"];
+    let mut viewer = python::peer("subscriber.py", arguments.into_iter().chain(message));
+    for _ in 0..3 {
+        let message = viewer.expect_event("message");
+        let fields = &message["fields"];
+        assert_eq!(fields[0]["value"]["array"]["dtype"], "|u1");
+        assert_eq!(fields[0]["value"]["array"]["shape"], serde_json::json!([480, 640, 3]));
+        let name = format!("f{}", message["sequence"]);
+        assert_eq!(fields[1]["value"]["str"], *name);
+        assert_eq!(fields[2]["value"]["str"], "camera");
+    }
+    interrupt(&mut camera);
+    graph.end();
+}
+
+#[test]
+fn the_viewer_shows_a_python_camera() {
+    let graph = Graph::new();
+    let mut viewer = graph.start(env!("CARGO_BIN_EXE_viewer"));
+    viewer.expect_line("waiting for /cam/frame");
+    let golden = cortex_tests::golden::path("messages.json");
+    let topics = graph.folder.path().join("topics");
+    let mut camera = python::peer(
+        "publisher.py",
+        [
+            "--discovery".as_ref(),
+            graph.daemon.address().as_ref(),
+            "--node".as_ref(),
+            "python_camera".as_ref(),
+            "--topic".as_ref(),
+            "/cam/frame".as_ref(),
+            "--ipc-dir".as_ref(),
+            topics.as_os_str(),
+            "--golden".as_ref(),
+            golden.as_os_str(),
+            "--names".as_ref(),
+            "array_|u1".as_ref(),
+        ],
+    );
+    camera.expect_event("ready");
+    // The golden array is 00 17 ef 09 f5 fb or the like; its mean is computed here.
+    let case = cortex_tests::golden::message("array_|u1");
+    let data = case["fields"][0]["value"]["array"]["data"].as_str().expect("hex digits");
+    let bytes = cortex_tests::golden::unhex(data);
+    let mean = bytes.iter().map(|&b| f64::from(b)).sum::<f64>() / bytes.len() as f64;
+    viewer.expect_line(&format!("mean={mean:.1}"));
+    camera.terminate();
+    assert!(camera.wait().success());
+    interrupt(&mut viewer);
+    graph.end();
+}
+
+#[test]
+fn the_demo_ends_with_a_summary_and_a_picture() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let png = folder.path().join("last.png");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.args(["--frames", "45", "--png"]).arg(&png).env("TMPDIR", folder.path());
+    let mut demo = Program::spawn(command);
+    assert!(demo.wait().success(), "{}", demo.stderr());
+    let said = demo.stdout();
+    assert!(said.contains("received 45 frames of 640 x 480"), "{said}");
+    assert!(said.contains("0 lost, 0 rejected"), "{said}");
+    assert!(said.contains("fps   latency p50"), "{said}");
+
+    let file = std::io::BufReader::new(std::fs::File::open(&png).expect("the picture"));
+    let mut reader = png::Decoder::new(file).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("a frame");
+    assert_eq!((info.width, info.height, info.color_type), (640, 480, png::ColorType::Rgb));
+    let pixel = |x: usize, y: usize| &pixels[(y * 640 + x) * 3..][..3];
+    // The sun, the sky and the road of frame 44.
+    assert_eq!(pixel(520, 90), [255, 226, 120]);
+    assert!(pixel(10, 10)[2] > 200 && pixel(10, 10)[0] < 150);
+    assert_eq!(pixel(10, 470), [96, 100, 104]);
+    // And the robot, where it is after 44 frames: 44 / 30 s x 120 px/s - 100 px.
+    assert_eq!(pixel(76 - 40, 310), [235, 120, 40]);
+
+    std::fs::remove_file(&png).expect("it is ours");
+    assert_eq!(files_below(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn the_control_loop_prints_its_jitter_and_draws_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let png = folder.path().join("jitter.png");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_control_loop"));
+    command.args(["--seconds", "1", "--period", "2000", "--png"]).arg(&png);
+    // Nobody is there: it needs no daemon.
+    let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    command.env(ADDRESS_VARIABLE, address);
+    let mut program = Program::spawn(command);
+    assert!(program.wait().success(), "{}", program.stderr());
+    let said = program.stdout();
+    assert!(said.starts_with("500 ticks of 2ms\ncalled "), "{said}");
+    for line in ["late p50 ", "late p99.9", "late max", "saved as "] {
+        assert!(said.contains(line), "{said}");
+    }
+
+    let file = std::io::BufReader::new(std::fs::File::open(&png).expect("the picture"));
+    let mut reader = png::Decoder::new(file).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("a frame");
+    assert_eq!((info.width, info.height), (800, 420));
+    // Axes in black, and bars.
+    let pixel = |x: usize, y: usize| pixels[y * 800 + x];
+    assert_eq!((pixel(90, 200), pixel(400, 370), pixel(799, 0)), (0, 0, 255));
+    let bars = pixels.iter().filter(|&&shade| shade == 90).count();
+    assert!(bars > 500, "{bars} pixels");
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_the_demo_and_its_viewer() {
+    for signal in [cortex_tests::Signal::INT, cortex_tests::Signal::TERM] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let png = folder.path().join("last.png");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+        command.args(["--frames", "0", "--png"]).arg(&png).env("TMPDIR", folder.path());
+        let mut demo = Program::spawn(command);
+        demo.expect_line("fps");
+        let start = Instant::now();
+        demo.signal(signal);
+        assert!(demo.wait().success(), "{}", demo.stderr());
+        assert!(start.elapsed() < END, "it took {:?} to end", start.elapsed());
+        // Its stdout is closed, so the viewer is gone as well.
+        demo.expect_line("last frame saved as");
+        while demo.try_next_line(END).is_some() {}
+        std::fs::remove_file(&png).expect("it was saved");
+        assert_eq!(files_below(folder.path()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,35 @@
+//! A viewer: prints number, name and mean of every array on `/cam/frame`, read where it arrived.
+//!
+//! Terminal 1: `cargo run --release --bin cortex-discovery`
+//! Terminal 2: `cargo run --release --bin camera`
+//! Terminal 3: `cargo run --release --bin viewer`
+//!
+//! Python twin: `subscriber.py` in tests/peers; a Python publisher of ArrayMessage feeds this one.
+
+use std::error::Error;
+
+use cortex_std::Node;
+use cortex_std::wire::{ArrayError, ArrayMessage};
+
+const TOPIC: &str = "/cam/frame";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let node = Node::builder("viewer").build()?;
+    let frames = node.subscriber::<ArrayMessage>(TOPIC).on_message(async |frame, header| {
+        // `frame` borrows from the received buffers: nothing is copied, and nothing can be kept.
+        let pixels = frame.data.iter::<u8>()?;
+        let count = pixels.len().max(1);
+        let sum: u64 = pixels.map(u64::from).sum();
+        let mean = sum as f64 / count as f64;
+        println!("[{}] {} mean={mean:.1}", header.sequence, frame.name);
+        Ok::<(), ArrayError>(())
+    })?;
+    println!("waiting for {TOPIC}");
+
+    node.run().await?;
+    let stats = frames.stats();
+    println!("received {}, lost {}", stats.received, stats.lost);
+    Ok(())
+}

@@ -1,0 +1,286 @@
+//! Beginnings and ends of nodes: threads, signals, and what is left.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cortex_std::wire::StringMessage;
+use cortex_std::{CreateError, Node, StopToken, ThreadOptions};
+use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, registered};
+use cortex_tests::{DEADLINE, Program, Signal, wait_until};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What a program may take to end after a signal, whatever its callbacks do.
+const PROMISE: Duration = Duration::from_secs(2);
+
+fn node(address: &str) -> Node {
+    Node::builder("both").discovery(address).build().expect("a node")
+}
+
+fn named(name: &str) -> ThreadOptions {
+    ThreadOptions::named(name)
+}
+
+#[test]
+fn spin_ends_when_another_thread_shuts_the_node_down_and_everything_is_closed_by_then() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let node = node(daemon.address());
+    let notes = registered(&node);
+    let handle = node.handle();
+    let other = std::thread::spawn(move || handle.shutdown());
+    // Whoever closes it: it is done when this returns.
+    node.spin().expect("no error");
+    assert!(notes.publish(&StringMessage { data: "late" }).is_err());
+    assert_nothing_is_left(&folder, daemon);
+    other.join().expect("it ends");
+}
+
+#[tokio::test]
+async fn run_ends_when_a_callback_shuts_the_node_down() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let node = node(daemon.address());
+    let _notes = registered(&node);
+    let handle = node.handle();
+    node.timer(Duration::from_millis(1), async move |_| handle.shutdown());
+    node.run().await.expect("no error");
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
+fn many_threads_may_shut_a_node_down_at_the_same_time() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let node = node(daemon.address());
+    let _notes = registered(&node);
+    for number in 0..4 {
+        let handle = node.handle();
+        let body = move |_: StopToken| handle.shutdown();
+        let thread = node.spawn_thread(named(&format!("own-{number}")), body);
+        // The others may have shut it down by now.
+        assert!(matches!(thread, Ok(_) | Err(CreateError::ShutDown)));
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let handle = node.handle();
+            scope.spawn(move || handle.shutdown());
+        }
+    });
+    node.spin().expect("no error");
+    assert!(node.handle().is_shut_down());
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
+fn a_spawned_thread_gets_its_stop_token_and_may_publish_a_last_message() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let talker = node(daemon.address());
+    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let notes = registered(&talker);
+    let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    wait_until("it is connected", || {
+        assert!(seen.recv_timeout(Duration::from_millis(1)).expect("no error").is_none());
+        notes.subscriber_count() > 0
+    });
+    let (started, has_started) = channel();
+    let thread = talker.spawn_thread(named("motor"), move |stop| {
+        assert_eq!(std::thread::current().name(), Some("motor"));
+        started.send(()).expect("somebody waits");
+        assert!(stop.wait_timeout(DEADLINE));
+        let sent = notes.publish(&StringMessage { data: "motors off" });
+        assert!(sent.is_ok(), "{sent:?}");
+    });
+    let thread = thread.expect("a thread");
+    has_started.recv_timeout(DEADLINE).expect("it started");
+    assert!(!thread.is_finished());
+    drop(talker);
+    assert!(thread.is_finished());
+    let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    assert_eq!(sample.message(), Ok(StringMessage { data: "motors off" }));
+    drop(listener);
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
+fn one_thread_can_be_stopped_and_another_one_may_panic() {
+    let folder = Folder::new();
+    let node = node(&folder.discovery());
+    let wait = |stop: StopToken| assert!(stop.wait_timeout(DEADLINE));
+    let first = node.spawn_thread(named("first"), wait).expect("a thread");
+    let second = node.spawn_thread(named("second"), wait).expect("a thread");
+    let third = node.spawn_thread(named("third"), |_| panic!("on purpose"));
+    let third = third.expect("a thread");
+    wait_until("the third has panicked", || third.is_finished());
+    first.stop();
+    wait_until("the first has ended", || first.is_finished());
+    assert_eq!((first.name(), second.is_finished()), ("first", false));
+    node.handle().shutdown();
+    assert!(second.is_finished());
+    let late = node.spawn_thread(named("late"), wait);
+    assert!(matches!(late, Err(CreateError::ShutDown)));
+}
+
+#[test]
+fn a_thread_that_does_not_stop_is_reported_by_name_and_left() {
+    /// Collects the log.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("not poisoned").write(text)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let node = node(daemon.address());
+    let _notes = registered(&node);
+    let (release, released) = sync_channel::<()>(0);
+    let thread = node
+        .spawn_thread(named("stubborn"), move |_| {
+            let _ = released.recv();
+        })
+        .expect("a thread");
+    let log = Log::default();
+    let writer = log.clone();
+    let logging = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .set_default();
+    drop(node);
+    drop(logging);
+    assert!(!thread.is_finished());
+    let said = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("text");
+    assert!(said.contains("ERROR") && said.contains("stubborn"), "{said}");
+    assert_nothing_is_left(&folder, daemon);
+    drop(release);
+    wait_until("it ends", || thread.is_finished());
+}
+
+/// Starts one of the programs in programs/lifecycle.rs.
+fn start(program: &str, address: &str, mode: &str) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
+    command.args([program, mode]).env("CORTEX_DISCOVERY", address);
+    Program::spawn(command)
+}
+
+/// Waits until the program is told of SIGTERM instead of being ended by it.
+fn wait_for_its_handlers(program: &Program) {
+    let status = format!("/proc/{}/status", program.id());
+    wait_until("it listens for signals", || {
+        let status = std::fs::read_to_string(&status).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.expect("a mask").trim(), 16).expect("digits");
+        // Signal 15 is bit 14; it is set last.
+        caught & 1 << 14 != 0
+    });
+}
+
+#[test]
+fn a_thousand_nodes_leave_no_descriptor_no_thread_no_file_and_no_registration() {
+    for mode in ["alone", "daemon"] {
+        let mut program = start("thousand", "", mode);
+        // Each hundred has a deadline of its own.
+        for hundreds in 1..=10 {
+            program.expect_line(&format!("{hundreds} hundred nodes"));
+        }
+        assert!(program.wait().success(), "{}{}", program.stdout(), program.stderr());
+    }
+}
+
+#[test]
+fn a_signal_ends_spin_and_leaves_nothing() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = Folder::new();
+        let daemon = daemon(&folder);
+        let mut program = start("spin", daemon.address(), "");
+        program.expect_line("ready");
+        wait_for_its_handlers(&program);
+        let start = Instant::now();
+        program.signal(signal);
+        program.expect_line("ended");
+        assert!(program.wait().success(), "{}", program.stderr());
+        assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
+        assert_nothing_is_left(&folder, daemon);
+    }
+}
+
+#[test]
+fn a_callback_that_blocks_for_ever_does_not_keep_the_process_after_a_signal() {
+    for (mode, signal, code) in
+        [("", Signal::INT, 130), ("", Signal::TERM, 143), ("print", Signal::INT, 130)]
+    {
+        let folder = Folder::new();
+        let daemon = daemon(&folder);
+        let mut program = start("block", daemon.address(), mode);
+        program.expect_line("ready");
+        wait_until("it blocks", || program.stderr().contains("blocks"));
+        let start = Instant::now();
+        program.signal(signal);
+        assert_eq!(program.wait().code(), Some(code), "{}", program.stderr());
+        assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
+        // The node was closed all the same.
+        assert_nothing_is_left(&folder, daemon);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_blocked_process_sooner() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let mut program = start("block", daemon.address(), "");
+    wait_until("it blocks", || program.stderr().contains("blocks"));
+    let start = Instant::now();
+    program.signal(Signal::INT);
+    // As people do who are impatient.
+    wait_until("some time has passed", || start.elapsed() > Duration::from_millis(600));
+    program.signal(Signal::INT);
+    assert_eq!(program.wait().code(), Some(130), "{}", program.stderr());
+    assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
+fn a_signal_after_the_node_ended_ends_the_process_as_always() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let mut program = start("spin", daemon.address(), "stay");
+    program.expect_line("ready");
+    wait_for_its_handlers(&program);
+    program.signal(Signal::TERM);
+    program.expect_line("stays");
+    // Two at once count as one; so this is repeated.
+    let start = Instant::now();
+    wait_until("a second has passed", || start.elapsed() > Duration::from_secs(1));
+    program.signal(Signal::INT);
+    assert_eq!(program.wait().signal(), Some(2));
+}
+
+#[test]
+fn a_killed_program_leaves_nothing_that_keeps_the_next_one_from_working() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    for _ in 0..3 {
+        let mut program = start("publish", daemon.address(), "");
+        program.expect_line("ready");
+        let id = program.id().to_string();
+        wait_until("the new one is heard", || {
+            let sample = seen.recv_timeout(Duration::from_millis(100)).expect("no error");
+            sample.is_some_and(|sample| sample.message() == Ok(StringMessage { data: &id }))
+        });
+        program.signal(Signal::KILL);
+        assert_eq!(program.wait().signal(), Some(9));
+    }
+    drop((seen, listener));
+    daemon.stop();
+}

@@ -1,0 +1,125 @@
+//! Programs that tests/lifecycle.rs starts, to be ended by signals or to be counted alone.
+
+use std::time::Duration;
+
+use cortex_std::wire::StringMessage;
+use cortex_std::{Node, StopToken, ThreadOptions};
+use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, registered};
+use cortex_tests::{DEADLINE, wait_until};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let program = arguments.next().unwrap_or_default();
+    let mode = arguments.next().unwrap_or_default();
+    match program.as_str() {
+        "spin" => spin(&mode),
+        "block" => block(mode),
+        "publish" => publish(),
+        "thousand" => thousand(&mode),
+        other => panic!("no program is called {other:?}"),
+    }
+}
+
+fn node(address: &str) -> Node {
+    Node::builder("both").discovery(address).build().expect("a node")
+}
+
+fn named(name: &str) -> ThreadOptions {
+    ThreadOptions::named(name)
+}
+
+fn own_node() -> Node {
+    let node = Node::builder("program").build().expect("a node");
+    // Stays registered until the node ends.
+    std::mem::forget(registered(&node));
+    node
+}
+
+fn spin(mode: &str) {
+    let node = own_node();
+    println!("ready");
+    node.spin().expect("no error");
+    println!("ended");
+    if mode == "stay" {
+        drop(node);
+        println!("stays");
+        std::thread::sleep(DEADLINE);
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn block(mode: String) {
+    let node = own_node();
+    node.timer(Duration::from_millis(1), async move |_| {
+        // Whoever holds the lock of stdout holds up everybody who wants to print as well.
+        let _out = (mode == "print").then(|| std::io::stdout().lock());
+        eprintln!("blocks");
+        std::thread::sleep(DEADLINE * 2);
+    });
+    println!("ready");
+    node.run().await.expect("no error");
+}
+
+fn publish() {
+    let node = Node::builder("program").build().expect("a node");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    let timer = node
+        .timer_builder(Duration::from_millis(5))
+        .on_thread(named("notes"), move |_| {
+            notes.publish(&StringMessage { data: &std::process::id().to_string() }).map(drop)
+        })
+        .expect("a thread");
+    println!("ready");
+    node.spin().expect("no error");
+    drop(timer);
+}
+
+fn thousand(mode: &str) {
+    let folder = Folder::new();
+    let daemon = match mode {
+        // Without a daemon nothing but the nodes holds the libzmq context.
+        "alone" => None,
+        _ => Some(daemon(&folder)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let cycle = |index: u32| {
+        let node = node(&folder.discovery());
+        let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+        let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+        let wait = |stop: StopToken| assert!(stop.wait_timeout(DEADLINE));
+        let thread = node.spawn_thread(named("waits"), wait).expect("a thread");
+        let ticks = node.timer_builder(Duration::from_secs(1)).on_thread(named("t"), |_| ());
+        let handle = node.handle();
+        match index % 4 {
+            0 => {
+                node.timer(Duration::from_nanos(1), async move |_| handle.shutdown());
+                runtime.block_on(node.run()).expect("no error");
+            }
+            1 => handle.shutdown(),
+            2 if daemon.is_some() => wait_until("they are connected", || {
+                let _ = seen.recv_timeout(Duration::from_millis(1)).expect("no error");
+                notes.subscriber_count() > 0
+            }),
+            _ => {}
+        }
+        drop(node);
+        assert!(thread.is_finished());
+        drop((notes, seen, ticks));
+    };
+    let count = |of: &str| std::fs::read_dir(of).expect("it is there").count();
+    let left = || [count("/proc/self/fd"), count("/proc/self/task"), folder.files().len()];
+    (0..20).for_each(cycle);
+    let before = left();
+    for hundreds in 1..=10 {
+        (0..100).for_each(cycle);
+        println!("{hundreds} hundred nodes");
+    }
+    // The daemon may close a connection a moment after the client did, here and at the start.
+    wait_until("nothing more is there than before", || {
+        left().iter().zip(before).all(|(now, before)| *now <= before)
+    });
+    if let Some(daemon) = daemon {
+        assert_nothing_is_left(&folder, daemon);
+    }
+}

@@ -1,0 +1,295 @@
+//! What a publisher promises: to slow, dead, late and far subscribers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
+use cortex_std::{CreateError, Published, Publisher, Subscriber};
+use cortex_tests::graph::{Folder, connect, daemon, node};
+use cortex_tests::{DEADLINE, python, wait_until};
+
+fn text(data: &str) -> StringMessage<'_> {
+    StringMessage { data }
+}
+
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("linux");
+    let pages: u64 = statm.split(' ').nth(1).expect("a field").parse().expect("a number");
+    pages * 4096
+}
+
+const COUNT: u64 = 10_000;
+
+/// Publishes `COUNT` arrays of 4 KiB at about 5,000 a second; returns how many were congested.
+fn publish_all(publisher: &Publisher<ArrayMessage<'static>>) -> u64 {
+    let data = [7_u8; 4096];
+    let message = ArrayMessage {
+        data: ArrayView::from_slice(&data, &[4096]).expect("it fits"),
+        name: "",
+        frame_id: "",
+    };
+    let start = Instant::now();
+    let mut congested = 0;
+    for number in 0..COUNT {
+        let due = start + Duration::from_micros(200) * u32::try_from(number).expect("small");
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let published = publisher.publish(&message).expect("it is published");
+        congested += u64::from(published == Published::Congested);
+    }
+    congested
+}
+
+/// Receives on a thread of its own until `COUNT` messages came.
+fn read_all(
+    mut subscriber: Subscriber<ArrayMessage<'static>>,
+) -> std::thread::JoinHandle<Subscriber<ArrayMessage<'static>>> {
+    std::thread::spawn(move || {
+        for _ in 0..COUNT {
+            let sample = subscriber.recv_timeout(DEADLINE).expect("no error");
+            assert!(sample.is_some(), "{:?}", subscriber.stats());
+        }
+        subscriber
+    })
+}
+
+#[test]
+fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let listener = node(&folder, "listener");
+    let arrays = talker.publisher::<ArrayMessage>("/t").queue(1000).create().expect("it binds");
+    let mut healthy =
+        listener.subscriber::<ArrayMessage>("/t").queue(1000).create().expect("a subscriber");
+    connect(&mut healthy, &arrays, 1);
+
+    // Alone, the healthy one receives everything at this rate.
+    let reader = read_all(healthy);
+    assert_eq!(publish_all(&arrays), 0);
+    let healthy = reader.join().expect("it receives all");
+    assert_eq!(healthy.stats().lost, 0);
+
+    // And so it does beside one that does not read.
+    let mut stuck =
+        listener.subscriber::<ArrayMessage>("/t").queue(10).create().expect("a subscriber");
+    connect(&mut stuck, &arrays, 2);
+    let before = resident_bytes();
+    let reader = read_all(healthy);
+    let congested = publish_all(&arrays);
+    let healthy = reader.join().expect("it receives all");
+    assert_eq!((healthy.stats().received, healthy.stats().lost), (2 * COUNT, 0));
+    assert!(congested > 0, "the publisher did not notice");
+    assert_eq!(arrays.stats().congested, congested);
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} more bytes are in use");
+
+    // Once it reads again, it knows exactly what it lost.
+    while stuck.recv_timeout(Duration::from_millis(100)).expect("no error").is_some() {}
+    let data = [0_u8; 1];
+    let message = ArrayMessage {
+        data: ArrayView::from_slice(&data, &[1]).expect("it fits"),
+        name: "last",
+        frame_id: "",
+    };
+    wait_until("a message comes after the gap", || {
+        let _ = arrays.publish(&message).expect("it is published");
+        stuck.recv_timeout(Duration::from_millis(20)).expect("no error").is_some()
+    });
+    while stuck.recv_timeout(Duration::from_millis(100)).expect("no error").is_some() {}
+    let stats = stuck.stats();
+    assert!(stats.lost > 0);
+    // It was there from the second ten thousand on.
+    assert_eq!(stats.received + stats.lost, arrays.stats().published - COUNT);
+}
+
+#[test]
+fn a_publisher_that_may_block_waits_for_room_and_loses_nothing() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let node = node(&folder, "both");
+    let notes = node
+        .publisher::<ArrayMessage>("/t")
+        .queue(1)
+        .block_for(DEADLINE)
+        .create()
+        .expect("it binds");
+    let mut seen = node.subscriber::<ArrayMessage>("/t").queue(1).create().expect("a subscriber");
+    connect(&mut seen, &notes, 1);
+    let publisher = std::thread::spawn(move || {
+        let data = vec![0_u8; 100_000];
+        let message = ArrayMessage {
+            data: ArrayView::from_slice(&data, &[100_000]).expect("it fits"),
+            name: "",
+            frame_id: "",
+        };
+        for _ in 0..200 {
+            assert_eq!(notes.publish(&message).expect("it is sent"), Published::Sent);
+        }
+        notes
+    });
+    for expected in 0..200 {
+        let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+        assert_eq!(sample.header().sequence, expected);
+    }
+    assert_eq!(publisher.join().expect("it publishes").stats().congested, 0);
+}
+
+#[test]
+fn a_publisher_that_waited_in_vain_sends_to_the_others() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let node = node(&folder, "both");
+    let arrays = node
+        .publisher::<ArrayMessage>("/t")
+        .queue(1)
+        .block_for(Duration::from_millis(5))
+        .create()
+        .expect("it binds");
+    let mut stuck = node.subscriber::<ArrayMessage>("/t").queue(1).create().expect("a subscriber");
+    connect(&mut stuck, &arrays, 1);
+    let data = vec![0_u8; 1 << 20];
+    let message = ArrayMessage {
+        data: ArrayView::from_slice(&data, &[1 << 20]).expect("it fits"),
+        name: "",
+        frame_id: "",
+    };
+    wait_until("the queue is full", || {
+        arrays.publish(&message).expect("it is published") == Published::Congested
+    });
+}
+
+#[test]
+fn a_publisher_that_waits_for_room_ends_at_once_with_its_node() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let arrays = talker
+        .publisher::<ArrayMessage>("/t")
+        .queue(1)
+        .block_for(Duration::MAX)
+        .create()
+        .expect("it binds");
+    let listener = node(&folder, "listener");
+    let mut stuck =
+        listener.subscriber::<ArrayMessage>("/t").queue(1).create().expect("a subscriber");
+    connect(&mut stuck, &arrays, 1);
+    let begun = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&begun);
+    let publisher = std::thread::spawn(move || {
+        let data = vec![0_u8; 1 << 20];
+        let data = ArrayView::from_slice(&data, &[1 << 20]).expect("it fits");
+        let message = ArrayMessage { data, name: "", frame_id: "" };
+        // Ends when the node does, and not before: the reader never reads.
+        while arrays.publish(&message).is_ok() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    wait_until("the queue fills up", || begun.load(Ordering::Relaxed) >= 2);
+    talker.handle().shutdown();
+    publisher.join().expect("it ends");
+}
+
+#[test]
+fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
+    assert_eq!(map.publish(&text("old")).expect("kept"), Published::NoSubscribers);
+    assert_eq!(map.publish(&text("the map")).expect("kept"), Published::NoSubscribers);
+
+    let listener = node(&folder, "listener");
+    let mut first = listener.subscriber::<StringMessage>("/map").create().expect("a subscriber");
+    let sample = first.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    assert_eq!((sample.message(), sample.header().sequence), (Ok(text("the map")), 1));
+
+    // Eight Python subscribers come at the same time, and each gets it.
+    let discovery = folder.discovery();
+    let arguments = [
+        ["--discovery", &discovery],
+        ["--topic", "/map"],
+        ["--message", "StringMessage"],
+        ["--count", "1"],
+    ];
+    let peers: Vec<_> =
+        (0..8).map(|_| python::peer("subscriber.py", arguments.into_iter().flatten())).collect();
+    for mut peer in peers {
+        let message = peer.expect_event("message");
+        assert_eq!(message["sequence"], 1);
+        assert_eq!(message["fields"][0]["value"]["str"], "the map");
+        peer.expect_event("done");
+    }
+    let mut second = listener.subscriber::<StringMessage>("/map").create().expect("a subscriber");
+    let sample = second.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    assert_eq!(sample.message(), Ok(text("the map")));
+
+    // Who had it already got copies, and saw none of them as anything.
+    let _ = map.publish(&text("a new map")).expect("it is published");
+    for seen in [&mut first, &mut second] {
+        let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+        assert_eq!(sample.message(), Ok(text("a new map")));
+        let stats = seen.stats();
+        assert_eq!((stats.received, stats.lost, stats.restarted), (2, 0, 0));
+    }
+    assert!(first.stats().repeated >= 1, "{:?}", first.stats());
+}
+
+#[test]
+fn a_latched_publisher_ends_with_its_node_and_leaves_no_file() {
+    let folder = Folder::new();
+    let talker = node(&folder, "talker");
+    let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
+    let _ = map.publish(&text("kept")).expect("kept");
+    drop(talker);
+    drop(map);
+    assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());
+    // And with its last clone, while the node goes on.
+    let talker = node(&folder, "talker");
+    let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
+    drop(map);
+    wait_until("the file is gone", || folder.files().is_empty());
+    drop(talker);
+}
+
+#[test]
+fn subscribers_of_rust_and_python_come_over_tcp() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let notes = talker
+        .publisher::<StringMessage>("/t")
+        .bind("tcp://127.0.0.1:*")
+        .create()
+        .expect("it binds");
+    assert!(notes.address().starts_with("tcp://127.0.0.1:"), "{}", notes.address());
+    let listener = node(&folder, "listener");
+    let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    let discovery = folder.discovery();
+    let arguments = [
+        ["--discovery", &discovery],
+        ["--topic", "/t"],
+        ["--message", "StringMessage"],
+        ["--count", "1"],
+    ];
+    let mut peer = python::peer("subscriber.py", arguments.into_iter().flatten());
+    connect(&mut seen, &notes, 2);
+    assert_eq!(notes.publish(&text("far")).expect("it is published"), Published::Sent);
+    let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    assert_eq!(sample.message(), Ok(text("far")));
+    assert_eq!(peer.expect_event("message")["fields"][0]["value"]["str"], "far");
+}
+
+#[test]
+fn a_publisher_on_all_interfaces_must_say_under_which_host_it_is_reached() {
+    let folder = Folder::new();
+    let talker = node(&folder, "talker");
+    let on_all = || talker.publisher::<StringMessage>("/t").bind("tcp://0.0.0.0:*");
+    let error = on_all().create().expect_err("nobody connects to 0.0.0.0");
+    assert!(matches!(error, CreateError::Advertise { .. }), "{error}");
+    let notes = on_all().advertise("localhost").create().expect("it binds");
+    assert!(notes.address().starts_with("tcp://localhost:"), "{}", notes.address());
+    // Nobody outside of this process could connect to inproc.
+    let inproc = talker.publisher::<StringMessage>("/u").bind("inproc://t").create();
+    assert!(inproc.is_err());
+}

@@ -1,0 +1,339 @@
+//! What the tests of all packages share: the [`golden`] vectors, [`python`] peers, and
+//! [`Program`]s that are started, listened to and ended.
+//!
+//! Everything here waits for events with one deadline, [`DEADLINE`], and panics with what it
+//! waited for and what the program had said until then. Nothing sleeps for luck.
+//!
+//! ```no_run
+//! use cortex_tests::python;
+//!
+//! let mut daemon = python::peer("daemon.py", ["--address", "ipc:///tmp/test/discovery.sock"]);
+//! daemon.expect_event("ready");
+//! daemon.terminate();
+//! assert!(daemon.wait().success());
+//! ```
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, kill_process};
+use serde_json::Value;
+
+pub use rustix::process::Signal;
+
+pub mod golden;
+pub mod graph;
+pub mod python;
+pub mod typed;
+
+/// How long anything is waited for.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+const POLL: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// If it does not within [`DEADLINE`]; the message names `what`.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain until {what}");
+        thread::sleep(POLL);
+    }
+}
+
+/// A running program whose stdout is read line by line; killed when dropped.
+///
+/// A test that panics shows what its programs said.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    stderr_ended: Receiver<()>,
+    said: Arc<Mutex<Said>>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    stdout: String,
+    stderr: String,
+}
+
+impl Program {
+    /// Starts `command` with stdin, stdout and stderr connected to this program.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[track_caller]
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
+        let name = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(OsStr::to_string_lossy)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let said = Arc::<Mutex<Said>>::default();
+
+        let (line_sender, lines) = channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            each_line(stdout, |line| {
+                note(&heard, |said| said.stdout += &format!("{line}\n"));
+                let _ = line_sender.send(line);
+            });
+        });
+
+        let (stderr_sender, stderr_ended) = channel::<()>();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let heard = Arc::clone(&said);
+        thread::spawn(move || {
+            each_line(stderr, |line| {
+                note(&heard, |said| said.stderr += &format!("{line}\n"));
+            });
+            drop(stderr_sender);
+        });
+
+        Self { name, stdin: child.stdin.take(), child, lines, stderr_ended, said }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of stdout, without its line end.
+    ///
+    /// # Panics
+    /// If none comes within [`DEADLINE`] or the program has ended.
+    #[track_caller]
+    pub fn next_line(&mut self) -> String {
+        self.line_before(Instant::now() + DEADLINE, "its next line")
+    }
+
+    /// The next line of stdout, or `None` if none comes within `timeout` or stdout has ended.
+    pub fn try_next_line(&mut self, timeout: Duration) -> Option<String> {
+        self.lines.recv_timeout(timeout).ok()
+    }
+
+    /// The next line of stdout that contains `text`; lines before it are skipped.
+    ///
+    /// # Panics
+    /// If none comes within [`DEADLINE`] or the program has ended.
+    #[track_caller]
+    pub fn expect_line(&mut self, text: &str) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let line = self.line_before(end, &format!("a line with {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The next line of stdout, as JSON.
+    ///
+    /// # Panics
+    /// If none comes within [`DEADLINE`], the program has ended, or the line is not JSON.
+    #[track_caller]
+    pub fn next_json(&mut self) -> Value {
+        let line = self.next_line();
+        serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{}: not JSON: {error}: {line}", self.name))
+    }
+
+    /// The next line of stdout that is a JSON object whose `event` is `name`; lines before it are
+    /// skipped.
+    ///
+    /// # Panics
+    /// If none comes within [`DEADLINE`] or the program has ended.
+    #[track_caller]
+    pub fn expect_event(&mut self, name: &str) -> Value {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let line = self.line_before(end, &format!("event {name:?}"));
+            match serde_json::from_str::<Value>(&line) {
+                Ok(event) if event["event"] == name => return event,
+                _ => {}
+            }
+        }
+    }
+
+    #[track_caller]
+    fn line_before(&mut self, end: Instant, what: &str) -> String {
+        let left = end.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("waited {DEADLINE:?} in vain for {what}{}", self.report())
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("stdout ended without {what}{}", self.report())
+            }
+        }
+    }
+
+    /// Writes `line` and a line end to stdin.
+    ///
+    /// # Panics
+    /// If stdin was closed by [`close_stdin`](Self::close_stdin) or by the program.
+    #[track_caller]
+    pub fn send_line(&mut self, line: &str) {
+        let Some(stdin) = &mut self.stdin else { panic!("{}: stdin is closed already", self.name) };
+        if let Err(error) = writeln!(stdin, "{line}").and_then(|()| stdin.flush()) {
+            panic!("cannot write to stdin: {error}{}", self.report());
+        }
+    }
+
+    /// Closes stdin.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends a signal, unless the program has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        // Not reaped yet, so the id still is this child's.
+        if let Ok(None) = self.child.try_wait() {
+            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            if let Some(id) = id {
+                let _ = kill_process(id, signal);
+            }
+        }
+    }
+
+    /// Asks the program to end: SIGTERM.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks the program to end as Ctrl-C does: SIGINT.
+    pub fn interrupt(&mut self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Ends the program at once: SIGKILL. Returns when it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Whether the program has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for the program's end.
+    ///
+    /// # Panics
+    /// If it does not end within [`DEADLINE`].
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status,
+                Ok(None) if Instant::now() < end => thread::sleep(POLL),
+                Ok(None) => panic!("waited {DEADLINE:?} in vain for its end{}", self.report()),
+                Err(error) => panic!("{}: cannot wait for it: {error}", self.name),
+            }
+        }
+    }
+
+    /// What the program has written to stderr: until now, or all of it once it has ended.
+    #[must_use]
+    pub fn stderr(&mut self) -> String {
+        self.settle();
+        self.said().stderr.clone()
+    }
+
+    /// What the program has written to stdout until now, lines already taken included.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.said().stdout.clone()
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After the end, lets the reader of stderr finish. A grandchild may hold it open, hence the limit.
+    fn settle(&mut self) {
+        if !self.is_running() {
+            let _ = self.stderr_ended.recv_timeout(Duration::from_secs(1));
+        }
+    }
+
+    fn report(&mut self) -> String {
+        // Stdout that ended without a line often means that the end itself is a moment away.
+        for _ in 0..20 {
+            if !self.is_running() {
+                break;
+            }
+            thread::sleep(POLL);
+        }
+        self.settle();
+        let state = match self.child.try_wait() {
+            Ok(Some(status)) => status.to_string(),
+            _ => "still running".into(),
+        };
+        let said = self.said();
+        format!(
+            "\n--- {} ({state})\n--- stdout:\n{}--- stderr:\n{}---",
+            self.name,
+            tail(&said.stdout),
+            tail(&said.stderr)
+        )
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("{}", self.report());
+        }
+    }
+}
+
+fn each_line(stream: impl Read, mut take: impl FnMut(String)) {
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(mut line) = line else { break };
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        take(String::from_utf8_lossy(&line).into_owned());
+    }
+}
+
+fn note(said: &Mutex<Said>, add: impl FnOnce(&mut Said)) {
+    add(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// The last part of a long text, from a line start.
+fn tail(text: &str) -> &str {
+    const SHOWN: usize = 8000;
+    let from = text.len().saturating_sub(SHOWN);
+    if from == 0 {
+        return text;
+    }
+    match text.as_bytes()[from..].iter().position(|&byte| byte == b'\n') {
+        Some(end) => &text[from + end + 1..],
+        None => "(one long line)\n",
+    }
+}

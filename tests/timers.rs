@@ -1,0 +1,277 @@
+//! Timers: the grid under slow, failing and panicking callbacks, in `run` and on threads.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use cortex_std::{CreateError, MissedTicks, Node, ThreadOptions, ThreadTimer, Tick};
+use cortex_tests::graph::Folder;
+use cortex_tests::{DEADLINE, wait_until};
+
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// A node that finds no daemon and needs none.
+fn node(folder: &Folder) -> Node {
+    Node::builder("clock").discovery(&folder.discovery()).build().expect("a node")
+}
+
+fn options() -> ThreadOptions {
+    ThreadOptions::named("ticks")
+}
+
+fn never(tick: Tick) {
+    panic!("{tick:?} came");
+}
+
+/// The ticks of an async timer whose first callback takes `busy`, by tokio's paused clock: index,
+/// time since the start, lateness and overruns, all in milliseconds.
+async fn async_ticks(missed: MissedTicks, busy: u64, count: usize) -> Vec<(u64, u64, u64, u64)> {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (ticks, handle) = (Rc::clone(&seen), node.handle());
+    let start = tokio::time::Instant::now();
+    node.timer_builder(PERIOD).missed_ticks(missed).on_tick(async move |tick: Tick| {
+        let now = start.elapsed().as_millis() as u64;
+        ticks.borrow_mut().push((tick.index, now, tick.late.as_millis() as u64, tick.overruns));
+        if ticks.borrow().len() == 1 {
+            tokio::time::sleep(Duration::from_millis(busy)).await;
+        }
+        if ticks.borrow().len() == count {
+            handle.shutdown();
+        }
+    });
+    node.run().await.expect("no error");
+    drop(node);
+    Rc::into_inner(seen).expect("the callback is gone").into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quick_async_callback_is_called_on_an_absolute_grid() {
+    for missed in [MissedTicks::Burst, MissedTicks::Skip, MissedTicks::Delay] {
+        let ticks = async_ticks(missed, 4, 4).await;
+        assert_eq!(ticks, [(0, 10, 0, 0), (1, 20, 0, 0), (2, 30, 0, 0), (3, 40, 0, 0)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_async_ticks_come_in_a_burst() {
+    let ticks = async_ticks(MissedTicks::Burst, 35, 5).await;
+    assert_eq!(
+        ticks,
+        [(0, 10, 0, 0), (1, 45, 25, 1), (2, 45, 15, 2), (3, 45, 5, 3), (4, 50, 0, 3)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_async_ticks_are_skipped() {
+    let ticks = async_ticks(MissedTicks::Skip, 35, 3).await;
+    assert_eq!(ticks, [(0, 10, 0, 0), (4, 50, 0, 3), (5, 60, 0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_async_ticks_delay_the_grid() {
+    let ticks = async_ticks(MissedTicks::Delay, 35, 3).await;
+    assert_eq!(ticks, [(0, 10, 0, 0), (1, 55, 0, 3), (2, 65, 0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn async_callbacks_that_fail_or_panic_keep_the_pace() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let calls = Rc::new(Cell::new(0));
+    let (counter, handle) = (Rc::clone(&calls), node.handle());
+    let start = tokio::time::Instant::now();
+    node.timer(PERIOD, async move |tick: Tick| {
+        counter.set(counter.get() + 1);
+        match tick.index {
+            50 => {
+                handle.shutdown();
+                Ok(())
+            }
+            index if index % 2 == 0 => Err("said no"),
+            _ => panic!("on purpose"),
+        }
+    });
+    node.run().await.expect("no error");
+    assert_eq!(calls.get(), 51);
+    assert_eq!(start.elapsed(), PERIOD * 51);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_period_of_nothing_and_one_of_for_ever_are_no_mistake() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let handle = node.handle();
+    node.timer(Duration::MAX, async |tick| never(tick));
+    node.timer_builder(Duration::ZERO).missed_ticks(MissedTicks::Skip).on_tick(
+        async move |tick: Tick| {
+            if tick.index > 100 {
+                handle.shutdown();
+            }
+        },
+    );
+    let never = node.timer_builder(Duration::MAX).on_thread(options(), never);
+    node.run().await.expect("no error");
+    assert!(never.expect("a thread").is_finished());
+}
+
+/// The ticks of a thread timer whose first callback takes `busy`, with the time since the start.
+fn thread_ticks(missed: MissedTicks, busy: Duration, count: usize) -> (Vec<(Tick, Duration)>, u64) {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let (sender, receiver) = channel();
+    let start = Instant::now();
+    let timer = node
+        .timer_builder(PERIOD)
+        .missed_ticks(missed)
+        .on_thread(options(), move |tick| {
+            // After the receiver is gone, ticks are of no interest.
+            let _ = sender.send((tick, start.elapsed()));
+            if tick.index == 0 {
+                std::thread::sleep(busy);
+            }
+        })
+        .expect("a thread");
+    let ticks = (0..count).map(|_| receiver.recv_timeout(DEADLINE).expect("a tick")).collect();
+    wait_until("the last tick is counted", || timer.ticks() >= count as u64);
+    (ticks, timer.overruns())
+}
+
+#[test]
+fn a_thread_timer_is_never_early_and_counts_from_its_start() {
+    for missed in [MissedTicks::Burst, MissedTicks::Skip, MissedTicks::Delay] {
+        let (ticks, _) = thread_ticks(missed, Duration::ZERO, 5);
+        for (tick, at) in ticks {
+            // A delayed grid moves with every overrun, the others never.
+            let due = PERIOD * (tick.index as u32 + 1);
+            assert!(at >= due, "{tick:?} at {at:?}");
+        }
+    }
+}
+
+#[test]
+fn missed_thread_ticks_come_in_a_burst() {
+    let busy = Duration::from_millis(55);
+    let (ticks, overruns) = thread_ticks(MissedTicks::Burst, busy, 10);
+    let indices: Vec<u64> = ticks.iter().map(|(tick, _)| tick.index).collect();
+    assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // The callback of the tick at 10 ms ended at 65 ms: those at 20 to 60 ms were missed.
+    let late: Vec<_> = ticks.iter().map(|(tick, _)| tick.late).collect();
+    assert!(late[1] >= Duration::from_millis(45), "{late:?}");
+    assert!(late[5] >= Duration::from_millis(5), "{late:?}");
+    assert!(ticks[5].0.overruns >= 5, "{ticks:?}");
+    assert!(overruns >= 5);
+}
+
+#[test]
+fn missed_thread_ticks_are_skipped() {
+    let busy = Duration::from_millis(55);
+    let (ticks, overruns) = thread_ticks(MissedTicks::Skip, busy, 3);
+    let [(first, _), (second, at), ..] = ticks[..] else { panic!("{ticks:?}") };
+    assert_eq!(first.index, 0);
+    assert!(second.index >= 6, "{second:?}");
+    assert_eq!(second.overruns, second.index - 1);
+    // Still on the grid of the start.
+    assert!(at >= PERIOD * (second.index as u32 + 1));
+    assert!(overruns >= 5);
+}
+
+#[test]
+fn missed_thread_ticks_delay_the_grid() {
+    let busy = Duration::from_millis(55);
+    let (ticks, overruns) = thread_ticks(MissedTicks::Delay, busy, 3);
+    let [(_, first), (second, at), ..] = ticks[..] else { panic!("{ticks:?}") };
+    assert_eq!(second.index, 1);
+    assert!(at >= first + busy + PERIOD, "{ticks:?}");
+    assert!(overruns >= 5);
+}
+
+#[test]
+fn thread_callbacks_that_fail_or_panic_keep_the_pace() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let start = Instant::now();
+    let timer = node
+        .timer_builder(Duration::from_millis(2))
+        .on_thread(options(), |tick| match tick.index % 3 {
+            0 => Err("said no"),
+            1 => panic!("on purpose"),
+            _ => Ok(()),
+        })
+        .expect("a thread");
+    wait_until("it ticked on", || timer.ticks() >= 60);
+    // It does not spin: no tick comes before its time.
+    let ticks = timer.ticks();
+    assert!(u128::from(ticks) <= start.elapsed().as_millis() / 2, "{ticks} ticks");
+    assert!(timer.failures() >= 40);
+    assert!(!timer.is_finished());
+}
+
+#[test]
+fn a_thread_timer_ends_with_its_guard_even_in_a_long_period() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let (sender, receiver) = channel::<()>();
+    let timer = node
+        .timer_builder(Duration::from_secs(3600))
+        .on_thread(options(), move |_| {
+            let _ = sender.send(());
+        })
+        .expect("a thread");
+    drop(timer);
+    // The callback is gone, and with it the sender.
+    assert!(
+        receiver
+            .try_recv()
+            .is_err_and(|error| error == std::sync::mpsc::TryRecvError::Disconnected)
+    );
+}
+
+#[test]
+fn a_thread_timer_ends_with_its_node() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let timer = node.timer_builder(PERIOD).on_thread(options(), |_| ()).expect("a thread");
+    drop(node);
+    assert!(timer.is_finished());
+}
+
+#[test]
+fn a_thread_timer_may_drop_its_own_guard() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let slot = std::sync::Arc::new(Mutex::new(None::<ThreadTimer>));
+    let own = std::sync::Arc::clone(&slot);
+    let timer = node
+        .timer_builder(PERIOD)
+        .on_thread(options(), move |_| drop(own.lock().expect("not poisoned").take()))
+        .expect("a thread");
+    *slot.lock().expect("not poisoned") = Some(timer);
+    wait_until("the thread is gone", || std::sync::Arc::strong_count(&slot) == 1);
+}
+
+#[test]
+fn a_thread_timer_may_shut_its_node_down() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let handle = node.handle();
+    let timer = node.timer_builder(PERIOD).on_thread(options(), move |_| handle.shutdown());
+    node.spin().expect("no error");
+    wait_until("the thread is gone", || timer.as_ref().is_ok_and(ThreadTimer::is_finished));
+}
+
+#[test]
+fn what_a_timer_thread_is_refused_is_returned() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let on = |options| node.timer_builder(PERIOD).on_thread(options, |_| ());
+    let nowhere = ThreadOptions { cores: vec![4000], ..options() };
+    assert!(matches!(on(nowhere), Err(CreateError::Affinity { .. })));
+    let too_high = ThreadOptions { fifo_priority: Some(100), ..options() };
+    assert!(matches!(on(too_high), Err(CreateError::Scheduling { priority: 100, .. })));
+    node.handle().shutdown();
+    assert!(matches!(on(options()), Err(CreateError::ShutDown)));
+}
