@@ -10,6 +10,7 @@ mod error;
 mod node;
 mod publisher;
 mod queue;
+pub mod raw;
 mod receiver;
 mod sample;
 mod sequence;

@@ -14,6 +14,7 @@ use crate::discovery::default_address;
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
 use crate::publisher::PublisherBuilder;
+use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
 use crate::socket::context::Context;
 use crate::stop::StopToken;
@@ -144,6 +145,23 @@ impl Node {
             &self.tasks,
             topic,
         )
+    }
+
+    /// A publisher of frames that were made elsewhere, registered as one of `topic`: for bridges and
+    /// tools. `message_type` is the bare name of the class, `fingerprint` that of the header.
+    ///
+    /// What is sent must be a whole Cortex message: topic, header, metadata, buffers.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name will not do, this node publishes it already, or libzmq refuses.
+    pub fn raw_publisher(
+        &self,
+        topic: &str,
+        message_type: &str,
+        fingerprint: u64,
+    ) -> Result<RawPublisher, CreateError> {
+        raw::bind_in_node(&self.shared, topic, message_type, fingerprint)
     }
 
     /// Calls back every `period`, from within [`run`](Self::run), on an absolute grid; ticks that

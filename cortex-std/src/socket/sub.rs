@@ -83,6 +83,14 @@ impl SubSocket {
         self.raw.set_bytes(zmq_sys::ZMQ_SUBSCRIBE, prefix)
     }
 
+    /// Takes one [`subscribe`](Self::subscribe) back.
+    ///
+    /// # Errors
+    /// When libzmq refuses.
+    pub(crate) fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
+        self.raw.set_bytes(zmq_sys::ZMQ_UNSUBSCRIBE, prefix)
+    }
+
     /// Receives a message if one is there. False: there is none, and `message` is empty.
     ///
     /// # Errors

@@ -1,0 +1,37 @@
+//! Frames as they are: for foreign formats, bridges and tools.
+//!
+//! No header, no numbering, no type: a message is a list of frames, and subscribing is by prefix of
+//! the first one, which most formats use as the topic. Addresses are given; nothing here asks the
+//! daemon, but for [`Node::raw_publisher`](crate::Node::raw_publisher), whose frames must be those of
+//! a Cortex message.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use cortex_std::raw::{RawPublisher, RawSubscriber};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let address = format!("ipc://{}/telemetry.sock", folder.path().display());
+//! let telemetry = RawPublisher::bind(&address)?;
+//!
+//! let mut reader = RawSubscriber::connect(&address)?;
+//! reader.subscribe(b"telemetry/")?;
+//! assert!(telemetry.wait_for_subscribers_blocking(1, Duration::from_secs(10)));
+//!
+//! let _ = telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
+//! let message = reader.recv_timeout(Duration::from_secs(10))?.ok_or("it was sent")?;
+//! assert_eq!(message.frame(0), Some(&b"telemetry/arm"[..]));
+//! assert_eq!(message.frame(1), Some(&b"{\"temp\": 36.6}"[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod message;
+mod publisher;
+mod subscriber;
+
+pub use message::{Payload, RawMessage};
+pub use publisher::RawPublisher;
+pub use subscriber::RawSubscriber;
+
+pub(crate) use publisher::bind_in_node;
