@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::error::{SocketError, last_errno};
-use super::frame;
+use super::{frame, malloc};
 
 /// Asked for; libzmq grants what this build permits.
 const MAX_SOCKETS: c_int = 65_535;
@@ -60,6 +60,7 @@ impl Context {
     /// # Errors
     /// When libzmq is out of memory or file descriptors, or `count` is not positive.
     fn with_io_threads(count: i32) -> Result<Self, SocketError> {
+        malloc::keep_blocks_mapped();
         // SAFETY: has no precondition; null is checked below.
         let raw = unsafe { zmq_sys::zmq_ctx_new() };
         let Some(raw) = NonNull::new(raw) else {

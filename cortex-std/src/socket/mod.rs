@@ -11,11 +11,13 @@
     reason = "libzmq is a C library; this folder is where it is made safe, block by block"
 )]
 
+mod accepted;
 pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod interrupt;
 pub(crate) mod loan;
+mod malloc;
 pub(crate) mod multipart;
 pub(crate) mod owner;
 mod raw;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::accepted::Accepted;
 use super::context::Context;
 use super::error::SocketError;
 use super::frame::Frame;
@@ -32,6 +33,9 @@ impl Default for XpubOptions {
         }
     }
 }
+
+/// Bytes of a part for which the kernel's default buffer is too small to be fast.
+const LARGE: usize = 64 * 1024;
 
 /// One part to send.
 #[derive(Debug)]
@@ -90,6 +94,7 @@ pub(crate) struct Subscription {
 #[derive(Debug)]
 pub(crate) struct XpubSocket {
     raw: RawSocket,
+    accepted: Option<Accepted>,
 }
 
 impl XpubSocket {
@@ -113,7 +118,7 @@ impl XpubSocket {
         raw.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1)?;
         raw.set_heartbeat(address, options.heartbeat)?;
         raw.bind(address)?;
-        Ok(Self { raw })
+        Ok(Self { raw, accepted: Accepted::at(address) })
     }
 
     /// The address of the bind, with the port that the system chose for `tcp://host:*`.
@@ -192,6 +197,9 @@ impl XpubSocket {
         while self.raw.recv(&mut frame)? {
             // Anything else is data that an XSUB peer sent up; nobody asked for it.
             if let [first @ (0 | 1), topic @ ..] = frame.as_slice() {
+                if let Some(accepted) = &mut self.accepted {
+                    accepted.note();
+                }
                 return Ok(Some(Subscription { subscribe: *first == 1, topic: topic.to_vec() }));
             }
         }
@@ -212,6 +220,11 @@ impl XpubSocket {
 
     /// Sends frames; `WouldBlock` can only come before the first.
     fn transmit(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
+        if let Some(accepted) = &mut self.accepted
+            && parts.iter().any(|part| part.len() >= LARGE)
+        {
+            accepted.widen();
+        }
         let mut left = parts.len();
         let mut begun = false;
         for part in parts {
