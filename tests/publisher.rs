@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
 use cortex_std::{CreateError, Published, Publisher, Subscriber};
@@ -21,36 +21,42 @@ fn resident_bytes() -> u64 {
 
 const COUNT: u64 = 10_000;
 
-/// Publishes `COUNT` arrays of 4 KiB at about 5,000 a second; returns how many were congested.
-fn publish_all(publisher: &Publisher<ArrayMessage<'static>>) -> u64 {
+/// How far the publisher is ahead of the healthy subscriber at most: half of a queue.
+const AHEAD: u64 = 500;
+
+/// Publishes `COUNT` arrays of 4 KiB as fast as the healthy subscriber reads them; returns how many
+/// were congested.
+fn publish_all(publisher: &Publisher<ArrayMessage<'static>>, read: &AtomicU64) -> u64 {
     let data = [7_u8; 4096];
     let message = ArrayMessage {
         data: ArrayView::from_slice(&data, &[4096]).expect("it fits"),
         name: "",
         frame_id: "",
     };
-    let start = Instant::now();
     let mut congested = 0;
     for number in 0..COUNT {
-        let due = start + Duration::from_micros(200) * u32::try_from(number).expect("small");
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        wait_until("the healthy one reads on", || number < read.load(Ordering::SeqCst) + AHEAD);
         let published = publisher.publish(&message).expect("it is published");
         congested += u64::from(published == Published::Congested);
     }
     congested
 }
 
-/// Receives on a thread of its own until `COUNT` messages came.
-fn read_all(
-    mut subscriber: Subscriber<ArrayMessage<'static>>,
-) -> std::thread::JoinHandle<Subscriber<ArrayMessage<'static>>> {
-    std::thread::spawn(move || {
+type Reader = std::thread::JoinHandle<Subscriber<ArrayMessage<'static>>>;
+
+/// Receives on a thread of its own until `COUNT` messages came; tells how many did so far.
+fn read_all(mut subscriber: Subscriber<ArrayMessage<'static>>) -> (Reader, Arc<AtomicU64>) {
+    let read = Arc::<AtomicU64>::default();
+    let counter = Arc::clone(&read);
+    let reader = std::thread::spawn(move || {
         for _ in 0..COUNT {
             let sample = subscriber.recv_timeout(DEADLINE).expect("no error");
             assert!(sample.is_some(), "{:?}", subscriber.stats());
+            counter.fetch_add(1, Ordering::SeqCst);
         }
         subscriber
-    })
+    });
+    (reader, read)
 }
 
 #[test]
@@ -65,8 +71,8 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
     connect(&mut healthy, &arrays, 1);
 
     // Alone, the healthy one receives everything at this rate.
-    let reader = read_all(healthy);
-    assert_eq!(publish_all(&arrays), 0);
+    let (reader, read) = read_all(healthy);
+    assert_eq!(publish_all(&arrays, &read), 0);
     let healthy = reader.join().expect("it receives all");
     assert_eq!(healthy.stats().lost, 0);
 
@@ -75,8 +81,8 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
         listener.subscriber::<ArrayMessage>("/t").queue(10).create().expect("a subscriber");
     connect(&mut stuck, &arrays, 2);
     let before = resident_bytes();
-    let reader = read_all(healthy);
-    let congested = publish_all(&arrays);
+    let (reader, read) = read_all(healthy);
+    let congested = publish_all(&arrays, &read);
     let healthy = reader.join().expect("it receives all");
     assert_eq!((healthy.stats().received, healthy.stats().lost), (2 * COUNT, 0));
     assert!(congested > 0, "the publisher did not notice");
@@ -85,18 +91,20 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
     assert!(grown < 64 << 20, "{grown} more bytes are in use");
 
     // Once it reads again, it knows exactly what it lost.
-    while stuck.recv_timeout(Duration::from_millis(100)).expect("no error").is_some() {}
     let data = [0_u8; 1];
     let message = ArrayMessage {
         data: ArrayView::from_slice(&data, &[1]).expect("it fits"),
         name: "last",
         frame_id: "",
     };
-    wait_until("a message comes after the gap", || {
+    wait_until("the last message comes after the gap", || {
         let _ = arrays.publish(&message).expect("it is published");
-        stuck.recv_timeout(Duration::from_millis(20)).expect("no error").is_some()
+        let mut last = None;
+        while let Some(sample) = stuck.recv_timeout(Duration::from_millis(20)).expect("no error") {
+            last = Some(sample.header().sequence);
+        }
+        last == Some(arrays.stats().published - 1)
     });
-    while stuck.recv_timeout(Duration::from_millis(100)).expect("no error").is_some() {}
     let stats = stuck.stats();
     assert!(stats.lost > 0);
     // It was there from the second ten thousand on.

@@ -56,6 +56,7 @@ pub struct TimerBuilder<'n> {
     tasks: &'n Tasks,
     period: Duration,
     missed: MissedTicks,
+    thread: ThreadOptions,
 }
 
 impl<'n> TimerBuilder<'n> {
@@ -71,12 +72,19 @@ impl<'n> TimerBuilder<'n> {
             // A period of nothing would leave no time to anybody else.
             period: period.clamp(Duration::from_nanos(1), LONGEST),
             missed: MissedTicks::default(),
+            thread: ThreadOptions::default(),
         }
     }
 
     /// What happens to missed ticks; `Burst` unless set.
     pub fn missed_ticks(mut self, missed: MissedTicks) -> Self {
         self.missed = missed;
+        self
+    }
+
+    /// How the thread of [`on_thread`](Self::on_thread) is to run.
+    pub fn thread(mut self, options: ThreadOptions) -> Self {
+        self.thread = options;
         self
     }
 
@@ -102,7 +110,7 @@ impl<'n> TimerBuilder<'n> {
     ///
     /// # Errors
     ///
-    /// When the system refuses the thread, its affinity or its priority; `ShutDown`.
+    /// When the thread cannot run as [`thread`](Self::thread) asked; `ShutDown`.
     ///
     /// # Examples
     ///
@@ -115,17 +123,14 @@ impl<'n> TimerBuilder<'n> {
     /// let control = node
     ///     .timer_builder(Duration::from_millis(1))
     ///     .missed_ticks(MissedTicks::Skip)
-    ///     .on_thread(ThreadOptions::named("control"), |tick| {
+    ///     .thread(ThreadOptions::named("control"))
+    ///     .on_thread(|tick| {
     ///         // Reads the sensors and commands the motors.
     ///     })?;
     /// println!("{} ticks, {} overruns", control.ticks(), control.overruns());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_thread<F, R>(
-        self,
-        options: ThreadOptions,
-        callback: F,
-    ) -> Result<ThreadTimer, CreateError>
+    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, CreateError>
     where
         F: FnMut(Tick) -> R + Send + 'static,
         R: Outcome,
@@ -134,7 +139,7 @@ impl<'n> TimerBuilder<'n> {
         let counted = Arc::clone(&counts);
         let grid = Grid::new(self.period, self.missed);
         let threads = &self.shared.threads;
-        let thread = threads.spawn(options.or_named("timer"), move |stop| {
+        let thread = threads.spawn(self.thread.or_named("cortex-timer"), move |stop| {
             drive_thread(grid, &stop, &counted, callback);
         })?;
         Ok(ThreadTimer { threads: Arc::clone(threads), thread, counts })

@@ -65,7 +65,8 @@ fn publish() {
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let timer = node
         .timer_builder(Duration::from_millis(5))
-        .on_thread(named("notes"), move |_| {
+        .thread(named("notes"))
+        .on_thread(move |_| {
             notes.publish(&StringMessage { data: &std::process::id().to_string() }).map(drop)
         })
         .expect("a thread");
@@ -89,7 +90,7 @@ fn thousand(mode: &str) {
         let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
         let wait = |stop: StopToken| assert!(stop.wait_timeout(DEADLINE));
         let thread = node.spawn_thread(named("waits"), wait).expect("a thread");
-        let ticks = node.timer_builder(Duration::from_secs(1)).on_thread(named("t"), |_| ());
+        let ticks = node.timer_builder(Duration::from_secs(1)).thread(named("t")).on_thread(|_| ());
         let handle = node.handle();
         match index % 4 {
             0 => {
