@@ -55,17 +55,21 @@ mod error;
 pub mod fingerprint;
 mod header;
 mod items;
+pub mod link;
 mod list;
 mod map;
 mod message;
 pub mod msgpack;
+mod multipart;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 #[cfg(feature = "alloc")]
 mod owned;
 pub mod standard;
+mod stream;
 mod value;
 mod walk;
+pub mod zmtp;
 
 pub use array::{ArrayError, ArrayView, Items, MAX_DIMS, Shape, TensorView, TypedArray};
 pub use cortex_wire_derive::Message;
@@ -87,6 +91,7 @@ pub use message::{
     Message, TypeInfo, decode, decode_bare, decode_lax, encode, encoded_len, find_type,
 };
 pub use msgpack::{Int, IntRangeError};
+pub use multipart::{MAX_PUBLISHED_FRAMES, Multipart, MultipartFrames};
 #[cfg(feature = "alloc")]
 pub use owned::{OwnedArray, OwnedKey, OwnedTensor, OwnedValue};
 pub use standard::{
@@ -94,5 +99,6 @@ pub use standard::{
     ListMessage, MultiArrayMessage, MultiTensorMessage, PointCloudMessage, PoseMessage,
     StringMessage, TensorMessage, TimestampMessage, TransformMessage,
 };
+pub use stream::StreamError;
 pub use value::{Key, Value};
 pub use walk::{Event, MAX_DEPTH, Walk};

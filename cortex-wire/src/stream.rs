@@ -1,0 +1,96 @@
+//! What is common to everything that runs over a byte stream.
+
+use core::fmt;
+
+use embedded_io::{Read, Write};
+
+/// Why a stream gave no message, or took none: the stream's reason, or the peer's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StreamError<E, P> {
+    /// The stream failed.
+    Io(E),
+    /// The stream has ended: it gave no more bytes, or took none.
+    Ended,
+    /// The bytes are not those of the protocol.
+    Protocol(P),
+}
+
+impl<E: fmt::Display, P: fmt::Display> fmt::Display for StreamError<E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the stream failed: {error}"),
+            Self::Ended => f.write_str("the stream has ended"),
+            Self::Protocol(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E, P> core::error::Error for StreamError<E, P>
+where
+    E: core::error::Error + 'static,
+    P: core::error::Error + 'static,
+{
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Ended => None,
+            Self::Protocol(error) => error.source(),
+        }
+    }
+}
+
+/// Writes all of `bytes`; unlike the trait's own, without a panic where nothing is taken.
+pub(crate) fn write_all<S: Write, P>(
+    stream: &mut S,
+    mut bytes: &[u8],
+) -> Result<(), StreamError<S::Error, P>> {
+    while !bytes.is_empty() {
+        let count = stream.write(bytes).map_err(StreamError::Io)?;
+        bytes = match bytes.get(count..) {
+            Some(rest) if count > 0 => rest,
+            _ => return Err(StreamError::Ended),
+        };
+    }
+    Ok(())
+}
+
+/// Reads into `out` what there is, at least a byte.
+pub(crate) fn read_some<'o, S: Read, P>(
+    stream: &mut S,
+    out: &'o mut [u8],
+) -> Result<&'o [u8], StreamError<S::Error, P>> {
+    match stream.read(out).map_err(StreamError::Io)? {
+        0 => Err(StreamError::Ended),
+        count => out.get(..count).ok_or(StreamError::Ended),
+    }
+}
+
+/// As [`write_all`].
+#[cfg(feature = "async")]
+pub(crate) async fn write_all_async<S: embedded_io_async::Write, P>(
+    stream: &mut S,
+    mut bytes: &[u8],
+) -> Result<(), StreamError<S::Error, P>> {
+    while !bytes.is_empty() {
+        let count = stream.write(bytes).await.map_err(StreamError::Io)?;
+        bytes = match bytes.get(count..) {
+            Some(rest) if count > 0 => rest,
+            _ => return Err(StreamError::Ended),
+        };
+    }
+    Ok(())
+}
+
+/// As [`read_some`].
+#[cfg(feature = "async")]
+pub(crate) async fn read_some_async<'o, S: embedded_io_async::Read, P>(
+    stream: &mut S,
+    out: &'o mut [u8],
+) -> Result<&'o [u8], StreamError<S::Error, P>> {
+    match stream.read(out).await.map_err(StreamError::Io)? {
+        0 => Err(StreamError::Ended),
+        count => out.get(..count).ok_or(StreamError::Ended),
+    }
+}
