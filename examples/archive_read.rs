@@ -9,7 +9,7 @@
 
 use std::error::Error;
 
-use cortex_std::wire::{ArrayView, Message, TypeInfo, Value, blob, find_type, standard};
+use cortex_std::wire::{ArrayView, Key, Message, TypeInfo, Value, blob, find_type, standard};
 
 const PATH: &str = "cortex.archive";
 
@@ -60,7 +60,8 @@ fn text(value: &Value<'_>) -> Result<String, Box<dyn Error>> {
             format!("{} {:?} {:02x?}", array.dtype(), array.shape(), array.data())
         }
         Value::Map(map) => {
-            let pair = |(key, value)| Ok(format!("{:?}: {}", key, text(&value)?));
+            let key = |key: Key<'_>| format!("{:?}", key.as_str().unwrap_or("(bytes)"));
+            let pair = |(k, value)| Ok(format!("{}: {}", key(k), text(&value)?));
             let pairs: Result<Vec<_>, Box<dyn Error>> = map.iter().map(pair).collect();
             format!("{{{}}}", pairs?.join(", "))
         }
