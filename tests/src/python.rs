@@ -36,12 +36,26 @@ pub fn interpreter() -> PathBuf {
 /// If there is no such script, or as [`interpreter`].
 #[track_caller]
 pub fn peer<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Program {
+    peer_with(script, arguments, [])
+}
+
+/// Starts a peer as [`peer`] does, with these environment variables as well.
+///
+/// # Panics
+/// As [`peer`].
+#[track_caller]
+pub fn peer_with<'a, A: AsRef<OsStr>>(
+    script: &str,
+    arguments: impl IntoIterator<Item = A>,
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Program {
     let path = folder().join("peers").join(script);
     assert!(path.is_file(), "no peer script {}", path.display());
     let mut command = Command::new(interpreter());
     command
         .arg(&path)
         .args(arguments)
+        .envs(variables)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("PYTHONHOME")
         .env_remove("PYTHONPATH")
