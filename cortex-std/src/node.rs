@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::discovery::default_address;
+use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
 use crate::publisher::PublisherBuilder;
@@ -35,6 +35,7 @@ pub struct NodeBuilder {
     name: String,
     discovery: Option<String>,
     folder: Option<PathBuf>,
+    hosts: bool,
 }
 
 impl NodeBuilder {
@@ -50,6 +51,16 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether this node is the discovery daemon itself whenever none listens at an ipc address of
+    /// this machine; it is unless said otherwise.
+    ///
+    /// The daemon runs on threads of its own. When the node ends, another one takes over and goes on
+    /// with what was known. An address with tcp is never hosted: run `cortex-discovery` there.
+    pub fn host_discovery(mut self, hosts: bool) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
     /// Makes the node. The daemon need not run yet.
     ///
     /// # Errors
@@ -62,12 +73,17 @@ impl NodeBuilder {
         let beside = endpoint.file_path().and_then(Path::parent);
         let folder = self.folder.or(beside.map(Path::to_owned)).unwrap_or_else(|| FOLDER.into());
         let context = Context::shared()?;
+        let host = match self.hosts {
+            true => Host::start(&endpoint, &self.name)?,
+            false => None,
+        };
         let agent = Agent::start(&context, &discovery, &self.name)?;
         let shared = Arc::new(Shared {
             name: self.name,
             context,
             folder,
             agent,
+            host,
             threads: Arc::default(),
             is_closed: AtomicBool::new(false),
             closables: Mutex::default(),
@@ -123,7 +139,7 @@ impl Node {
     /// Settings of a node of this name. Names tell who publishes what: no two running nodes should
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
-        NodeBuilder { name: name.to_owned(), discovery: None, folder: None }
+        NodeBuilder { name: name.to_owned(), discovery: None, folder: None, hosts: true }
     }
 
     /// The node's name.
@@ -342,6 +358,8 @@ pub(crate) struct Shared {
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,
+    /// The daemon, wherever this node is the one to run it.
+    host: Option<Host>,
     pub(crate) threads: Arc<Threads>,
     is_closed: AtomicBool,
     closables: Mutex<Vec<Weak<dyn Closable>>>,
@@ -401,6 +419,10 @@ impl Shared {
         self.threads.join(deadline);
         for part in parts.iter().filter_map(Weak::upgrade) {
             part.close();
+        }
+        // Last: others may ask it until then, and the next one goes on with what it knew.
+        if let Some(host) = &self.host {
+            host.shut_down();
         }
         self.set_end(End::Closed);
     }

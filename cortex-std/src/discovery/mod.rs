@@ -29,11 +29,17 @@
 
 mod client;
 mod daemon;
+mod host;
+mod keeper;
+mod listener;
 mod registry;
+mod state;
+mod table;
 
 pub use client::{Client, DiscoveryError, Found, Topic};
 pub use daemon::{Daemon, DaemonHandle};
-pub use registry::{Registry, Verdict};
+pub(crate) use host::Host;
+pub use registry::{Origin, Registry, Verdict};
 
 pub use crate::wire::discovery::DEFAULT_ADDRESS;
 

@@ -169,7 +169,11 @@ pub(crate) fn topic_address(dir: &Path, node: &str, topic: &str) -> String {
 /// FNV-1a of both names; the length of the first in front, so that no text can move between them.
 fn identity(node: &str, topic: &str) -> u64 {
     let len = (node.len() as u64).to_le_bytes();
-    let bytes = len.iter().chain(node.as_bytes()).chain(topic.as_bytes());
+    fnv1a(len.iter().chain(node.as_bytes()).chain(topic.as_bytes()))
+}
+
+/// 64 bits of FNV-1a: tells what is different by chance, not by intent.
+pub(crate) fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

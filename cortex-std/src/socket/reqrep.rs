@@ -116,7 +116,8 @@ impl RepSocket {
     /// When no socket or file descriptor is left.
     pub(crate) fn new(context: &Context) -> Result<Self, SocketError> {
         let mut raw = RawSocket::open(context, zmq_sys::ZMQ_REP)?;
-        raw.set_int(zmq_sys::ZMQ_LINGER, 0)?;
+        // The answer to SHUTDOWN is sent right before the socket is closed.
+        raw.set_int(zmq_sys::ZMQ_LINGER, 200)?;
         raw.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
         Ok(Self { raw, owes: false })
     }
