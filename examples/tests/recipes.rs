@@ -86,6 +86,30 @@ fn an_image_is_read_in_place_copied_before_it_is_changed_and_handed_to_a_thread(
 }
 
 #[test]
+fn a_node_that_moved_from_python_hears_python_and_is_heard() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let discovery = &folder.discovery();
+    let mut odometry = Language::Rust.start_node(env!("CARGO_BIN_EXE_odometry"), "", discovery);
+    let mut wheels = Language::Python.start_node("", "wheels.py", discovery);
+    wheels.expect_line("publishing /wheels");
+    odometry.expect_line("] base 1.00 m/s");
+    odometry.expect_line("] base 1.00 m/s");
+    // A quarter of a metre with each message.
+    loop {
+        let line = wheels.expect_line("distance=");
+        let distance: f64 = line.trim_start_matches("distance=").parse().expect("a number");
+        assert_eq!(distance % 0.25, 0.0, "{line}");
+        if distance > 0.0 {
+            break;
+        }
+    }
+    interrupt(wheels);
+    interrupt(odometry);
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
 fn json_and_arrays_travel_as_pyzmq_sends_them() {
     for [from, to] in WAYS {
         let folder = Folder::new();

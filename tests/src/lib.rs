@@ -351,3 +351,10 @@ fn tail(text: &str) -> &str {
         None => "(one long line)\n",
     }
 }
+
+/// The book's chapters: their Rust code is compiled and run as documentation tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/migrating.md")]
+    mod migrating {}
+}
