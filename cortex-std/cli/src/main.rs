@@ -1,0 +1,72 @@
+//! `cortex`: what goes on in a graph, from the command line.
+
+mod decode;
+mod encode;
+mod failure;
+mod file;
+mod interrupt;
+mod items;
+mod line;
+mod message;
+mod output;
+mod plain;
+mod session;
+mod types;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Failure, Outcome, Result};
+use crate::output::note;
+use crate::session::Session;
+
+/// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
+///
+/// Rust and Python nodes are treated alike. Messages tell what they are, so no types are needed.
+#[derive(Parser)]
+#[command(name = "cortex", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 what was asked for is there, 1 it is not or something was lost, \
+    2 wrong usage.\nColours only on a terminal, and not where NO_COLOR is set. RUST_LOG shows what \
+    happens inside.\n\nExamples:\n  \
+    cortex topic list\n  \
+    cortex topic echo /cam/frame\n  \
+    cortex topic hz --all\n  \
+    cortex doctor"
+)]
+struct Cli {
+    #[command(flatten)]
+    session: Session,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Decode(decode::Decode),
+    Encode(encode::Encode),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
+        Ok(Outcome::Missed) => ExitCode::from(1),
+        Err(Failure::Failed(reason)) => {
+            note(&format!("cortex: {reason}"));
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(reason)) => {
+            note(&format!("cortex: {reason} (--help tells more)"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result {
+    match &cli.verb {
+        Verb::Decode(verb) => verb.run(),
+        Verb::Encode(verb) => verb.run(),
+    }
+}
