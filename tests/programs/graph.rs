@@ -48,10 +48,10 @@ fn main() {
 fn publish(node: &Node, topics: &[String]) {
     for topic in topics {
         let notes = node.publisher::<StringMessage>(topic).create().expect("it binds");
-        let timer =
-            node.timer_builder(PERIOD).on_thread(ThreadOptions::named("notes"), move |_| {
-                notes.publish(&StringMessage { data: "x" }).map(drop)
-            });
+        let timer = node
+            .timer_builder(PERIOD)
+            .thread(ThreadOptions::named("notes"))
+            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }).map(drop));
         // Runs until the node ends.
         std::mem::forget(timer.expect("a thread"));
     }
