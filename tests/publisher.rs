@@ -145,15 +145,12 @@ fn a_publisher_that_may_block_waits_for_room_and_loses_nothing() {
 
 #[test]
 fn a_publisher_that_waited_in_vain_sends_to_the_others() {
+    const BLOCK: Duration = Duration::from_millis(5);
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let node = node(&folder, "both");
-    let arrays = node
-        .publisher::<ArrayMessage>("/t")
-        .queue(1)
-        .block_for(Duration::from_millis(5))
-        .create()
-        .expect("it binds");
+    let arrays =
+        node.publisher::<ArrayMessage>("/t").queue(1).block_for(BLOCK).create().expect("it binds");
     let mut stuck = node.subscriber::<ArrayMessage>("/t").queue(1).create().expect("a subscriber");
     connect(&mut stuck, &arrays, 1);
     let data = vec![0_u8; 1 << 20];
@@ -163,7 +160,11 @@ fn a_publisher_that_waited_in_vain_sends_to_the_others() {
         frame_id: "",
     };
     wait_until("the queue is full", || {
-        arrays.publish(&message).expect("it is published") == Published::Congested
+        let start = std::time::Instant::now();
+        let published = arrays.publish(&message).expect("it is published");
+        // Never lossy before the deadline.
+        assert!(published == Published::Sent || start.elapsed() >= BLOCK);
+        published == Published::Congested
     });
 }
 
@@ -300,4 +301,99 @@ fn a_publisher_on_all_interfaces_must_say_under_which_host_it_is_reached() {
     // Nobody outside of this process could connect to inproc.
     let inproc = talker.publisher::<StringMessage>("/u").bind("inproc://t").create();
     assert!(inproc.is_err());
+}
+
+#[test]
+fn publishing_tells_that_nobody_subscribed_or_that_everybody_has_it_in_the_queue() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    assert_eq!(notes.publish(&text("early")).expect("published"), Published::NoSubscribers);
+    let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    connect(&mut seen, &notes, 1);
+    assert_eq!(notes.publish(&text("heard")).expect("published"), Published::Sent);
+    let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    // The number of what nobody heard was used up.
+    assert_eq!((sample.message(), sample.header().sequence), (Ok(text("heard")), 1));
+    drop(seen);
+    wait_until("it has left", || notes.subscriber_count() == 0);
+    assert_eq!(notes.publish(&text("late")).expect("published"), Published::NoSubscribers);
+}
+
+#[test]
+fn waiting_for_subscribers_ends_when_they_are_there_or_when_the_time_is_up() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    assert!(notes.wait_for_subscribers_blocking(0, Duration::ZERO));
+    assert!(!notes.wait_for_subscribers_blocking(1, Duration::from_millis(10)));
+    let follow = || {
+        let subscriber = node.subscriber::<StringMessage>("/t");
+        subscriber.on_thread(|_, _| ()).expect("a subscriber")
+    };
+    let first = follow();
+    assert!(notes.wait_for_subscribers_blocking(1, DEADLINE));
+    assert!(!notes.wait_for_subscribers_blocking(2, Duration::from_millis(10)));
+    let second = follow();
+    assert!(notes.wait_for_subscribers_blocking(2, DEADLINE));
+    drop((first, second));
+    wait_until("both have left", || notes.subscriber_count() == 0);
+    node.handle().shutdown();
+    assert!(!notes.wait_for_subscribers_blocking(1, Duration::MAX), "the node ended");
+}
+
+#[test]
+fn each_publisher_numbers_its_own_messages_from_zero() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let publishers = ["/a", "/b"].map(|topic| {
+        let publisher = node.publisher::<StringMessage>(topic).create().expect("it binds");
+        let mut seen = node.subscriber::<StringMessage>(topic).create().expect("a subscriber");
+        connect(&mut seen, &publisher, 1);
+        (publisher, seen)
+    });
+    for number in 0..3 {
+        for (publisher, _) in &publishers {
+            assert_eq!(publisher.publish(&text("x")).expect("published"), Published::Sent);
+        }
+        assert!(publishers.iter().all(|(publisher, _)| publisher.stats().published == number + 1));
+    }
+    for (_, mut seen) in publishers {
+        for number in 0..3 {
+            let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+            assert_eq!(sample.header().sequence, number);
+        }
+    }
+}
+
+#[test]
+fn what_was_published_may_change_at_once_and_an_owner_is_kept_until_it_was_sent() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let arrays = node.publisher::<ArrayMessage>("/t").create().expect("it binds");
+    let mut seen = node.subscriber::<ArrayMessage>("/t").create().expect("a subscriber");
+    connect(&mut seen, &arrays, 1);
+    let shape = [1 << 20];
+    let message = |data| ArrayMessage { data, name: "", frame_id: "" };
+
+    let mut data = vec![1_u8; 1 << 20];
+    let view = ArrayView::from_slice(&data, &shape).expect("it fits");
+    assert_eq!(arrays.publish(&message(view)).expect("published"), Published::Sent);
+    // It was copied: whoever has not sent it yet does not see this.
+    data.fill(2);
+    let owner = Arc::new(data);
+    let sent = arrays.publish_from(Arc::clone(&owner), |owner| ArrayMessage {
+        data: ArrayView::from_slice(owner, &[1 << 20]).expect("it fits"),
+        name: "",
+        frame_id: "",
+    });
+    assert_eq!(sent.expect("published"), Published::Sent);
+    for value in [1, 2] {
+        let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+        let array = sample.message().expect("it decodes").data;
+        assert!(array.data().iter().all(|&byte| byte == value));
+    }
+    wait_until("the owner is given back", || {
+        arrays.subscriber_count() == 1 && Arc::strong_count(&owner) == 1
+    });
 }

@@ -1,8 +1,6 @@
 //! A node: owns its publishers, subscribers and timers, and runs until it is told to stop.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,9 +8,11 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
+use crate::census::{Census, NodeStats};
 use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
+use crate::latency;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
@@ -36,6 +36,7 @@ pub struct NodeBuilder {
     discovery: Option<String>,
     folder: Option<PathBuf>,
     hosts: bool,
+    trace_latency: Option<usize>,
 }
 
 impl NodeBuilder {
@@ -58,6 +59,13 @@ impl NodeBuilder {
     /// with what was known. An address with tcp is never hosted: run `cortex-discovery` there.
     pub fn host_discovery(mut self, hosts: bool) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// How many times of each stage the subscribers keep; `CORTEX_TRACE_LATENCY` or none unless set.
+    /// See [`SubscriberBuilder::trace_latency`].
+    pub fn trace_latency(mut self, samples: usize) -> Self {
+        self.trace_latency = Some(samples);
         self
     }
 
@@ -85,6 +93,8 @@ impl NodeBuilder {
             agent,
             host,
             threads: Arc::default(),
+            census: Census::default(),
+            trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
             is_closed: AtomicBool::new(false),
             closables: Mutex::default(),
             end: Mutex::default(),
@@ -139,7 +149,13 @@ impl Node {
     /// Settings of a node of this name. Names tell who publishes what: no two running nodes should
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
-        NodeBuilder { name: name.to_owned(), discovery: None, folder: None, hosts: true }
+        NodeBuilder {
+            name: name.to_owned(),
+            discovery: None,
+            folder: None,
+            hosts: true,
+            trace_latency: None,
+        }
     }
 
     /// The node's name.
@@ -235,6 +251,13 @@ impl Node {
         self.shared.threads.spawn(options, body)
     }
 
+    /// What all publishers, subscribers and timers have done so far: of those that are there, and
+    /// once the node was shut down, of those that were there then.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// A handle to this node for other threads and for callbacks.
     #[must_use]
     pub fn handle(&self) -> NodeHandle {
@@ -272,6 +295,8 @@ impl Node {
                 Some(()) = running.next() => {}
             }
         }
+        // Callbacks take with them what they hold.
+        self.shared.census.end();
         drop(running);
         self.shared.close();
         Ok(())
@@ -326,6 +351,12 @@ impl NodeHandle {
         self.shared.close();
     }
 
+    /// As [`Node::stats`].
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// Whether the node was shut down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
@@ -361,6 +392,9 @@ pub(crate) struct Shared {
     /// The daemon, wherever this node is the one to run it.
     host: Option<Host>,
     pub(crate) threads: Arc<Threads>,
+    pub(crate) census: Census,
+    /// Samples that subscribers keep unless told otherwise.
+    pub(crate) trace_latency: usize,
     is_closed: AtomicBool,
     closables: Mutex<Vec<Weak<dyn Closable>>>,
     end: Mutex<End>,
@@ -402,6 +436,7 @@ impl Shared {
         if !self.begin_closing() {
             return;
         }
+        self.census.end();
         let parts = {
             let mut closables = self.closables.lock().unwrap_or_else(PoisonError::into_inner);
             self.is_closed.store(true, Ordering::SeqCst);
@@ -538,32 +573,6 @@ impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasks").finish_non_exhaustive()
     }
-}
-
-/// Runs an async callback; its error or its panic comes back as text.
-#[cfg(feature = "tokio")]
-pub(crate) async fn guarded<R: Outcome>(callback: impl Future<Output = R>) -> Option<String> {
-    use futures_util::FutureExt;
-
-    reason(AssertUnwindSafe(callback).catch_unwind().await)
-}
-
-/// Runs a callback; its error or its panic comes back as text.
-pub(crate) fn guarded_call<R: Outcome>(callback: impl FnOnce() -> R) -> Option<String> {
-    reason(std::panic::catch_unwind(AssertUnwindSafe(callback)))
-}
-
-fn reason<R: Outcome>(result: std::thread::Result<R>) -> Option<String> {
-    match result {
-        Ok(outcome) => outcome.error(),
-        Err(panic) => Some(format!("panicked: {}", panic_text(panic.as_ref()))),
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 /// Bytes of the longest name. libzmq's store of subscriptions recurses once per byte.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::agent::{WatchCell, WatchGuard};
+use crate::census::{Counted, NodeStats};
 use crate::error::{CreateError, ReceiveError};
 use crate::node::Shared;
 use crate::sequence::{SequenceTracker, Step};
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) on_loss: Option<LossCallback>,
     pub(crate) deadline: Option<(Duration, SilenceCallback)>,
+    /// Samples of each stage that are kept.
+    pub(crate) trace: usize,
 }
 
 /// A message that passed every check but that of its fields.
@@ -135,11 +138,12 @@ impl Receiver {
         let watch = shared.agent.watch(&settings.topic)?;
         let common = Arc::new(Common {
             topic: settings.topic,
-            counters: Arc::default(),
+            counters: Arc::new(SubscriberCounters::tracing(settings.trace)),
             publisher: Mutex::default(),
             is_stopped: AtomicBool::new(false),
             cell: Arc::clone(&watch.cell),
         });
+        shared.census.add(&common);
         Ok(Self {
             #[cfg(feature = "tokio")]
             readiness: None,
@@ -356,12 +360,15 @@ impl Receiver {
         if let Some(silence) = &mut self.silence {
             silence.break_off();
         }
+        if let Some(trace) = &self.common.counters.trace {
+            trace.received(header.timestamp_ns);
+        }
         Some(Received { multipart, header })
     }
 
     fn tell_loss(&mut self, loss: Loss) {
         let Some(callback) = &mut self.on_loss else { return };
-        let failure = crate::node::guarded_call(|| callback(loss));
+        let failure = crate::callback::guarded_call(|| callback(loss));
         self.common.note_failure(failure);
     }
 
@@ -370,7 +377,7 @@ impl Receiver {
         let Some(since) = silence.begin(Instant::now()) else { return };
         self.common.counters.silences.add(1);
         tracing::warn!(topic = %self.common.topic, ?since, "no message came");
-        let failure = crate::node::guarded_call(|| (silence.callback)(since));
+        let failure = crate::callback::guarded_call(|| (silence.callback)(since));
         self.common.note_failure(failure);
     }
 }
@@ -382,6 +389,12 @@ impl Common {
             self.counters.failed.add(1);
             tracing::error!(topic = %self.topic, error, "callback failed");
         }
+    }
+}
+
+impl Counted for Common {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
     }
 }
 
