@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
 use cortex_std::{CreateError, Published, Publisher, Subscriber};
-use cortex_tests::graph::{Folder, connect, daemon, node};
+use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, python, wait_until};
 
 fn text(data: &str) -> StringMessage<'_> {
@@ -246,14 +246,14 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
 #[test]
 fn a_latched_publisher_ends_with_its_node_and_leaves_no_file() {
     let folder = Folder::new();
-    let talker = node(&folder, "talker");
+    let talker = guest(&folder, "talker");
     let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
     let _ = map.publish(&text("kept")).expect("kept");
     drop(talker);
     drop(map);
     assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());
     // And with its last clone, while the node goes on.
-    let talker = node(&folder, "talker");
+    let talker = guest(&folder, "talker");
     let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
     drop(map);
     wait_until("the file is gone", || folder.files().is_empty());
