@@ -197,7 +197,7 @@ fn systemd_is_told_when_it_listens_and_when_it_ends() {
     let path = folder.path().join("notify");
     let systemd = UnixDatagram::bind(&path).expect("it binds");
     systemd.set_read_timeout(Some(DEADLINE)).expect("a time");
-    let mut next = || {
+    let next = || {
         let mut text = [0; 256];
         let len = systemd.recv(&mut text).expect("in time");
         String::from_utf8_lossy(&text[..len]).trim().to_owned()
