@@ -26,6 +26,12 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// How often what was found or registered is looked at again.
 const REVIEW: Duration = Duration::from_secs(1);
+/// How long the daemon keeps a registration that is not repeated. It is the last resort, for
+/// publishers that the daemon cannot look at: those behind tcp, whose machine may vanish without a
+/// word. Long enough for a process that is stopped or swapped out for a moment.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often a registration is repeated: three may fail before the lease ends.
+const RENEWAL: Duration = Duration::from_millis(2500);
 
 /// What the agent has found of a topic, for the one subscriber that waits for it.
 #[derive(Debug)]
@@ -139,6 +145,8 @@ impl Agent {
 
     /// Registers a topic until the guard is dropped.
     pub(crate) fn register(self: &Arc<Self>, topic: Topic, ext: RequestExt) -> RegistrationGuard {
+        let lease_ms = u32::try_from(LEASE.as_millis()).ok();
+        let ext = RequestExt { lease_ms, ..ext };
         let state = Arc::new(Mutex::new(Registration::Pending));
         let id = self.next_id();
         self.tell(Command::Register(id, topic, ext, Arc::clone(&state)));
@@ -224,6 +232,8 @@ struct Held {
     state: Arc<Mutex<Registration>>,
     /// Since a request to register was sent, until the daemon said otherwise.
     may_be_known: bool,
+    /// When the daemon is told again, because it forgets after a while.
+    renewal: Instant,
     schedule: Schedule,
 }
 
@@ -343,8 +353,14 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Register(id, topic, ext, state) => {
-                let held =
-                    Held { topic, ext, state, may_be_known: false, schedule: Schedule::now() };
+                let held = Held {
+                    topic,
+                    ext,
+                    state,
+                    may_be_known: false,
+                    renewal: Instant::now(),
+                    schedule: Schedule::now(),
+                };
                 self.registrations.insert(id, held);
             }
             Command::Watch(id, name, cell) => {
@@ -476,20 +492,23 @@ impl Worker {
 fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), DiscoveryError> {
     let topic = &held.topic;
     if *lock(&held.state) != Registration::Pending {
-        match client.look_up(&topic.name)? {
-            Some(found) if found.topic == *topic => {
-                held.settle(Registration::Registered);
-                return Ok(());
+        let publishers = client.look_up(&topic.name)?.map(|found| found.publishers);
+        let ours = publishers.as_ref().and_then(|publishers| {
+            publishers.iter().find(|other| other.publisher_node == topic.publisher_node)
+        });
+        match ours {
+            Some(found) if found == topic => {
+                if Instant::now() < held.renewal {
+                    held.settle(Registration::Registered);
+                    return Ok(());
+                }
             }
             // Who registered last has it; registering again would only begin a quarrel.
-            Some(found)
-                if found.topic.publisher_node == topic.publisher_node
-                    && found.topic.address != topic.address =>
-            {
+            Some(found) if found.address != topic.address => {
                 held.may_be_known = false;
                 held.settle(Registration::Refused(format!(
                     "another node of this name publishes it at {}",
-                    found.topic.address
+                    found.address
                 )));
                 return Ok(());
             }
@@ -499,7 +518,10 @@ fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), Discov
     }
     held.may_be_known = true;
     match client.register(&held.topic, held.ext) {
-        Ok(()) => held.settle(Registration::Registered),
+        Ok(()) => {
+            held.renewal = Instant::now() + RENEWAL;
+            held.settle(Registration::Registered);
+        }
         Err(error @ (DiscoveryError::AlreadyExists { .. } | DiscoveryError::Refused { .. })) => {
             held.may_be_known = false;
             held.settle(Registration::Refused(error.to_string()));

@@ -7,6 +7,7 @@ mod agent;
 pub mod discovery;
 mod endpoint;
 mod error;
+mod links;
 mod node;
 mod publisher;
 mod queue;

@@ -32,14 +32,18 @@ mod daemon;
 mod host;
 mod keeper;
 mod listener;
+mod question;
 mod registry;
 mod state;
 mod table;
+mod topic;
 
-pub use client::{Client, DiscoveryError, Found, Topic};
+pub use client::Client;
 pub use daemon::{Daemon, DaemonHandle};
 pub(crate) use host::Host;
+pub use question::DiscoveryError;
 pub use registry::{Origin, Registry, Verdict};
+pub use topic::{Found, Topic};
 
 pub use crate::wire::discovery::DEFAULT_ADDRESS;
 

@@ -32,6 +32,7 @@ pub struct PublisherBuilder<'n, M> {
     queue: u32,
     block: Duration,
     is_latched: bool,
+    is_shared: bool,
     bind: Option<String>,
     advertise: Option<String>,
     message: PhantomData<fn() -> M>,
@@ -45,6 +46,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             queue: QUEUE,
             block: Duration::ZERO,
             is_latched: false,
+            is_shared: false,
             bind: None,
             advertise: None,
             message: PhantomData,
@@ -71,6 +73,29 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     /// What the last message borrows, an owner or a loan, is kept until the next one.
     pub fn latched(mut self) -> Self {
         self.is_latched = true;
+        self
+    }
+
+    /// Lets other nodes publish on the topic as well, if all of them say so; otherwise a topic is
+    /// the node's that had it first.
+    ///
+    /// Our subscribers receive from all of them, each with its own queue, and count what each lost
+    /// by its own numbers. A Python subscriber receives from the first alone, and under a Python
+    /// daemon there is only the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use cortex_std::{Node, wire::StringMessage};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    /// // In each of several programs, which are nodes of different names.
+    /// let node = Node::builder("arm-left").discovery(&address).build()?;
+    /// let log = node.publisher::<StringMessage>("/log").shared().create()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shared(mut self) -> Self {
+        self.is_shared = true;
         self
     }
 
@@ -125,7 +150,8 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             fingerprint: M::FINGERPRINT,
             publisher_node: shared.name.clone(),
         };
-        let ext = RequestExt { layout: Some(M::LAYOUT), ..RequestExt::default() };
+        let ext =
+            RequestExt { layout: Some(M::LAYOUT), shared: self.is_shared, ..RequestExt::default() };
         let registration = shared.agent.register(topic, ext);
         let watch = self.is_latched.then(|| socket.watch());
         let state = State {

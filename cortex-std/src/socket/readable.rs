@@ -1,6 +1,8 @@
 //! Sockets in a tokio runtime.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -36,6 +38,21 @@ impl Readiness {
         }
     }
 
+    /// Ready if there was a change since the last call; otherwise the next one wakes the task, of all
+    /// those that ask the last one.
+    ///
+    /// # Errors
+    /// When the runtime shuts down.
+    pub(crate) fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.fd.poll_read_ready(context).map(|ready| match ready {
+            Ok(mut guard) => {
+                guard.clear_ready();
+                Ok(())
+            }
+            Err(error) => Err(registration_failed(&error)),
+        })
+    }
+
     /// Waits for a change; returns at once if there was one since the last call.
     ///
     /// # Errors
@@ -44,13 +61,7 @@ impl Readiness {
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn changed(&self) -> Result<(), SocketError> {
-        match self.fd.readable().await {
-            Ok(mut guard) => {
-                guard.clear_ready();
-                Ok(())
-            }
-            Err(error) => Err(registration_failed(&error)),
-        }
+        poll_fn(|context| self.poll_changed(context)).await
     }
 }
 
@@ -63,7 +74,7 @@ fn registration_failed(error: &io::Error) -> SocketError {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
+    use super::Readiness;
     use crate::socket::context::Context;
     use crate::socket::multipart::Multipart;
     use crate::socket::sub::SubOptions;

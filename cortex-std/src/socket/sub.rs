@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::SocketError;
 use super::interrupt::{Interrupt, Wait};
 use super::multipart::Multipart;
-use super::raw::RawSocket;
+use super::raw::{self, RawSocket};
 
 /// Settings of a [`SubSocket`].
 #[derive(Debug, Clone)]
@@ -118,6 +118,19 @@ impl SubSocket {
     pub(super) fn fd(&self) -> super::raw::SocketFd {
         self.raw.fd()
     }
+}
+
+/// Waits until something happened at one of the sockets, each of which must have had nothing to
+/// receive.
+///
+/// # Errors
+/// When the system refuses to wait.
+pub(crate) fn wait_any<'s>(
+    sockets: impl Iterator<Item = &'s SubSocket>,
+    deadline: Option<Instant>,
+    interrupt: &Interrupt,
+) -> Result<Wait, SocketError> {
+    raw::wait_any(sockets.map(|socket| &socket.raw), deadline, interrupt)
 }
 
 #[cfg(test)]
