@@ -7,6 +7,7 @@ mod agent;
 pub mod discovery;
 mod endpoint;
 mod error;
+mod graph;
 mod links;
 mod node;
 mod publisher;

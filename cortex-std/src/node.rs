@@ -81,6 +81,7 @@ impl NodeBuilder {
         let shared = Arc::new(Shared {
             name: self.name,
             context,
+            discovery,
             folder,
             agent,
             host,
@@ -140,6 +141,10 @@ impl Node {
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
         NodeBuilder { name: name.to_owned(), discovery: None, folder: None, hosts: true }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The node's name.
@@ -355,6 +360,8 @@ pub(crate) trait Closable: Send + Sync {
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) context: Context,
+    /// Where the daemon is asked.
+    pub(crate) discovery: String,
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::question::{self, DiscoveryError, Question, REPEAT, Wait, check_listener};
+use super::question::{self, DiscoveryError, Question, Wait, check_listener};
 use super::{Found, Topic};
 use crate::endpoint::Endpoint;
 use crate::socket::context::Context;
@@ -200,24 +200,13 @@ impl Client {
     ) -> Result<Frame, DiscoveryError> {
         loop {
             check_listener(&self.endpoint)?;
-            let repeat = Instant::now().checked_add(REPEAT).filter(|_| is_repeatable);
-            let until = [deadline, repeat].into_iter().flatten().min();
+            let until = question::repeat_at(deadline, is_repeatable);
             match self.socket.request(body, until, self.interrupt.as_ref()) {
                 Ok(reply) => return Ok(reply),
                 Err(RequestError::TimedOut)
                     if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
-                Err(error) => return Err(self.failure(error)),
+                Err(error) => return Err(question::failure(error, &self.endpoint)),
             }
-        }
-    }
-
-    fn failure(&self, error: RequestError) -> DiscoveryError {
-        match error {
-            RequestError::TimedOut => {
-                DiscoveryError::Unreachable { address: self.socket.address().to_owned() }
-            }
-            RequestError::Interrupted => DiscoveryError::Interrupted,
-            RequestError::Socket(error) => error.into(),
         }
     }
 }

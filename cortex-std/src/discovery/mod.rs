@@ -27,6 +27,8 @@
 //!
 //! Source: wire reference, "Discovery".
 
+#[cfg(feature = "tokio")]
+mod async_client;
 mod client;
 mod daemon;
 mod host;
@@ -38,6 +40,8 @@ mod state;
 mod table;
 mod topic;
 
+#[cfg(feature = "tokio")]
+pub use async_client::AsyncClient;
 pub use client::Client;
 pub use daemon::{Daemon, DaemonHandle};
 pub(crate) use host::Host;

@@ -6,14 +6,15 @@ use super::registry::fill;
 use super::{Found, Topic};
 use crate::endpoint::{Endpoint, EndpointError, Probe, probe};
 use crate::socket::error::SocketError;
+use crate::socket::reqrep::RequestError;
 use crate::wire::discovery::{Command, Request, RequestExt, Response, Status};
 use crate::wire::{DecodeError, EncodeError};
 
 /// How long an answer is waited for before the question is asked again: a daemon that ended in between
 /// never answers, and its successor has not heard the question.
-pub(super) const REPEAT: Duration = Duration::from_secs(1);
+const REPEAT: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a topic or a daemon asks.
-pub(super) const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Why the daemon gave no answer, or not the one asked for.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +162,21 @@ pub(super) fn check_listener(endpoint: &Endpoint) -> Result<(), DiscoveryError> 
             Err(DiscoveryError::Unreachable { address: endpoint.to_string() })
         }
         _ => Ok(()),
+    }
+}
+
+/// Until when an answer is waited for before the question is asked again, or given up.
+pub(super) fn repeat_at(deadline: Option<Instant>, is_repeatable: bool) -> Option<Instant> {
+    let repeat = Instant::now().checked_add(REPEAT).filter(|_| is_repeatable);
+    [deadline, repeat].into_iter().flatten().min()
+}
+
+/// Why there was no answer.
+pub(super) fn failure(error: RequestError, endpoint: &Endpoint) -> DiscoveryError {
+    match error {
+        RequestError::TimedOut => DiscoveryError::Unreachable { address: endpoint.to_string() },
+        RequestError::Interrupted => DiscoveryError::Interrupted,
+        RequestError::Socket(error) => error.into(),
     }
 }
 

@@ -29,9 +29,14 @@ impl Readiness {
     /// # Panics
     /// Outside of a tokio runtime with I/O enabled.
     pub(crate) fn of_sub(socket: &SubSocket) -> Result<Self, SocketError> {
+        Self::new(socket.fd())
+    }
+
+    /// For the socket of this descriptor; otherwise as [`of_sub`](Self::of_sub).
+    pub(super) fn new(fd: SocketFd) -> Result<Self, SocketError> {
         // SAFETY: libzmq's descriptor is open as long as the socket, which `SocketFd` keeps open; it
         // always gives the same number, and libzmq never replaces what is behind it.
-        let fd = unsafe { AsyncFd::register_with_interest(socket.fd(), Interest::READABLE) };
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
         match fd {
             Ok(fd) => Ok(Self { fd }),
             Err(error) => Err(registration_failed(&io::Error::from(error))),
