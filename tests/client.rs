@@ -6,7 +6,7 @@ use cortex_std::discovery::{AsyncClient, Client, DiscoveryError, Topic};
 use cortex_std::wire::StringMessage;
 use cortex_std::wire::discovery::RequestExt;
 use cortex_std::{Node, Registration};
-use cortex_tests::graph::{Folder, daemon, node};
+use cortex_tests::graph::{Folder, daemon};
 use cortex_tests::{DEADLINE, Program, Signal, python, wait_until};
 
 /// Long enough that nobody waits for it to pass by accident.
@@ -20,6 +20,12 @@ fn topic(name: &str) -> Topic {
         fingerprint: 7,
         publisher_node: "n".into(),
     }
+}
+
+/// A node that never is the daemon itself.
+fn node(folder: &Folder, name: &str) -> Node {
+    let node = Node::builder(name).discovery(&folder.discovery()).host_discovery(false);
+    node.build().expect("a node")
 }
 
 fn python_daemon(folder: &Folder) -> Program {
@@ -181,7 +187,7 @@ fn who_waits_for_a_topic_is_told_when_the_node_ends() {
 #[tokio::test]
 async fn a_node_that_requires_a_daemon_fails_early_and_others_wait_visibly() {
     let folder = Folder::new();
-    let node = Node::builder("n").discovery(&folder.discovery()).build().expect("no daemon needed");
+    let node = node(&folder, "n");
     let notes = node.publisher::<StringMessage>("/t").create().expect("no daemon needed");
     let soon = Duration::from_millis(20);
     let missing = node.require_discovery(soon).await;

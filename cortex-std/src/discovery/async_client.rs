@@ -127,7 +127,7 @@ impl AsyncClient {
     }
 
     /// Waits until somebody publishes a topic; `None`: nobody did in time. That no daemon runs yet
-    /// is waited for as well.
+    /// is waited for as well. It is asked at least once, and the last question may take its own time.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl AsyncClient {
     ) -> Result<Option<Found>, DiscoveryError> {
         let mut wait = Wait::new(timeout);
         loop {
-            let answer = self.ask(&question::look_up(name), wait.limit(self.timeout)).await;
+            let answer = self.ask(&question::look_up(name), self.deadline()).await;
             match wait.judge(answer) {
                 Ok(end) => return end,
                 Err(pause) => tokio::time::sleep(pause).await,
@@ -155,7 +155,7 @@ impl AsyncClient {
     pub async fn wait_for_daemon(&mut self, timeout: Duration) -> Result<(), DiscoveryError> {
         let mut wait = Wait::new(timeout);
         loop {
-            let answer = self.ask(&question::ping(), wait.limit(self.timeout)).await;
+            let answer = self.ask(&question::ping(), self.deadline()).await;
             match wait.judge(answer.map(Some)) {
                 Ok(end) => return end.map(drop),
                 Err(pause) => tokio::time::sleep(pause).await,

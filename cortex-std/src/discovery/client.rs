@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// Waits until somebody publishes a topic; `None`: nobody did in time. That no daemon runs yet
-    /// is waited for as well.
+    /// is waited for as well. It is asked at least once, and the last question may take its own time.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Client {
     ) -> Result<Option<Found>, DiscoveryError> {
         let mut wait = Wait::new(timeout);
         loop {
-            let answer = self.ask(&question::look_up(name), wait.limit(self.timeout));
+            let answer = self.ask(&question::look_up(name), self.deadline());
             match wait.judge(answer) {
                 Ok(end) => return end,
                 Err(pause) => std::thread::sleep(pause),
@@ -161,7 +161,7 @@ impl Client {
     pub fn wait_for_daemon(&mut self, timeout: Duration) -> Result<(), DiscoveryError> {
         let mut wait = Wait::new(timeout);
         loop {
-            let answer = self.ask(&question::ping(), wait.limit(self.timeout));
+            let answer = self.ask(&question::ping(), self.deadline());
             match wait.judge(answer.map(Some)) {
                 Ok(end) => return end.map(drop),
                 Err(pause) => std::thread::sleep(pause),

@@ -191,11 +191,6 @@ impl Wait {
         Self { deadline: Instant::now().checked_add(timeout), is_over: false }
     }
 
-    /// When a question that is asked now must be answered.
-    pub(super) fn limit(&self, timeout: Duration) -> Option<Instant> {
-        [self.deadline, Instant::now().checked_add(timeout)].into_iter().flatten().min()
-    }
-
     /// What came of asking: the end of the wait, or how long to pause before asking again.
     pub(super) fn judge<T>(
         &mut self,
