@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::discovery::{Client, DiscoveryError, Found, Topic};
+use crate::endpoint::Reach;
 use crate::error::CreateError;
 use crate::node::Closable;
 use crate::publisher::Registration;
@@ -92,7 +93,7 @@ impl WatchCell {
 }
 
 enum Command {
-    Register(u64, Topic, RequestExt, Arc<Mutex<Registration>>),
+    Register(u64, Box<Held>),
     Watch(u64, String, Arc<WatchCell>),
     Tend(Weak<dyn Closable>),
     Forget(u64),
@@ -144,12 +145,27 @@ impl Agent {
     }
 
     /// Registers a topic until the guard is dropped.
-    pub(crate) fn register(self: &Arc<Self>, topic: Topic, ext: RequestExt) -> RegistrationGuard {
+    ///
+    /// Where `reach` is given, it says each time at which address.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        topic: Topic,
+        ext: RequestExt,
+        reach: Option<Reach>,
+    ) -> RegistrationGuard {
         let lease_ms = u32::try_from(LEASE.as_millis()).ok();
-        let ext = RequestExt { lease_ms, ..ext };
         let state = Arc::new(Mutex::new(Registration::Pending));
+        let held = Held {
+            topic,
+            ext: RequestExt { lease_ms, ..ext },
+            reach,
+            state: Arc::clone(&state),
+            may_be_known: false,
+            renewal: Instant::now(),
+            schedule: Schedule::now(),
+        };
         let id = self.next_id();
-        self.tell(Command::Register(id, topic, ext, Arc::clone(&state)));
+        self.tell(Command::Register(id, Box::new(held)));
         RegistrationGuard { state, guard: Guard { agent: Arc::clone(self), id } }
     }
 
@@ -229,6 +245,8 @@ impl Drop for Guard {
 struct Held {
     topic: Topic,
     ext: RequestExt,
+    /// Where the address follows that of this machine.
+    reach: Option<Reach>,
     state: Arc<Mutex<Registration>>,
     /// Since a request to register was sent, until the daemon said otherwise.
     may_be_known: bool,
@@ -352,16 +370,8 @@ impl Worker {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Register(id, topic, ext, state) => {
-                let held = Held {
-                    topic,
-                    ext,
-                    state,
-                    may_be_known: false,
-                    renewal: Instant::now(),
-                    schedule: Schedule::now(),
-                };
-                self.registrations.insert(id, held);
+            Command::Register(id, held) => {
+                self.registrations.insert(id, *held);
             }
             Command::Watch(id, name, cell) => {
                 self.watches.insert(id, Watched { name, cell, schedule: Schedule::now() });
@@ -410,7 +420,7 @@ impl Worker {
         if let Some(error) = round.odd
             && let Some(suppressed) = self.log.pass(Instant::now())
         {
-            tracing::warn!(%error, suppressed, "the discovery daemon's answer is of no use");
+            tracing::warn!(%error, suppressed, "discovery does not work; trying again");
         }
         match round.gone {
             Some(DiscoveryError::Interrupted) => {}
@@ -490,6 +500,7 @@ impl Worker {
 
 /// Registers, or looks whether the daemon still knows.
 fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), DiscoveryError> {
+    held.follow_reach()?;
     let topic = &held.topic;
     if *lock(&held.state) != Registration::Pending {
         let publishers = client.look_up(&topic.name)?.map(|found| found.publishers);
@@ -532,6 +543,19 @@ fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), Discov
 }
 
 impl Held {
+    /// Looks under which address others reach this machine now.
+    fn follow_reach(&mut self) -> Result<(), DiscoveryError> {
+        let Some(reach) = &mut self.reach else { return Ok(()) };
+        let address = reach.address().map_err(DiscoveryError::NoRoute)?;
+        if address != self.topic.address {
+            tracing::info!(topic = self.topic.name, address, "this machine has another address");
+            self.topic.address = address;
+            // Whatever the daemon knows: this node alone may say where it is.
+            *lock(&self.state) = Registration::Pending;
+        }
+        Ok(())
+    }
+
     /// Notes how it stands; it is looked at again in a while: who has the topic may leave.
     fn settle(&mut self, next: Registration) {
         self.schedule.review();

@@ -124,7 +124,8 @@ impl Node {
     /// ```
     #[cfg(feature = "tokio")]
     pub async fn require_discovery(&self, timeout: Duration) -> Result<(), DiscoveryError> {
-        let mut client = AsyncClient::connect(&self.shared().discovery, REQUEST_TIMEOUT)?;
+        let mut client =
+            AsyncClient::connect(&self.shared().endpoint.to_string(), REQUEST_TIMEOUT)?;
         client.wait_for_daemon(timeout).await
     }
 
@@ -134,7 +135,7 @@ impl Node {
     ///
     /// `Unreachable` when none answered in time.
     pub fn require_discovery_blocking(&self, timeout: Duration) -> Result<(), DiscoveryError> {
-        let mut client = Client::connect(&self.shared().discovery, REQUEST_TIMEOUT)?;
+        let mut client = Client::connect(&self.shared().endpoint.to_string(), REQUEST_TIMEOUT)?;
         client.wait_for_daemon(timeout)
     }
 }

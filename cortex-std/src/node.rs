@@ -13,7 +13,7 @@ use crate::agent::Agent;
 use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
-use crate::publisher::PublisherBuilder;
+use crate::publisher::{Names, PublisherBuilder};
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
 use crate::socket::context::Context;
@@ -81,7 +81,8 @@ impl NodeBuilder {
         let shared = Arc::new(Shared {
             name: self.name,
             context,
-            discovery,
+            endpoint,
+            names: Arc::default(),
             folder,
             agent,
             host,
@@ -361,7 +362,9 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) context: Context,
     /// Where the daemon is asked.
-    pub(crate) discovery: String,
+    pub(crate) endpoint: Endpoint,
+    /// The topics that are published here, where no file tells.
+    pub(crate) names: Arc<Names>,
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,

@@ -47,6 +47,9 @@ pub enum DiscoveryError {
     /// The request cannot be written.
     #[error("the request cannot be written")]
     Request(#[from] EncodeError),
+    /// No interface of this machine leads to the daemon's, or its name is not known.
+    #[error("no interface of this machine leads to the discovery daemon")]
+    NoRoute(#[source] std::io::Error),
     /// The address is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::latch::Latch;
+use super::place::Place;
 use super::{Inner, Open, Publisher, State};
 use crate::discovery::Topic;
-use crate::endpoint::{Endpoint, EndpointError, SOCKET_MODE, claim, topic_address};
 use crate::error::CreateError;
 use crate::node::{Closable, Shared, check_name};
 use crate::socket::interrupt::Interrupt;
 use crate::socket::loan::LoanPool;
-use crate::socket::xpub::{XpubOptions, XpubSocket};
+use crate::socket::xpub::XpubOptions;
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
@@ -99,11 +99,20 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         self
     }
 
-    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`; a path made from node and topic unless
-    /// set.
+    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`. Unless set, it is what the daemon's
+    /// address suggests:
     ///
-    /// A Python subscriber looks a topic up once, so a tcp port should be a fixed one. With `*` the
-    /// system chooses one.
+    /// | daemon | publisher |
+    /// |---|---|
+    /// | `ipc://` | a path made from node and topic, beside the daemon's socket |
+    /// | `tcp://` | a port made from node and topic, of all interfaces; of the loopback alone if the daemon is there |
+    /// | `inproc://` | inside this process |
+    ///
+    /// The port is one from 20,000 to 29,999, and the next free one where that is taken. A Python
+    /// subscriber looks a topic up once, so where that happens, and matters, set a port here. With
+    /// `*` the system chooses one, each time another.
+    ///
+    /// A port has no owner as a file has: whoever reaches the machine may subscribe.
     pub fn bind(mut self, address: &str) -> Self {
         self.bind = Some(address.to_owned());
         self
@@ -111,6 +120,9 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
 
     /// The host under which others reach this machine, where the publisher listens on all of its
     /// interfaces.
+    ///
+    /// With a daemon behind tcp it is, unless set, the address of the interface that leads to the
+    /// daemon, and registered anew when that changes.
     pub fn advertise(mut self, host: &str) -> Self {
         self.advertise = Some(host.to_owned());
         self
@@ -125,24 +137,14 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     pub fn create(self) -> Result<Publisher<M>, CreateError> {
         check_name("topic", &self.topic)?;
         let shared = self.shared;
-        let bind =
-            self.bind.unwrap_or_else(|| topic_address(&shared.folder, &shared.name, &self.topic));
-        let endpoint: Endpoint = bind.parse()?;
-        if let Endpoint::Inproc(_) = endpoint {
-            // Nobody else could connect to what the daemon hands out.
-            return Err(EndpointError::Invalid { address: bind }.into());
-        }
-        let mut claimed = endpoint.file_path().map(claim).transpose()?;
         let options = XpubOptions {
             high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
             linger: LINGER,
             ..XpubOptions::default()
         };
-        let mut socket = XpubSocket::bind(&shared.context, &bind, &options)?;
-        if let Some(claim) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
-        }
-        let address = reachable(&socket.last_endpoint()?, self.advertise.as_deref())?;
+        let advertise = self.advertise.as_deref();
+        let place = Place::bind(shared, &self.topic, self.bind, advertise, &options)?;
+        let Place { socket, hold, address, reach } = place;
         let topic = Topic {
             name: self.topic.clone(),
             address: address.clone(),
@@ -152,10 +154,10 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         };
         let ext =
             RequestExt { layout: Some(M::LAYOUT), shared: self.is_shared, ..RequestExt::default() };
-        let registration = shared.agent.register(topic, ext);
+        let registration = shared.agent.register(topic, ext, reach);
         let watch = self.is_latched.then(|| socket.watch());
         let state = State {
-            open: Some(Open { registration, latch: None, socket, _claim: claimed }),
+            open: Some(Open { registration, latch: None, socket, _hold: hold }),
             sequence: 0,
             metadata: Vec::new(),
             subscribers: 0,
@@ -182,20 +184,5 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         let closable: Arc<dyn Closable> = inner.clone();
         shared.add(&closable)?;
         Ok(Publisher { inner, message: PhantomData })
-    }
-}
-
-/// The address to register for what was bound.
-fn reachable(bound: &str, advertise: Option<&str>) -> Result<String, CreateError> {
-    let Some((host, port)) = bound.strip_prefix("tcp://").and_then(|tcp| tcp.rsplit_once(':'))
-    else {
-        return Ok(bound.to_owned());
-    };
-    match advertise {
-        Some(host) => Ok(format!("tcp://{host}:{port}")),
-        None if matches!(host, "0.0.0.0" | "[::]") => {
-            Err(CreateError::Advertise { address: bound.to_owned() })
-        }
-        None => Ok(bound.to_owned()),
     }
 }

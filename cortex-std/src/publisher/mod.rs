@@ -3,6 +3,7 @@
 mod builder;
 mod latch;
 mod loan;
+mod place;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::RegistrationGuard;
-use crate::endpoint::Claim;
 use crate::error::PublishError;
 use crate::node::Closable;
 use crate::socket::frame::Frame;
@@ -23,8 +23,10 @@ use crate::wire::{Element, EncodeError, EncodeErrorKind, Header, Message, encode
 
 pub use builder::PublisherBuilder;
 pub use loan::Loan;
+pub(crate) use place::Names;
 
 use latch::Latch;
+use place::Hold;
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(1);
@@ -111,7 +113,7 @@ struct Open {
     registration: RegistrationGuard,
     latch: Option<Latch>,
     socket: XpubSocket,
-    _claim: Option<Claim>,
+    _hold: Hold,
 }
 
 /// The views of a message type.
@@ -269,6 +271,9 @@ impl<M> Publisher<M> {
     }
 
     /// The ZeroMQ endpoint that subscribers connect to.
+    ///
+    /// With a daemon behind tcp, what it was when this was made: what is registered follows this
+    /// machine's address, and is an address of this machine as soon as it has one.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.inner.address

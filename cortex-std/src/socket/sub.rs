@@ -8,6 +8,9 @@ use super::interrupt::{Interrupt, Wait};
 use super::multipart::Multipart;
 use super::raw::{self, RawSocket};
 
+/// How long a tcp connection may take, before another one is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Settings of a [`SubSocket`].
 #[derive(Debug, Clone)]
 pub(crate) struct SubOptions {
@@ -64,6 +67,8 @@ impl SubSocket {
     /// When the address is invalid. That nobody is there is no error.
     pub(crate) fn connect(&mut self, address: &str) -> Result<(), SocketError> {
         self.raw.set_heartbeat(address, self.heartbeat)?;
+        // What the kernel tries by itself it tries at longer and longer intervals.
+        self.raw.set_millis(zmq_sys::ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
         self.raw.connect(address)
     }
 
