@@ -10,6 +10,7 @@ mod error;
 mod graph;
 mod links;
 mod node;
+mod place;
 mod publisher;
 mod queue;
 pub mod raw;

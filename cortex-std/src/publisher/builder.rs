@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::latch::Latch;
-use super::place::Place;
 use super::{Inner, Open, Publisher, State};
 use crate::discovery::Topic;
 use crate::error::CreateError;
 use crate::node::{Closable, Shared, check_name};
+use crate::place::Place;
 use crate::socket::interrupt::Interrupt;
 use crate::socket::loan::LoanPool;
 use crate::socket::xpub::XpubOptions;

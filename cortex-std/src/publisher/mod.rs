@@ -3,7 +3,6 @@
 mod builder;
 mod latch;
 mod loan;
-mod place;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::agent::RegistrationGuard;
 use crate::error::PublishError;
 use crate::node::Closable;
+use crate::place::Hold;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::{Interrupt, Wait};
 use crate::socket::loan::LoanPool;
@@ -23,10 +23,8 @@ use crate::wire::{Element, EncodeError, EncodeErrorKind, Header, Message, encode
 
 pub use builder::PublisherBuilder;
 pub use loan::Loan;
-pub(crate) use place::Names;
 
 use latch::Latch;
-use place::Hold;
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(1);

@@ -13,26 +13,32 @@ use crate::socket::error::SocketErrorKind;
 use crate::socket::xpub::{XpubOptions, XpubSocket};
 
 /// A publisher's socket, bound.
-pub(super) struct Place {
-    pub(super) socket: XpubSocket,
-    pub(super) hold: Hold,
+pub(crate) struct Place {
+    pub(crate) socket: XpubSocket,
+    pub(crate) hold: Hold,
     /// What others connect to, as far as it is known by now.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// How to find out what others connect to, where that may change.
-    pub(super) reach: Option<Reach>,
+    pub(crate) reach: Option<Reach>,
 }
 
 /// Keeps others from the place as long as it is there.
 #[derive(Debug, Default)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     _claim: Option<Claim>,
     _name: Option<Name>,
+}
+
+impl From<Option<Claim>> for Hold {
+    fn from(claim: Option<Claim>) -> Self {
+        Self { _claim: claim, ..Self::default() }
+    }
 }
 
 impl Place {
     /// Binds where it was said; otherwise where the address of the daemon suggests: beside its socket,
     /// to a port, or inside this process.
-    pub(super) fn bind(
+    pub(crate) fn bind(
         shared: &Shared,
         topic: &str,
         bind: Option<String>,
@@ -81,8 +87,7 @@ impl Place {
         if let Some(claim) = &mut claimed {
             claim.bound(SOCKET_MODE)?;
         }
-        let hold = Hold { _claim: claimed, ..Hold::default() };
-        Self::reachable(shared, socket, hold, advertise)
+        Self::reachable(shared, socket, Hold::from(claimed), advertise)
     }
 
     /// Finds out what others connect to.
