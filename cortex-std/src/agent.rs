@@ -13,6 +13,7 @@ use crate::endpoint::Reach;
 use crate::error::CreateError;
 use crate::node::Closable;
 use crate::publisher::Registration;
+use crate::schedule::Schedule;
 use crate::socket::context::Context;
 use crate::socket::interrupt::Interrupt;
 use crate::stats::LogLimit;
@@ -23,10 +24,10 @@ use crate::wire::discovery::RequestExt;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long all farewells together may take.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// First and longest pause before asking again for what is not there yet.
-const RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// How often what was found or registered is looked at again.
 const REVIEW: Duration = Duration::from_secs(1);
+/// The same where nobody has to be asked but the registry of this process.
+const PROCESS_REVIEW: Duration = Duration::from_millis(100);
 /// How long the daemon keeps a registration that is not repeated. It is the last resort, for
 /// publishers that the daemon cannot look at: those behind tcp, whose machine may vanish without a
 /// word. Long enough for a process that is stopped or swapped out for a moment.
@@ -104,6 +105,8 @@ enum Command {
 pub(crate) struct Agent {
     commands: Sender<Command>,
     ids: AtomicU64,
+    /// How often what works is looked at.
+    review: Duration,
     stop: StopToken,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -124,8 +127,10 @@ impl Agent {
             Err(other) => return Err(CreateError::Thread(std::io::Error::other(other))),
         };
         let (commands, inbox) = channel();
+        let review = if address.starts_with("inproc://") { PROCESS_REVIEW } else { REVIEW };
         let worker = Worker {
             client,
+            review,
             stop: stop.clone(),
             registrations: HashMap::new(),
             leaving: Vec::new(),
@@ -141,7 +146,7 @@ impl Agent {
             .spawn(move || worker.run(&inbox))
             .map_err(CreateError::Thread)?;
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { commands, ids: AtomicU64::new(0), stop, thread }))
+        Ok(Arc::new(Self { commands, ids: AtomicU64::new(0), review, stop, thread }))
     }
 
     /// Registers a topic until the guard is dropped.
@@ -162,7 +167,7 @@ impl Agent {
             state: Arc::clone(&state),
             may_be_known: false,
             renewal: Instant::now(),
-            schedule: Schedule::now(),
+            schedule: Schedule::new(self.review),
         };
         let id = self.next_id();
         self.tell(Command::Register(id, Box::new(held)));
@@ -261,36 +266,9 @@ struct Watched {
     schedule: Schedule,
 }
 
-/// When something is looked at again.
-struct Schedule {
-    due: Instant,
-    pause: Duration,
-}
-
-impl Schedule {
-    fn now() -> Self {
-        Self { due: Instant::now(), pause: RETRY.0 }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.due <= now
-    }
-
-    /// Soon, and each time a little later.
-    fn retry(&mut self) {
-        self.due = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(RETRY.1);
-    }
-
-    /// It works: look again in a while.
-    fn review(&mut self) {
-        self.due = Instant::now() + REVIEW;
-        self.pause = RETRY.0;
-    }
-}
-
 struct Worker {
     client: Client,
+    review: Duration,
     stop: StopToken,
     registrations: HashMap<u64, Held>,
     /// To be unregistered.
@@ -374,7 +352,8 @@ impl Worker {
                 self.registrations.insert(id, *held);
             }
             Command::Watch(id, name, cell) => {
-                self.watches.insert(id, Watched { name, cell, schedule: Schedule::now() });
+                let schedule = Schedule::new(self.review);
+                self.watches.insert(id, Watched { name, cell, schedule });
             }
             Command::Tend(part) => self.tended.push(part),
             Command::Forget(id) => {
@@ -382,7 +361,7 @@ impl Worker {
                 if let Some(mut held) = self.registrations.remove(&id)
                     && held.may_be_known
                 {
-                    held.schedule = Schedule::now();
+                    held.schedule.hurry();
                     self.leaving.push(held);
                 }
             }
@@ -434,7 +413,7 @@ impl Worker {
                     let mut state = lock(&held.state);
                     if *state == Registration::Registered {
                         *state = Registration::Pending;
-                        held.schedule = Schedule::now();
+                        held.schedule.hurry();
                     }
                 }
             }
@@ -472,7 +451,7 @@ impl Worker {
             tracing::info!("the discovery daemon started anew; registering again");
             for held in self.registrations.values_mut() {
                 *lock(&held.state) = Registration::Pending;
-                held.schedule = Schedule::now();
+                held.schedule.hurry();
             }
         }
         self.epoch = epoch;

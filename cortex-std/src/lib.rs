@@ -16,6 +16,7 @@ mod queue;
 pub mod raw;
 mod receiver;
 mod sample;
+mod schedule;
 mod sequence;
 mod signal;
 mod socket;

@@ -1,8 +1,9 @@
 //! Where a publisher listens, and what others call that place.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{
     Claim, Endpoint, EndpointError, Far, Reach, SOCKET_MODE, claim, topic_address, topic_ports,
@@ -27,6 +28,7 @@ pub(crate) struct Place {
 pub(crate) struct Hold {
     _claim: Option<Claim>,
     _name: Option<Name>,
+    _port: Option<Port>,
 }
 
 impl From<Option<Claim>> for Hold {
@@ -53,8 +55,9 @@ impl Place {
             }
             (None, Endpoint::Tcp(place)) => {
                 let far = Far::new(place);
-                let hold = Hold { _name: Some(shared.names.take(topic)?), ..Hold::default() };
-                let socket = bind_port(shared, topic, &far, options)?;
+                let name = shared.names.take(topic)?;
+                let (socket, port) = bind_port(shared, topic, &far, options)?;
+                let hold = Hold { _name: Some(name), _port: Some(port), ..Hold::default() };
                 let place = Self::reachable(shared, socket, hold, advertise)?;
                 tracing::info!(topic, address = place.address, "publishes over tcp");
                 Ok(place)
@@ -126,19 +129,50 @@ fn bind_port(
     topic: &str,
     far: &Far,
     options: &XpubOptions,
-) -> Result<XpubSocket, CreateError> {
+) -> Result<(XpubSocket, Port), CreateError> {
     let mut taken = None;
     for port in topic_ports(&shared.name, topic) {
-        match XpubSocket::bind(&shared.context, &far.bind_address(port), options) {
-            Ok(socket) => return Ok(socket),
-            Err(error) if error.kind() == SocketErrorKind::AddressInUse => {
-                tracing::debug!(topic, port, "the port is taken");
-                taken = Some(error);
+        let address = far.bind_address(port);
+        let released = Port::released_until(port);
+        loop {
+            match XpubSocket::bind(&shared.context, &address, options) {
+                Ok(socket) => return Ok((socket, Port(port))),
+                Err(error) if error.kind() == SocketErrorKind::AddressInUse => taken = Some(error),
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+            if released.is_none_or(|until| Instant::now() >= until) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        tracing::debug!(topic, port, "the port is taken");
     }
     Err(taken.map_or(CreateError::ShutDown, CreateError::Socket))
+}
+
+/// A port that a publisher has, until it is dropped; after its socket.
+#[derive(Debug)]
+struct Port(u16);
+
+/// The ports that publishers of this process had, and when they let go.
+static RELEASED: Mutex<BTreeMap<u16, Instant>> = Mutex::new(BTreeMap::new());
+
+impl Port {
+    /// libzmq closes a listener a moment after its socket. Somebody who publishes anew is to have the
+    /// same port; nobody else waits.
+    const CLOSING: Duration = Duration::from_millis(200);
+
+    fn released_until(port: u16) -> Option<Instant> {
+        let released = RELEASED.lock().unwrap_or_else(PoisonError::into_inner);
+        released.get(&port).map(|at| *at + Self::CLOSING)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let mut released = RELEASED.lock().unwrap_or_else(PoisonError::into_inner);
+        released.insert(self.0, Instant::now());
+    }
 }
 
 /// The topics that a node publishes where no file tells that it does.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::line::{self, Line};
 use super::question::{self, DiscoveryError, Question, Wait, check_listener};
 use super::{Found, Topic};
 use crate::endpoint::Endpoint;
 use crate::socket::context::Context;
 use crate::socket::frame::Frame;
-use crate::socket::reqrep::{ReqSocket, RequestError};
+use crate::socket::reqrep::RequestError;
 use crate::wire::discovery::RequestExt;
 
 /// A [`Client`](super::Client) whose answers are awaited, for tokio.
@@ -42,8 +43,9 @@ use crate::wire::discovery::RequestExt;
 /// ```
 #[derive(Debug)]
 pub struct AsyncClient {
-    socket: ReqSocket,
+    line: Line,
     endpoint: Endpoint,
+    address: String,
     timeout: Duration,
     epoch: Option<u64>,
 }
@@ -56,14 +58,15 @@ impl AsyncClient {
     /// When the address is none, or libzmq has no socket left.
     pub fn connect(address: &str, timeout: Duration) -> Result<Self, DiscoveryError> {
         let endpoint: Endpoint = address.parse()?;
-        let socket = ReqSocket::connect(&Context::shared()?, address)?;
-        Ok(Self { socket, endpoint, timeout, epoch: None })
+        let line = Line::open(&Context::shared()?, &endpoint)?;
+        let address = address.to_owned();
+        Ok(Self { line, endpoint, address, timeout, epoch: None })
     }
 
     /// Where it asks.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.socket.address()
+        &self.address
     }
 
     /// The daemon's epoch in its last answer; `None` before one, and from a Python daemon.
@@ -184,10 +187,14 @@ impl AsyncClient {
         deadline: Option<Instant>,
         is_repeatable: bool,
     ) -> Result<Frame, DiscoveryError> {
+        let socket = match &mut self.line {
+            Line::Daemon(socket) => socket,
+            Line::Process(registry) => return line::answer(registry, body),
+        };
         loop {
             check_listener(&self.endpoint)?;
             let until = question::repeat_at(deadline, is_repeatable);
-            let request = self.socket.request_async(body);
+            let request = socket.request_async(body);
             let answer = match until {
                 Some(until) => tokio::time::timeout_at(until.into(), request)
                     .await

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::line::{self, Line};
 use super::question::{self, DiscoveryError, Question, Wait, check_listener};
 use super::{Found, Topic};
 use crate::endpoint::Endpoint;
 use crate::socket::context::Context;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::Interrupt;
-use crate::socket::reqrep::{ReqSocket, RequestError};
+use crate::socket::reqrep::RequestError;
 use crate::wire::discovery::RequestExt;
 
 /// A client that waits for each answer, up to a deadline.
@@ -36,8 +37,9 @@ use crate::wire::discovery::RequestExt;
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    socket: ReqSocket,
+    line: Line,
     endpoint: Endpoint,
+    address: String,
     timeout: Duration,
     interrupt: Option<Interrupt>,
     epoch: Option<u64>,
@@ -61,14 +63,15 @@ impl Client {
         interrupt: Option<Interrupt>,
     ) -> Result<Self, DiscoveryError> {
         let endpoint: Endpoint = address.parse()?;
-        let socket = ReqSocket::connect(context, address)?;
-        Ok(Self { socket, endpoint, timeout, interrupt, epoch: None, body: Vec::new() })
+        let line = Line::open(context, &endpoint)?;
+        let address = address.to_owned();
+        Ok(Self { line, endpoint, address, timeout, interrupt, epoch: None, body: Vec::new() })
     }
 
     /// Where it asks.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.socket.address()
+        &self.address
     }
 
     /// The daemon's epoch in its last answer; `None` before one, and from a Python daemon.
@@ -198,10 +201,14 @@ impl Client {
         deadline: Option<Instant>,
         is_repeatable: bool,
     ) -> Result<Frame, DiscoveryError> {
+        let socket = match &mut self.line {
+            Line::Daemon(socket) => socket,
+            Line::Process(registry) => return line::answer(registry, body),
+        };
         loop {
             check_listener(&self.endpoint)?;
             let until = question::repeat_at(deadline, is_repeatable);
-            match self.socket.request(body, until, self.interrupt.as_ref()) {
+            match socket.request(body, until, self.interrupt.as_ref()) {
                 Ok(reply) => return Ok(reply),
                 Err(RequestError::TimedOut)
                     if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}

@@ -48,11 +48,6 @@ impl ReqSocket {
         Ok(Self { context: context.clone(), address: address.into(), raw: Some(raw) })
     }
 
-    /// Where it asks.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Sends `body` and waits for the reply, of which the first part counts.
     ///
     /// Without a reply in time the connection is given up, and with it what is not sent yet: a
