@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
+use crate::place::Names;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
@@ -81,6 +82,8 @@ impl NodeBuilder {
         let shared = Arc::new(Shared {
             name: self.name,
             context,
+            endpoint,
+            names: Arc::default(),
             folder,
             agent,
             host,
@@ -140,6 +143,10 @@ impl Node {
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
         NodeBuilder { name: name.to_owned(), discovery: None, folder: None, hosts: true }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The node's name.
@@ -355,6 +362,10 @@ pub(crate) trait Closable: Send + Sync {
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) context: Context,
+    /// Where the daemon is asked.
+    pub(crate) endpoint: Endpoint,
+    /// The topics that are published here, where no file tells.
+    pub(crate) names: Arc<Names>,
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::RegistrationGuard;
-use crate::endpoint::Claim;
 use crate::error::PublishError;
 use crate::node::Closable;
+use crate::place::Hold;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::{Interrupt, Wait};
 use crate::socket::loan::LoanPool;
@@ -111,7 +111,7 @@ struct Open {
     registration: RegistrationGuard,
     latch: Option<Latch>,
     socket: XpubSocket,
-    _claim: Option<Claim>,
+    _hold: Hold,
 }
 
 /// The views of a message type.
@@ -269,6 +269,9 @@ impl<M> Publisher<M> {
     }
 
     /// The ZeroMQ endpoint that subscribers connect to.
+    ///
+    /// With a daemon behind tcp, what it was when this was made: what is registered follows this
+    /// machine's address, and is an address of this machine as soon as it has one.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.inner.address
