@@ -10,9 +10,11 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
+use crate::census::{Census, NodeStats};
 use crate::discovery::default_address;
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
+use crate::latency;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
@@ -35,6 +37,7 @@ pub struct NodeBuilder {
     name: String,
     discovery: Option<String>,
     folder: Option<PathBuf>,
+    trace_latency: Option<usize>,
 }
 
 impl NodeBuilder {
@@ -47,6 +50,13 @@ impl NodeBuilder {
     /// The folder for the sockets of topics; beside the daemon's socket unless set.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// How many times of each stage the subscribers keep; `CORTEX_TRACE_LATENCY` or none unless set.
+    /// See [`SubscriberBuilder::trace_latency`].
+    pub fn trace_latency(mut self, samples: usize) -> Self {
+        self.trace_latency = Some(samples);
         self
     }
 
@@ -69,6 +79,8 @@ impl NodeBuilder {
             folder,
             agent,
             threads: Arc::default(),
+            census: Census::default(),
+            trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
             is_closed: AtomicBool::new(false),
             closables: Mutex::default(),
             end: Mutex::default(),
@@ -123,7 +135,7 @@ impl Node {
     /// Settings of a node of this name. Names tell who publishes what: no two running nodes should
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
-        NodeBuilder { name: name.to_owned(), discovery: None, folder: None }
+        NodeBuilder { name: name.to_owned(), discovery: None, folder: None, trace_latency: None }
     }
 
     /// The node's name.
@@ -219,6 +231,13 @@ impl Node {
         self.shared.threads.spawn(options, body)
     }
 
+    /// What all publishers, subscribers and timers have done so far: of those that are there, and
+    /// once the node was shut down, of those that were there then.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// A handle to this node for other threads and for callbacks.
     #[must_use]
     pub fn handle(&self) -> NodeHandle {
@@ -256,6 +275,8 @@ impl Node {
                 Some(()) = running.next() => {}
             }
         }
+        // Callbacks take with them what they hold.
+        self.shared.census.end();
         drop(running);
         self.shared.close();
         Ok(())
@@ -310,6 +331,12 @@ impl NodeHandle {
         self.shared.close();
     }
 
+    /// As [`Node::stats`].
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// Whether the node was shut down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
@@ -343,6 +370,9 @@ pub(crate) struct Shared {
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,
     pub(crate) threads: Arc<Threads>,
+    pub(crate) census: Census,
+    /// Samples that subscribers keep unless told otherwise.
+    pub(crate) trace_latency: usize,
     is_closed: AtomicBool,
     closables: Mutex<Vec<Weak<dyn Closable>>>,
     end: Mutex<End>,
@@ -384,6 +414,7 @@ impl Shared {
         if !self.begin_closing() {
             return;
         }
+        self.census.end();
         let parts = {
             let mut closables = self.closables.lock().unwrap_or_else(PoisonError::into_inner);
             self.is_closed.store(true, Ordering::SeqCst);

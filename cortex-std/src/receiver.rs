@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::agent::{WatchCell, WatchGuard};
+use crate::census::{Counted, NodeStats};
 use crate::error::{CreateError, ReceiveError};
 use crate::node::Shared;
 use crate::sequence::{SequenceTracker, Step};
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) on_loss: Option<LossCallback>,
     pub(crate) deadline: Option<(Duration, SilenceCallback)>,
+    /// Samples of each stage that are kept.
+    pub(crate) trace: usize,
 }
 
 /// A message that passed every check but that of its fields.
@@ -135,11 +138,12 @@ impl Receiver {
         let watch = shared.agent.watch(&settings.topic)?;
         let common = Arc::new(Common {
             topic: settings.topic,
-            counters: Arc::default(),
+            counters: Arc::new(SubscriberCounters::tracing(settings.trace)),
             publisher: Mutex::default(),
             is_stopped: AtomicBool::new(false),
             cell: Arc::clone(&watch.cell),
         });
+        shared.census.add(&common);
         Ok(Self {
             #[cfg(feature = "tokio")]
             readiness: None,
@@ -356,6 +360,9 @@ impl Receiver {
         if let Some(silence) = &mut self.silence {
             silence.break_off();
         }
+        if let Some(trace) = &self.common.counters.trace {
+            trace.received(header.timestamp_ns);
+        }
         Some(Received { multipart, header })
     }
 
@@ -382,6 +389,12 @@ impl Common {
             self.counters.failed.add(1);
             tracing::error!(topic = %self.topic, error, "callback failed");
         }
+    }
+}
+
+impl Counted for Common {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
     }
 }
 
