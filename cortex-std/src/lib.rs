@@ -4,10 +4,12 @@
 extern crate self as cortex_std;
 
 mod agent;
+mod census;
 pub mod discovery;
 mod endpoint;
 mod error;
 mod graph;
+mod latency;
 mod links;
 mod node;
 mod place;
@@ -27,9 +29,11 @@ mod thread;
 mod timer;
 mod worker;
 
+pub use census::{NodeStats, TimerStats};
 pub use cortex_wire as wire;
 pub use endpoint::EndpointError;
 pub use error::{CreateError, PublishError, ReceiveError};
+pub use latency::{Latency, Samples};
 pub use node::{Node, NodeBuilder, NodeHandle};
 pub use publisher::{Loan, Published, Publisher, PublisherBuilder, Registration};
 pub use queue::Queue;

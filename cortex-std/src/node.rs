@@ -10,9 +10,11 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
+use crate::census::{Census, NodeStats};
 use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
+use crate::latency;
 use crate::place::Names;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
@@ -37,6 +39,7 @@ pub struct NodeBuilder {
     discovery: Option<String>,
     folder: Option<PathBuf>,
     hosts: bool,
+    trace_latency: Option<usize>,
 }
 
 impl NodeBuilder {
@@ -59,6 +62,13 @@ impl NodeBuilder {
     /// with what was known. An address with tcp is never hosted: run `cortex-discovery` there.
     pub fn host_discovery(mut self, hosts: bool) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// How many times of each stage the subscribers keep; `CORTEX_TRACE_LATENCY` or none unless set.
+    /// See [`SubscriberBuilder::trace_latency`].
+    pub fn trace_latency(mut self, samples: usize) -> Self {
+        self.trace_latency = Some(samples);
         self
     }
 
@@ -88,6 +98,8 @@ impl NodeBuilder {
             agent,
             host,
             threads: Arc::default(),
+            census: Census::default(),
+            trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
             is_closed: AtomicBool::new(false),
             closables: Mutex::default(),
             end: Mutex::default(),
@@ -142,7 +154,13 @@ impl Node {
     /// Settings of a node of this name. Names tell who publishes what: no two running nodes should
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
-        NodeBuilder { name: name.to_owned(), discovery: None, folder: None, hosts: true }
+        NodeBuilder {
+            name: name.to_owned(),
+            discovery: None,
+            folder: None,
+            hosts: true,
+            trace_latency: None,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -242,6 +260,13 @@ impl Node {
         self.shared.threads.spawn(options, body)
     }
 
+    /// What all publishers, subscribers and timers have done so far: of those that are there, and
+    /// once the node was shut down, of those that were there then.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// A handle to this node for other threads and for callbacks.
     #[must_use]
     pub fn handle(&self) -> NodeHandle {
@@ -279,6 +304,8 @@ impl Node {
                 Some(()) = running.next() => {}
             }
         }
+        // Callbacks take with them what they hold.
+        self.shared.census.end();
         drop(running);
         self.shared.close();
         Ok(())
@@ -333,6 +360,12 @@ impl NodeHandle {
         self.shared.close();
     }
 
+    /// As [`Node::stats`].
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// Whether the node was shut down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
@@ -372,6 +405,9 @@ pub(crate) struct Shared {
     /// The daemon, wherever this node is the one to run it.
     host: Option<Host>,
     pub(crate) threads: Arc<Threads>,
+    pub(crate) census: Census,
+    /// Samples that subscribers keep unless told otherwise.
+    pub(crate) trace_latency: usize,
     is_closed: AtomicBool,
     closables: Mutex<Vec<Weak<dyn Closable>>>,
     end: Mutex<End>,
@@ -413,6 +449,7 @@ impl Shared {
         if !self.begin_closing() {
             return;
         }
+        self.census.end();
         let parts = {
             let mut closables = self.closables.lock().unwrap_or_else(PoisonError::into_inner);
             self.is_closed.store(true, Ordering::SeqCst);

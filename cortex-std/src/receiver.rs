@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::agent::{WatchCell, WatchGuard};
+use crate::census::{Counted, NodeStats};
 use crate::discovery::Found;
 use crate::error::{CreateError, ReceiveError};
 use crate::links::{Links, MAX_LINKS};
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) on_loss: Option<LossCallback>,
     pub(crate) deadline: Option<(Duration, SilenceCallback)>,
+    /// Samples of each stage that are kept.
+    pub(crate) trace: usize,
 }
 
 /// A message that passed every check but that of its fields.
@@ -129,11 +132,12 @@ impl Receiver {
         let watch = shared.agent.watch(&settings.topic)?;
         let common = Arc::new(Common {
             topic: settings.topic,
-            counters: Arc::default(),
+            counters: Arc::new(SubscriberCounters::tracing(settings.trace)),
             publishers: Mutex::default(),
             is_stopped: AtomicBool::new(false),
             cell: Arc::clone(&watch.cell),
         });
+        shared.census.add(&common);
         Ok(Self {
             links,
             _watch: watch,
@@ -338,6 +342,9 @@ impl Receiver {
         if let Some(silence) = &mut self.silence {
             silence.break_off();
         }
+        if let Some(trace) = &self.common.counters.trace {
+            trace.received(header.timestamp_ns);
+        }
         Some(Received { multipart, header })
     }
 
@@ -364,6 +371,12 @@ impl Common {
             self.counters.failed.add(1);
             tracing::error!(topic = %self.topic, error, "callback failed");
         }
+    }
+}
+
+impl Counted for Common {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
     }
 }
 

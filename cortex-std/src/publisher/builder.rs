@@ -1,11 +1,12 @@
 //! Making a publisher.
 
 use std::marker::PhantomData;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::latch::Latch;
-use super::{Inner, Open, Publisher, State};
+use super::{Inner, Open, Publisher, Room, State};
 use crate::discovery::Topic;
 use crate::error::CreateError;
 use crate::node::{Closable, Shared, check_name};
@@ -13,6 +14,7 @@ use crate::place::Place;
 use crate::socket::interrupt::Interrupt;
 use crate::socket::loan::LoanPool;
 use crate::socket::xpub::XpubOptions;
+use crate::stats::PublisherCounters;
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
@@ -157,21 +159,22 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         let registration = shared.agent.register(topic, ext, reach);
         let watch = self.is_latched.then(|| socket.watch());
         let state = State {
-            open: Some(Open { registration, latch: None, socket, _hold: hold }),
-            sequence: 0,
+            open: Some(Open { latch: None, socket, _hold: hold }),
             metadata: Vec::new(),
-            subscribers: 0,
             has_seen: false,
             kept: Vec::new(),
-            sent_bytes: 0,
-            congested: 0,
         };
         let inner = Arc::new(Inner {
             topic: self.topic,
             address,
-            block: self.block,
             is_latched: self.is_latched,
-            stop: Interrupt::new()?,
+            counters: PublisherCounters::default(),
+            room: Room {
+                block: self.block,
+                stop: Interrupt::new()?,
+                is_awaited: AtomicBool::new(false),
+            },
+            registration: Mutex::new(Some(registration)),
             state: Mutex::new(state),
             loans: LoanPool::new(LOAN_LIMIT),
         });
@@ -183,6 +186,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         }
         let closable: Arc<dyn Closable> = inner.clone();
         shared.add(&closable)?;
+        shared.census.add(&inner);
         Ok(Publisher { inner, message: PhantomData })
     }
 }
