@@ -7,6 +7,7 @@ mod agent;
 pub mod discovery;
 mod endpoint;
 mod error;
+pub mod inspect;
 mod node;
 mod publisher;
 mod queue;
@@ -31,6 +32,7 @@ pub use publisher::{Loan, Published, Publisher, PublisherBuilder, Registration};
 pub use queue::Queue;
 pub use receiver::{Loss, LossKind};
 pub use sample::Sample;
+pub use sequence::{SequenceTracker, Step};
 #[cfg(feature = "tokio")]
 pub use signal::shutdown_signal;
 pub use socket::error::{SocketError, SocketErrorKind};

@@ -1,5 +1,6 @@
 //! `cortex`: what goes on in a graph, from the command line.
 
+mod compose;
 mod decode;
 mod encode;
 mod failure;
@@ -7,10 +8,15 @@ mod file;
 mod interrupt;
 mod items;
 mod line;
+mod listener;
+mod measure;
 mod message;
 mod output;
 mod plain;
+mod render;
 mod session;
+mod tap;
+mod topic;
 mod types;
 
 use std::process::ExitCode;
@@ -44,6 +50,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// What is published, and what is in it.
+    #[command(subcommand)]
+    Topic(topic::Topic),
     Decode(decode::Decode),
     Encode(encode::Encode),
 }
@@ -66,6 +75,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result {
     match &cli.verb {
+        Verb::Topic(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
     }

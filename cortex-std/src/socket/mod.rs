@@ -15,6 +15,7 @@ pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod interrupt;
+pub(crate) mod library;
 pub(crate) mod loan;
 pub(crate) mod multipart;
 pub(crate) mod owner;
