@@ -90,7 +90,10 @@ impl Echo {
         let mut seen = Seen::default();
         let mut is_late = false;
         let mut heard = Instant::now();
-        while !interrupt.is_set() && wanted.is_none_or(|wanted| seen.shown < wanted) {
+        while !interrupt.is_set()
+            && !seen.is_field_missing
+            && wanted.is_none_or(|wanted| seen.shown < wanted)
+        {
             let Some(arrival) = backlog.pop(LOOK) else {
                 is_late = session.timeout.is_some_and(|timeout| heard.elapsed() >= timeout);
                 if is_late {

@@ -11,6 +11,7 @@ mod publish;
 mod type_of;
 
 use clap::Subcommand;
+pub(crate) use list::to_json as describe;
 
 use crate::failure::Result;
 use crate::session::Session;
