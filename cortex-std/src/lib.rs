@@ -9,6 +9,7 @@ pub mod discovery;
 mod endpoint;
 mod error;
 mod graph;
+pub mod inspect;
 mod latency;
 mod links;
 mod node;
@@ -39,6 +40,7 @@ pub use publisher::{Loan, Published, Publisher, PublisherBuilder, Registration};
 pub use queue::Queue;
 pub use receiver::{Loss, LossKind};
 pub use sample::Sample;
+pub use sequence::{SequenceTracker, Step};
 #[cfg(feature = "tokio")]
 pub use signal::shutdown_signal;
 pub use socket::error::{SocketError, SocketErrorKind};
