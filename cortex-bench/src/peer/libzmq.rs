@@ -64,7 +64,9 @@ impl Sender {
         let mut socket = Context::new().socket(zmq::XPUB)?;
         socket.set_sndhwm(setup.queue.try_into()?)?;
         socket.set_linger(0)?;
-        set_nodrop(&mut socket, setup.waits)?;
+        set_option(&mut socket, zmq_sys::ZMQ_XPUB_NODROP, setup.waits)?;
+        // Every subscriber is told, not only the first.
+        set_option(&mut socket, zmq_sys::ZMQ_XPUB_VERBOSER, true)?;
         socket.bind(&format!("ipc://{}", setup.path()))?;
         bound()?;
         for _ in 0..setup.subscribers {
@@ -119,14 +121,14 @@ fn metadata(payload: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(encode(&message, &mut out, &mut buffers)?.to_vec())
 }
 
-/// Whether a full queue makes the sender wait instead of losing the message.
-fn set_nodrop(socket: &mut Socket, is_on: bool) -> Result<(), zmq::Error> {
-    let value = c_int::from(is_on);
+/// Sets an option that the crate does not know and that is an `int`.
+fn set_option(socket: &mut Socket, option: u32, value: bool) -> Result<(), zmq::Error> {
+    let value = c_int::from(value);
     // SAFETY: an open socket, and an option that is read through an `int *`.
     let rc = unsafe {
         zmq_sys::zmq_setsockopt(
             socket.as_mut_ptr(),
-            zmq_sys::ZMQ_XPUB_NODROP as c_int,
+            option as c_int,
             (&raw const value).cast::<c_void>(),
             size_of::<c_int>(),
         )

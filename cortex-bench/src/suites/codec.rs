@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Bench;
 use crate::contest::compete;
-use crate::reach::{Bound, again};
+use crate::reach::again;
 use crate::report::{Better, Column, Suite};
 use crate::suites::operation::Operation;
 
@@ -174,13 +174,6 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         bench,
         &mut suite,
     )?;
-    for message in ["Image", "Pose", "PointCloud", "Dict"] {
-        for direction in ["encode", "decode"] {
-            let task = format!("{direction} {message}");
-            suite.check_floor(&task, 0);
-            suite.check(&task, 0, OURS, FLOOR, Bound::AtMost(1.0));
-        }
-    }
     suite.notes.push(
         "rmp-serde compares no descriptor with its buffer and reads no dtype, as cortex-wire does"
             .into(),

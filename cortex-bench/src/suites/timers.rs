@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use cortex_std::Node;
 use cortex_std::discovery::Daemon;
-use cortex_std::{Node, ThreadOptions};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +171,7 @@ fn by_thread(period: Duration, ticks: u64) -> Result<Histogram<u64>, Box<dyn Err
     let (_folder, node) = node()?;
     let (sender, receiver) = channel();
     let mut late = histogram();
-    let timer = node.timer_builder(period).on_thread(ThreadOptions::default(), move |tick| {
+    let timer = node.timer_builder(period).on_thread(move |tick| {
         note(&mut late, tick.late);
         if late.len() == ticks {
             // Nobody waits for more than the first.

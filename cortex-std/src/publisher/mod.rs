@@ -9,6 +9,8 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use smallvec::SmallVec;
+
 use crate::agent::RegistrationGuard;
 use crate::endpoint::Claim;
 use crate::error::PublishError;
@@ -19,7 +21,7 @@ use crate::socket::loan::LoanPool;
 use crate::socket::owner::{Held, ViewFamily};
 use crate::socket::xpub::{Part, Sent, TrySent, XpubSocket, share_parts};
 use crate::stats::PublisherStats;
-use crate::wire::{Element, EncodeError, EncodeErrorKind, Header, Message, encode};
+use crate::wire::{Buffers, Element, EncodeError, EncodeErrorKind, Header, Message, encode};
 
 pub use builder::PublisherBuilder;
 pub use loan::Loan;
@@ -451,7 +453,8 @@ impl<'s> Sender<'s> {
     where
         's: 'b,
     {
-        let mut parts = vec![Part::Copy(self.topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let first = [Part::Copy(self.topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let mut parts: Parts<'_> = first.into_iter().collect();
         for buffer in buffers {
             parts.push(buffer?);
         }
@@ -492,16 +495,30 @@ fn deliver(
 fn encode_into<'o, 'b, M: Message>(
     message: &'b M,
     out: &'o mut Vec<u8>,
-) -> Result<(&'o [u8], Vec<&'b [u8]>), EncodeError> {
+) -> Result<(&'o [u8], BufferList<'b>), EncodeError> {
     loop {
-        let mut buffers = Vec::new();
+        let mut buffers = Collected(BufferList::new());
         match encode(message, out, &mut buffers).map(<[u8]>::len) {
-            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers)),
+            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers.0)),
             Err(EncodeError { kind: EncodeErrorKind::OutputFull, needed, .. }) => {
                 out.resize(needed.next_power_of_two().max(256), 0);
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The parts of a message: topic, header, metadata and up to five arrays without an allocation.
+pub(crate) type Parts<'p> = SmallVec<[Part<'p>; 8]>;
+/// The bytes of its arrays.
+type BufferList<'b> = SmallVec<[&'b [u8]; 5]>;
+
+struct Collected<'b>(BufferList<'b>);
+
+impl<'b> Buffers<'b> for Collected<'b> {
+    fn push(&mut self, buffer: &'b [u8]) -> Result<(), &'b [u8]> {
+        self.0.push(buffer);
+        Ok(())
     }
 }
 
