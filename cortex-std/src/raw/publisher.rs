@@ -10,7 +10,7 @@ use crate::endpoint::{Endpoint, SOCKET_MODE, claim};
 use crate::error::{CreateError, PublishError};
 use crate::node::{Closable, Shared, check_name};
 use crate::place::{Hold, Place};
-use crate::publisher::{Published, Registration};
+use crate::publisher::{Parts, Published, Registration};
 use crate::socket::context::Context;
 use crate::socket::owner::{Held, ViewFamily};
 use crate::socket::xpub::{Part, Sent, XpubOptions, XpubSocket};
@@ -76,7 +76,7 @@ impl RawPublisher {
     ///
     /// When libzmq refuses, or the node was shut down.
     pub fn send(&self, frames: &[&[u8]]) -> Result<Published, PublishError> {
-        self.transmit(&mut frames.iter().map(|frame| Part::Copy(frame)).collect::<Vec<_>>())
+        self.transmit(&mut frames.iter().map(|frame| Part::Copy(frame)).collect::<Parts<'_>>())
     }
 
     /// Sends a message whose last frame is not copied: it keeps the owner until libzmq has sent it.
@@ -106,7 +106,7 @@ impl RawPublisher {
     ) -> Result<Published, PublishError> {
         let held = Held::<Slice, O>::new(owner, last);
         let last = held.with(|view, keeper| keeper.frame(view))?;
-        let mut parts: Vec<_> = first.iter().map(|frame| Part::Copy(frame)).collect();
+        let mut parts: Parts<'_> = first.iter().map(|frame| Part::Copy(frame)).collect();
         parts.push(Part::Frame(last));
         self.transmit(&mut parts)
     }
