@@ -487,11 +487,9 @@ fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), Discov
             publishers.iter().find(|other| other.publisher_node == topic.publisher_node)
         });
         match ours {
-            Some(found) if found == topic => {
-                if Instant::now() < held.renewal {
-                    held.settle(Registration::Registered);
-                    return Ok(());
-                }
+            Some(found) if found == topic && Instant::now() < held.renewal => {
+                held.settle(Registration::Registered);
+                return Ok(());
             }
             // Who registered last has it; registering again would only begin a quarrel.
             Some(found) if found.address != topic.address => {

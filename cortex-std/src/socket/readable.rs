@@ -82,7 +82,7 @@ mod tests {
     use super::Readiness;
     use crate::socket::context::Context;
     use crate::socket::multipart::Multipart;
-    use crate::socket::sub::SubOptions;
+    use crate::socket::sub::{SubOptions, SubSocket};
     use crate::socket::xpub::tests::wait_subscription;
     use crate::socket::xpub::{Part, Sent, XpubOptions, XpubSocket};
 
