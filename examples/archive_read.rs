@@ -15,7 +15,6 @@ const PATH: &str = "cortex.archive";
 
 #[derive(Message)]
 #[cortex(class = "robot.msgs.Battery")]
-#[expect(dead_code, reason = "only its names are needed")]
 struct Battery<'a> {
     volts: f64,
     cells: ArrayView<'a>,

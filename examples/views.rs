@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use cortex_std::raw::{RawPublisher, RawSubscriber};
-use cortex_std::wire::{self, ArrayMessage, ArrayView, Header, Message, OwnedArray};
+use cortex_std::wire::{self, ArrayMessage, ArrayView, Header, OwnedArray};
 
 const SHAPE: [usize; 2] = [480, 640];
 const IN_TIME: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
 use crate::latency;
+use crate::place::Names;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
@@ -89,6 +90,8 @@ impl NodeBuilder {
         let shared = Arc::new(Shared {
             name: self.name,
             context,
+            endpoint,
+            names: Arc::default(),
             folder,
             agent,
             host,
@@ -156,6 +159,10 @@ impl Node {
             hosts: true,
             trace_latency: None,
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The node's name.
@@ -386,6 +393,10 @@ pub(crate) trait Closable: Send + Sync {
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) context: Context,
+    /// Where the daemon is asked.
+    pub(crate) endpoint: Endpoint,
+    /// The topics that are published here, where no file tells.
+    pub(crate) names: Arc<Names>,
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,

@@ -355,6 +355,32 @@ fn tail(text: &str) -> &str {
 /// The book's chapters: their Rust code is compiled and run as documentation tests.
 #[cfg(doctest)]
 mod book {
+    #[doc = include_str!("../../docs/src/concepts.md")]
+    mod concepts {}
+    #[doc = include_str!("../../docs/src/messages.md")]
+    mod messages {}
+    #[doc = include_str!("../../docs/src/images.md")]
+    mod images {}
+    #[doc = include_str!("../../docs/src/tensors.md")]
+    mod tensors {}
+    #[doc = include_str!("../../docs/src/control-loops.md")]
+    mod control_loops {}
     #[doc = include_str!("../../docs/src/migrating.md")]
     mod migrating {}
+    #[doc = include_str!("../../docs/src/performance.md")]
+    mod performance {}
+    #[doc = include_str!("../../docs/src/debugging.md")]
+    mod debugging {}
+    #[doc = include_str!("../../docs/src/recipes.md")]
+    mod recipes {}
+    #[doc = include_str!("../../docs/src/getting-started.md")]
+    mod getting_started {}
+    #[doc = include_str!("../../docs/src/introduction.md")]
+    mod introduction {}
+    #[doc = include_str!("../../docs/src/wire.md")]
+    mod wire {}
+    #[doc = include_str!("../../docs/src/reference.md")]
+    mod reference {}
+    #[doc = include_str!("../../docs/src/comparison.md")]
+    mod comparison {}
 }

@@ -25,7 +25,7 @@ use crate::Program;
 #[must_use]
 pub fn interpreter() -> PathBuf {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
-    INTERPRETER.get_or_init(environment).clone()
+    INTERPRETER.get_or_init(|| interpreter_with(&folder().join("requirements.txt"))).clone()
 }
 
 /// Starts a peer script of `tests/peers`, such as `daemon.py`.
@@ -67,9 +67,13 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn environment() -> PathBuf {
-    let requirements = folder().join("requirements.txt");
-    let pinned = fs::read(&requirements)
+/// A Python interpreter that has the packages of `requirements`, made and shared in the same way.
+///
+/// # Panics
+/// As [`interpreter`].
+#[must_use]
+pub fn interpreter_with(requirements: &Path) -> PathBuf {
+    let pinned = fs::read(requirements)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", requirements.display()));
     let base = env::var_os("CORTEX_TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let mut hasher = DefaultHasher::new();
@@ -102,7 +106,7 @@ fn environment() -> PathBuf {
         run(venv, "install Python's venv module (Debian, Ubuntu: `apt-get install python3-venv`)");
         let mut pip = Command::new(&interpreter);
         pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r"])
-            .arg(&requirements)
+            .arg(requirements)
             .stdin(lock.try_clone()?);
         run(pip, "pip needs a package index, or a folder of wheels in PIP_FIND_LINKS");
         File::create(&stamp)?.sync_all()

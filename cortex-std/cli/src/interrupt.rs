@@ -40,11 +40,6 @@ impl Interrupt {
         self.flag.load(Ordering::Relaxed)
     }
 
-    /// Ends the command as a signal does.
-    pub(crate) fn set(&self) {
-        self.flag.store(true, Ordering::Relaxed);
-    }
-
     /// Waits so long, or until it is set.
     pub(crate) fn wait(&self, time: Duration) {
         let end = Instant::now().checked_add(time);

@@ -1,16 +1,26 @@
 //! `cortex`: what goes on in a graph, from the command line.
 
+mod completions;
+mod compose;
 mod decode;
+mod doctor;
 mod encode;
 mod failure;
 mod file;
+mod graph;
 mod interrupt;
 mod items;
 mod line;
+mod listener;
+mod measure;
 mod message;
+mod node;
 mod output;
 mod plain;
+mod render;
 mod session;
+mod tap;
+mod topic;
 mod types;
 
 use std::process::ExitCode;
@@ -44,8 +54,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// What is published, and what is in it.
+    #[command(subcommand)]
+    Topic(topic::Topic),
+    /// Who publishes.
+    #[command(subcommand)]
+    Node(node::Node),
+    Graph(graph::Graph),
+    Doctor(doctor::Doctor),
     Decode(decode::Decode),
     Encode(encode::Encode),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -66,7 +85,12 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result {
     match &cli.verb {
+        Verb::Topic(verb) => verb.run(&cli.session),
+        Verb::Node(verb) => verb.run(&cli.session),
+        Verb::Graph(verb) => verb.run(&cli.session),
+        Verb::Doctor(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
     }
 }

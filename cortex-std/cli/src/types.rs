@@ -17,3 +17,8 @@ pub(crate) fn by_class(class: &str) -> Option<&'static TypeInfo> {
 pub(crate) fn bare_name(class: &str) -> &str {
     class.rsplit_once('.').map_or(class, |(_, name)| name)
 }
+
+/// The bare names of the standard messages.
+pub(crate) fn names() -> Vec<&'static str> {
+    TYPES.iter().map(TypeInfo::name).collect()
+}

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::daemon::{Daemon, DaemonHandle};
 use crate::endpoint::{Endpoint, EndpointError, Probe, probe};
 use crate::error::CreateError;
-use crate::stats::LogLimit;
 use crate::stop::StopToken;
 
 /// How often it looks whether somebody listens.
@@ -60,7 +59,7 @@ impl Drop for Host {
 
 fn run(path: &Path, address: &str, node: &str, stop: &StopToken) {
     let mut hosted: Option<DaemonHandle> = None;
-    let mut log = LogLimit::default();
+    let mut has_told = false;
     loop {
         if hosted.as_ref().is_none_or(DaemonHandle::is_finished)
             && matches!(probe(path), Probe::Absent | Probe::Refused)
@@ -71,12 +70,14 @@ fn run(path: &Path, address: &str, node: &str, stop: &StopToken) {
                 Ok(daemon) => {
                     tracing::info!(node, address, "no discovery daemon ran; hosting it");
                     hosted = Some(daemon);
+                    has_told = false;
                 }
                 // Somebody was faster, or is stopped and keeps the lock.
                 Err(CreateError::Endpoint(EndpointError::AddressInUse { .. })) => {}
                 Err(error) => {
-                    if let Some(suppressed) = log.pass(Instant::now()) {
-                        tracing::warn!(node, address, %error, suppressed, "cannot host discovery");
+                    // It may be somebody else's folder, and stay so.
+                    if !std::mem::replace(&mut has_told, true) {
+                        tracing::warn!(node, address, %error, "cannot host discovery");
                     }
                 }
             }

@@ -75,9 +75,12 @@ impl Keeper {
         }
     }
 
-    /// Keeps what the next daemon needs; nothing, and no file, if nobody is registered.
+    /// Keeps what the next daemon needs; nothing, and no file, if nobody is there any more.
     pub(super) fn finish(&mut self, registry: &Mutex<Registry>) {
-        self.look(registry, lock(registry).take_urgent());
+        let urgent = lock(registry).take_urgent();
+        self.look(registry, urgent);
+        let checks = lock(registry).checks(0, BATCH);
+        self.look(registry, checks);
         self.save(registry);
     }
 

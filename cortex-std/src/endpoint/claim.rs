@@ -21,7 +21,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// What is at an ipc path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Probe {
+pub enum Probe {
     /// Somebody listens; the process that began to, where the kernel tells.
     Alive {
         /// Its id, as seen from here.
@@ -38,7 +38,7 @@ pub(crate) enum Probe {
 /// Looks whether somebody listens at `path`; never waits.
 ///
 /// Whoever listens sees a connection that says nothing and ends.
-pub(crate) fn probe(path: &Path) -> Probe {
+pub fn probe(path: &Path) -> Probe {
     let Ok(address) = SocketAddrUnix::new(path) else {
         return Probe::Unknown;
     };

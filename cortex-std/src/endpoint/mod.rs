@@ -1,16 +1,19 @@
 //! Addresses, and the files behind ipc addresses.
 
 mod claim;
+mod tcp;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use claim::{Claim, Probe, SOCKET_MODE, claim, probe};
+pub(crate) use claim::{Claim, SOCKET_MODE, claim};
+pub use claim::{Probe, probe};
+pub(crate) use tcp::{Far, Reach, topic_ports};
 
 /// Bytes that fit into the path of a unix socket address, without the NUL at its end.
-const MAX_PATH_LEN: usize = 107;
+pub const MAX_PATH_LEN: usize = 107;
 
 /// Where to bind or connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -10,18 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use smallvec::SmallVec;
+
 use crate::agent::RegistrationGuard;
 use crate::census::{Counted, NodeStats};
-use crate::endpoint::Claim;
 use crate::error::PublishError;
 use crate::node::Closable;
+use crate::place::Hold;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::{Interrupt, Wait};
 use crate::socket::loan::LoanPool;
 use crate::socket::owner::{Held, ViewFamily};
 use crate::socket::xpub::{Part, Sent, TrySent, XpubSocket, share_parts};
 use crate::stats::{PublisherCounters, PublisherStats};
-use crate::wire::{Element, EncodeError, EncodeErrorKind, Header, Message, encode};
+use crate::wire::{Buffers, Element, EncodeError, EncodeErrorKind, Header, Message, encode};
 
 pub use builder::PublisherBuilder;
 pub use loan::Loan;
@@ -120,7 +122,7 @@ struct State {
 struct Open {
     latch: Option<Latch>,
     socket: XpubSocket,
-    _claim: Option<Claim>,
+    _hold: Hold,
 }
 
 /// The views of a message type.
@@ -276,6 +278,9 @@ impl<M> Publisher<M> {
     }
 
     /// The ZeroMQ endpoint that subscribers connect to.
+    ///
+    /// With a daemon behind tcp, what it was when this was made: what is registered follows this
+    /// machine's address, and is an address of this machine as soon as it has one.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.inner.address
@@ -481,7 +486,8 @@ impl<'s> Sender<'s> {
         's: 'b,
     {
         let topic = self.publisher.topic.as_bytes();
-        let mut parts = vec![Part::Copy(topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let first = [Part::Copy(topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let mut parts: Parts<'_> = first.into_iter().collect();
         for buffer in buffers {
             parts.push(buffer?);
         }
@@ -524,16 +530,30 @@ fn deliver(
 fn encode_into<'o, 'b, M: Message>(
     message: &'b M,
     out: &'o mut Vec<u8>,
-) -> Result<(&'o [u8], Vec<&'b [u8]>), EncodeError> {
+) -> Result<(&'o [u8], BufferList<'b>), EncodeError> {
     loop {
-        let mut buffers = Vec::new();
+        let mut buffers = Collected(BufferList::new());
         match encode(message, out, &mut buffers).map(<[u8]>::len) {
-            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers)),
+            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers.0)),
             Err(EncodeError { kind: EncodeErrorKind::OutputFull, needed, .. }) => {
                 out.resize(needed.next_power_of_two().max(256), 0);
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The parts of a message: topic, header, metadata and up to five arrays without an allocation.
+pub(crate) type Parts<'p> = SmallVec<[Part<'p>; 8]>;
+/// The bytes of its arrays.
+type BufferList<'b> = SmallVec<[&'b [u8]; 5]>;
+
+struct Collected<'b>(BufferList<'b>);
+
+impl<'b> Buffers<'b> for Collected<'b> {
+    fn push(&mut self, buffer: &'b [u8]) -> Result<(), &'b [u8]> {
+        self.0.push(buffer);
+        Ok(())
     }
 }
 

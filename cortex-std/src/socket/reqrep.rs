@@ -8,6 +8,8 @@ use super::frame::Frame;
 use super::interrupt::{Interrupt, Wait};
 use super::multipart::Multipart;
 use super::raw::RawSocket;
+#[cfg(feature = "tokio")]
+use super::readable::Readiness;
 
 /// Longest request and longest reply, in bytes, unless said otherwise.
 pub(crate) const MAX_BODY_LEN: i64 = 16 * 1024 * 1024;
@@ -46,11 +48,6 @@ impl ReqSocket {
         Ok(Self { context: context.clone(), address: address.into(), raw: Some(raw) })
     }
 
-    /// Where it asks.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Sends `body` and waits for the reply, of which the first part counts.
     ///
     /// Without a reply in time the connection is given up, and with it what is not sent yet: a
@@ -84,6 +81,37 @@ impl ReqSocket {
             Wait::TimedOut => return Err(RequestError::TimedOut),
             Wait::Interrupted => return Err(RequestError::Interrupted),
         }
+        self.raw = Some(raw);
+        Ok(reply.into_first().unwrap_or_default())
+    }
+
+    /// Sends `body` and waits for the reply, in a tokio runtime and for as long as somebody awaits it.
+    ///
+    /// # Errors
+    /// What the socket said. The next request works all the same.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
+    ///
+    /// # Cancel safety
+    /// As after a request without a reply in time.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn request_async(&mut self, body: &[u8]) -> Result<Frame, RequestError> {
+        // Taken, as above: a request that nobody awaits any more costs the socket.
+        let mut raw = match self.raw.take() {
+            Some(raw) => raw,
+            None => open_req(&self.context, &self.address)?,
+        };
+        let readiness = Readiness::new(raw.fd())?;
+        let mut question = Frame::from_copy(body)?;
+        while !raw.send(&mut question, 0)? {
+            readiness.changed().await?;
+        }
+        let mut reply = Multipart::default();
+        while !raw.recv_multipart(&mut reply)? {
+            readiness.changed().await?;
+        }
+        drop(readiness);
         self.raw = Some(raw);
         Ok(reply.into_first().unwrap_or_default())
     }

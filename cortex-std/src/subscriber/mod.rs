@@ -338,10 +338,17 @@ impl<M> Subscriber<M> {
         &self.common.topic
     }
 
-    /// Where the publisher was found; `None` until then.
+    /// Where the publisher was found; `None` until then. Of several, the first.
     #[must_use]
     pub fn publisher_address(&self) -> Option<String> {
-        self.common.publisher()
+        self.publisher_addresses().into_iter().next()
+    }
+
+    /// Where all publishers were found that share the topic; see
+    /// [`PublisherBuilder::shared`](crate::PublisherBuilder::shared).
+    #[must_use]
+    pub fn publisher_addresses(&self) -> Vec<String> {
+        self.common.publishers()
     }
 
     /// What was seen so far.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -71,13 +72,20 @@ fn main() -> ExitCode {
 fn serve(addresses: &[String]) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Listened for from here on: whoever sees the socket may end this process.
+        let mut signal = pin!(cortex_std::shutdown_signal());
+        tokio::select! {
+            biased;
+            signal = &mut signal => return Ok(signal?),
+            () = std::future::ready(()) => {}
+        }
         let daemon = Daemon::bind_all(addresses)?;
         notify(NotifyState::Ready);
         let stop = daemon.stop_token();
         let mut served = tokio::task::spawn_blocking(move || daemon.run());
         tokio::select! {
             ended = &mut served => return Ok(ended??),
-            signal = cortex_std::shutdown_signal() => signal?,
+            signal = signal => signal?,
         }
         notify(NotifyState::Stopping);
         stop.stop();
