@@ -123,7 +123,7 @@ fn a_lease_ends_and_a_registration_without_one_stays() {
 fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
     let folder = Folder::new();
     let first = daemon(&folder);
-    let mut client = client(&folder.discovery());
+    let mut client = self::client(&folder.discovery());
     let (alive, address) = listener(&folder, "alive");
     let (dead, dead_address) = listener(&folder, "dead");
     let known = topic("/known", &address);
@@ -137,7 +137,8 @@ fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
     first.stop();
     drop(dead);
     let second = daemon(&folder);
-    // From the first answer on.
+    // From the first answer on. Asked anew: what is sent to one who ends may be lost with it.
+    let mut client = self::client(&folder.discovery());
     let found = client.look_up("/known").expect("an answer").expect("it is known");
     assert_eq!(found.topic, known);
     assert_ne!(client.epoch(), epoch);
