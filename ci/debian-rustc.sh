@@ -42,11 +42,9 @@ unpack_rustc() {
     if [ ! -e "$folder/complete" ]; then
         rm -rf "$folder/usr" "$folder/packages"
         mkdir "$folder/packages"
+        # Package lists as an image was made with may know only a compiler that is too old.
+        apt-get update >/dev/null 2>&1 || true
         std=$(dependencies libstd-rust-web-dev 'libstd-rust-web-[0-9.]*')
-        if [ -z "$std" ]; then
-            apt-get update >/dev/null 2>&1 || true
-            std=$(dependencies libstd-rust-web-dev 'libstd-rust-web-[0-9.]*')
-        fi
         [ -n "$std" ] || fail "rustup has no rust-src here, and Debian no rustc-web"
         (cd "$folder/packages" && apt download rustc-web rust-web-src libstd-rust-web-dev \
             "$std" "$(dependencies "$std" 'libllvm[0-9]*')") ||

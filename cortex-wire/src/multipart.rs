@@ -116,7 +116,7 @@ pub(crate) fn frames<'b, M: Message>(
     let metadata = encode(message, scratch, &mut buffers)?;
     let mut frames = heapless::Vec::new();
     let first = [topic.as_bytes(), header, metadata];
-    for frame in first.into_iter().chain(buffers) {
+    for frame in first.into_iter().chain(buffers.iter().copied()) {
         // The two capacities fit each other.
         let _ = frames.push(frame);
     }

@@ -67,6 +67,13 @@ pub(crate) fn read_some<'o, S: Read, P>(
     }
 }
 
+/// Adds what there is room for; unlike the list's own, without an addition that could overflow.
+pub(crate) fn append<const N: usize>(list: &mut heapless::Vec<u8, N>, bytes: &[u8]) {
+    for &byte in bytes {
+        let _ = list.push(byte);
+    }
+}
+
 /// As [`write_all`].
 #[cfg(feature = "async")]
 pub(crate) async fn write_all_async<S: embedded_io_async::Write, P>(

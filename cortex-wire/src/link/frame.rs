@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::{CRC, PREAMBLE_LEN};
+use crate::stream::append;
 
 /// Bytes of a COBS block without its code.
 const RUN: u8 = 254;
@@ -36,19 +37,20 @@ pub const BLOCK_CAPACITY: usize = ENOUGH + RUN as usize + 18;
 /// ```
 #[must_use = "a frame is sent only as far as its bytes are written"]
 pub struct FrameEncoder {
-    digest: crc::Digest<'static, u32, crc::Table<1>>,
+    /// Of all bytes so far.
+    checksum: u32,
     cobs: Blocks,
 }
 
 impl FrameEncoder {
     pub(super) fn new(kind: u8, sequence: u32) -> Self {
-        let mut frame = Self { digest: CRC.digest(), cobs: Blocks::new() };
+        let mut frame = Self { checksum: 0, cobs: Blocks::new() };
         let mut preamble = [0; PREAMBLE_LEN];
         if let Some((first, rest)) = preamble.split_first_mut() {
             *first = kind;
             rest.copy_from_slice(&sequence.to_be_bytes());
         }
-        frame.digest.update(&preamble);
+        frame.checksum = continued(0, &preamble);
         // So few never fill a block.
         let _ = frame.cobs.push(&mut &preamble[..]);
         frame
@@ -60,16 +62,26 @@ impl FrameEncoder {
         let before = *input;
         let is_full = self.cobs.push(input);
         let taken = before.len().saturating_sub(input.len());
-        self.digest.update(before.get(..taken).unwrap_or_default());
+        self.checksum = continued(self.checksum, before.get(..taken).unwrap_or_default());
         is_full.then(|| self.cobs.take())
     }
 
     /// The last bytes for the line.
     pub fn finish(&mut self) -> &[u8] {
-        let checksum = self.digest.clone().finalize().to_be_bytes();
+        let checksum = self.checksum.to_be_bytes();
         self.cobs.push_all(&checksum);
         self.cobs.finish()
     }
+}
+
+/// The checksum of bytes whose checksum is `checksum`, followed by `bytes`.
+///
+/// A `Digest` that is kept would keep a reference to the algorithm, and with it a shift by a width
+/// that the compiler no longer knows.
+fn continued(checksum: u32, bytes: &[u8]) -> u32 {
+    let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
+    digest.update(bytes);
+    digest.finalize()
 }
 
 impl fmt::Debug for FrameEncoder {
@@ -97,7 +109,7 @@ impl Blocks {
     fn new() -> Self {
         let mut bytes = heapless::Vec::new();
         // The zero before the frame, and the first code.
-        let _ = bytes.extend_from_slice(&[0, 0]);
+        append(&mut bytes, &[0, 0]);
         Self { bytes, open: 1, run: 0, follows_full: false, taken: 0 }
     }
 

@@ -21,6 +21,7 @@ use cortex_wire::{
 pub mod link;
 #[cfg(feature = "size")]
 pub mod size;
+mod streams;
 
 /// Calls them all.
 pub fn everything() {
@@ -180,7 +181,9 @@ fn built_messages() {
     write(&standard::ListMessage { data: List::from(&values[..]) });
     write(&standard::MultiArrayMessage { arrays: MapOf::from(&arrays[..]), frame_id: "f" });
     write(&standard::MultiTensorMessage { tensors: MapOf::from(&tensors[..]) });
-    write(&standard::ImageMessage::new(array, black_box("mono8")));
+    let image = standard::ImageMessage::new(array, black_box("mono8"));
+    write(&image);
+    streams::streams(input(), &image);
     for value in &values {
         let mut out = [0; 64];
         used(blob::encode_value(value, black_box(&mut out[..])));

@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::{FLAG_COMMAND, FLAG_LONG, FLAG_MORE, GREETING, GREETING_LEN, ZmtpError, ZmtpErrorKind};
 use crate::multipart::{Multipart, PREFIX_LEN};
+use crate::stream::append;
 
 /// Bytes that wait to be written: greeting, READY, and some PONGs.
 const OUT_CAPACITY: usize = 160;
@@ -136,7 +137,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             return Err(ZmtpError { kind, offset: 0 });
         }
         let mut out = heapless::Vec::new();
-        let _ = out.extend_from_slice(&GREETING);
+        append(&mut out, &GREETING);
         Ok(Self {
             role,
             buffer,
@@ -231,7 +232,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         };
         let mut head = frame_head(flags, prefix_len.saturating_add(start.len()));
         // Nine bytes of head and ten of this are fewer than 20.
-        let _ = head.extend_from_slice(start);
+        append(&mut head, start);
         head
     }
 
@@ -265,8 +266,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let (bytes, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
                     let place = self.len.saturating_add(PREFIX_LEN).saturating_add(self.body_len);
-                    let end = place.saturating_add(bytes.len());
-                    if keep && let Some(place) = self.buffer.as_mut().get_mut(place..end) {
+                    let place = self.buffer.as_mut().get_mut(place..);
+                    if keep && let Some(place) = place.and_then(|p| p.get_mut(..bytes.len())) {
                         place.copy_from_slice(bytes);
                         self.body_len = self.body_len.saturating_add(bytes.len());
                     }
@@ -308,7 +309,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         if len == GREETING_LEN {
             self.state = HEAD;
             let mut ready = frame_head(FLAG_COMMAND, 25);
-            let _ = ready.extend_from_slice(b"\x05READY");
+            append(&mut ready, b"\x05READY");
             let name = b"\x0bSocket-Type\0\0\0\x03";
             queue(&mut self.out, &[&ready, name, self.role.socket_type()]);
         }
@@ -391,7 +392,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                 Command::Error => Err(ZmtpErrorKind::Refused),
                 Command::Ping { context } => {
                     let mut head = frame_head(FLAG_COMMAND, context.len().saturating_add(5));
-                    let _ = head.extend_from_slice(b"\x04PONG");
+                    append(&mut head, b"\x04PONG");
                     queue(&mut self.out, &[&head, context]);
                     Ok(None)
                 }
@@ -406,8 +407,9 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         }
         if keep {
             let prefix = u32::try_from(self.body_len).unwrap_or(u32::MAX).to_be_bytes();
-            if let Some(place) = self.buffer.as_mut().get_mut(self.len..start) {
-                place.copy_from_slice(&prefix);
+            let place = self.buffer.as_mut().get_mut(self.len..);
+            if let Some(place) = place.and_then(|place| place.first_chunk_mut()) {
+                *place = prefix;
             }
             self.len = end;
         }
@@ -428,9 +430,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
 fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
     let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
     if len <= out.capacity().saturating_sub(out.len()) {
-        parts.iter().for_each(|part| {
-            let _ = out.extend_from_slice(part);
-        });
+        parts.iter().for_each(|part| append(out, part));
     }
 }
 
@@ -453,13 +453,13 @@ fn subscription(role: Role<'_>, count: &mut u32, command: Command<'_>) -> Option
 fn frame_head(flags: u8, len: usize) -> FrameHead {
     let mut head = FrameHead::new();
     // At most nine bytes.
-    let _ = match u8::try_from(len) {
-        Ok(len) => head.extend_from_slice(&[flags, len]),
+    match u8::try_from(len) {
+        Ok(len) => append(&mut head, &[flags, len]),
         Err(_) => {
             let [a, b, c, d, e, f, g, h] = u64::try_from(len).unwrap_or(u64::MAX).to_be_bytes();
-            head.extend_from_slice(&[flags | FLAG_LONG, a, b, c, d, e, f, g, h])
+            append(&mut head, &[flags | FLAG_LONG, a, b, c, d, e, f, g, h]);
         }
-    };
+    }
     head
 }
 
