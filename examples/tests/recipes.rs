@@ -86,6 +86,35 @@ fn an_image_is_read_in_place_copied_before_it_is_changed_and_handed_to_a_thread(
 }
 
 #[test]
+fn dictionaries_of_arrays_and_tensors_travel_in_a_message_of_ones_own() {
+    for [from, to] in WAYS {
+        let folder = Folder::new();
+        let daemon = daemon(&folder);
+        let discovery = &folder.discovery();
+        let (sender, receiver) =
+            (env!("CARGO_BIN_EXE_perception_sender"), env!("CARGO_BIN_EXE_perception_receiver"));
+        let mut receiver = to.start_node(receiver, "perception_receiver.py", discovery);
+        receiver.expect_line("waiting for /perception");
+        let mut sender = from.start_node(sender, "perception_sender.py", discovery);
+        sender.expect_line("publishing /perception");
+        let device = match from {
+            Language::Rust => "cuda:0",
+            Language::Python => "cpu",
+        };
+        for _ in 0..3 {
+            let features = format!("<f4 [1, 6] sum=3.0 on {device}, gradient: true");
+            receiver.expect_line(&format!("] kitchen: {features}"));
+            assert_eq!(receiver.next_line(), "  cup.box: <f4 [4] sum=10.0");
+            assert_eq!(receiver.next_line(), "  cup.mask: |u1 [2, 3] sum=3.0");
+            assert_eq!(receiver.next_line(), "  table.box: <f4 [4] sum=10.0");
+        }
+        interrupt(receiver);
+        interrupt(sender);
+        assert_nothing_is_left(&folder, daemon);
+    }
+}
+
+#[test]
 fn a_node_that_moved_from_python_hears_python_and_is_heard() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
@@ -133,6 +162,36 @@ fn json_and_arrays_travel_as_pyzmq_sends_them() {
         assert_eq!(receiver.next_line(), format!("array/nocopy uint8 [480, 640] sum={sum}.0"));
         end(&folder, [receiver, sender]);
     }
+}
+
+#[test]
+fn an_array_that_does_not_fit_its_bytes_is_refused() {
+    let folder = Folder::new();
+    let sender = RawPublisher::bind(&folder.address("pyzmq.sock")).expect("it binds");
+    let binary = env!("CARGO_BIN_EXE_pyzmq_receiver");
+    let mut receiver = Language::Rust.start(binary, "", &[sender.address()]);
+    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    let head = |text: &'static str| text.as_bytes();
+    let refused: [&[&[u8]]; 10] = [
+        &[b"json"],
+        &[b"json", b"{"],
+        &[b"json", &[b'['; 1000]],
+        &[b"array/x", b"[]", b""],
+        &[b"array/x", head(r#"{"dtype": "uint8", "shape": [2, 2]}"#), b"123"],
+        &[b"array/x", head(r#"{"dtype": "uint8", "shape": [-1]}"#), b"1"],
+        &[b"array/x", head(r#"{"dtype": "object", "shape": [1]}"#), b"12345678"],
+        &[b"array/x", head(r#"{"dtype": "float32", "shape": [4294967296, 4294967296]}"#), b""],
+        &[b"array/x", head(r#"{"dtype": "uint8", "shape": [1, 1, 1, 1, 1, 1, 1, 1, 1]}"#), b"1"],
+        &[b"array/x", b"{}", b"", b""],
+    ];
+    for frames in refused {
+        let _ = sender.send(frames).expect("it is sent");
+        receiver.expect_line("refused: ");
+    }
+    let _ = sender.send(&[b"json", b"[1]"]).expect("it is sent");
+    assert_eq!(receiver.next_line(), "json [1]");
+    drop(sender);
+    end(&folder, [receiver]);
 }
 
 #[test]
