@@ -33,24 +33,21 @@ fn receive<M: Message + 'static>(subscriber: &mut Subscriber<M>) {
     std::hint::black_box(&sample.message().expect("it was checked"));
 }
 
-/// Allocations per message of publishing, and of receiving.
+/// Allocations of publishing so many messages, and of receiving each before the next.
 fn allocations<M: Message + 'static>(publish: impl Fn(&Publisher<M>) -> Published) -> (u64, u64) {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let node = node(&folder, "both");
     let (publisher, mut subscriber) = pair::<M>(&node);
+    let mut round = || {
+        let published = measure(|| assert_eq!(publish(&publisher), Published::Sent));
+        let received = measure(|| receive(&mut subscriber));
+        (published.count_total, received.count_total)
+    };
     for _ in 0..WARMUP {
-        assert_eq!(publish(&publisher), Published::Sent);
-        receive(&mut subscriber);
+        round();
     }
-    let published = measure(|| {
-        for _ in 0..COUNT {
-            assert_eq!(publish(&publisher), Published::Sent);
-        }
-    });
-    let received = measure(|| (0..COUNT).for_each(|_| receive(&mut subscriber)));
-    println!("{published:?}\n{received:?}");
-    (published.count_total.div_ceil(COUNT), received.count_total.div_ceil(COUNT))
+    (0..COUNT).map(|_| round()).fold(NONE, |sum, count| (sum.0 + count.0, sum.1 + count.1))
 }
 
 const NONE: (u64, u64) = (0, 0);
@@ -128,13 +125,15 @@ fn an_owner_costs_one_allocation_and_a_loan_two() {
         sent.expect("sent")
     });
     // What keeps the owner, and the view into it, until libzmq has sent the frame.
-    assert_eq!((published, received), (1, 0));
+    assert_eq!((published, received), (COUNT, 0));
     let (published, received) = allocations::<ArrayMessage>(|publisher| {
         let loan = publisher.loan::<u8>(&[100_000]).expect("there is memory");
         let sent = loan.publish(|data| ArrayMessage { data, name: "", frame_id: "" });
         sent.expect("sent")
     });
-    assert!(published <= 2, "{published} allocations for a loan");
+    // A further block, where libzmq has sent the last one but not let go of it yet.
+    let blocks = published.saturating_sub(2 * COUNT);
+    assert!(blocks < COUNT / 4, "{published} allocations for {COUNT} loans");
     assert_eq!(received, 0);
 }
 
