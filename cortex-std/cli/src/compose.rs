@@ -88,7 +88,7 @@ pub(crate) fn values(
     if let Some(name) = object.keys().find(|name| !is_field(name)) {
         // The map or array of a message that has nothing else.
         if let Ok(values) = single(&json, fields, is_image)
-            && !object.keys().any(|name| is_field(name))
+            && !object.keys().any(is_field)
         {
             return Ok(values);
         }

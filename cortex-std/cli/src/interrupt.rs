@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM, for commands that end with a summary.
 
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,14 @@ use signal_hook::flag;
 
 /// How soon a signal is noticed.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Wipes the ^C away that the terminal wrote, if a signal came.
+pub(crate) fn wipe() {
+    if SET.get().is_some_and(Interrupt::is_set) && std::io::stdout().is_terminal() {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(b"\r\x1b[J").and_then(|()| out.flush());
+    }
+}
 
 static SET: OnceLock<Interrupt> = OnceLock::new();
 

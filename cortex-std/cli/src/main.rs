@@ -35,7 +35,7 @@ use crate::session::Session;
 ///
 /// Rust and Python nodes are treated alike. Messages tell what they are, so no types are needed.
 #[derive(Parser)]
-#[command(name = "cortex", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "cortex", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 what was asked for is there, 1 it is not or something was lost, \
     2 wrong usage.\nColours only on a terminal, and not where NO_COLOR is set. RUST_LOG shows what \
@@ -69,7 +69,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    let ended = run(&cli);
+    interrupt::wipe();
+    match ended {
         Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Err(Failure::Failed(reason)) => {

@@ -23,8 +23,8 @@ pub(crate) struct Session {
     /// Answer with one JSON object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Seconds to wait for the daemon, for a topic that is not there yet, and for each message
-    /// [default: 0.8 for the daemon, not at all for a topic, for ever for messages].
+    /// Seconds to wait for a topic that is not there yet, and for each message [default: not at all
+    /// for a topic, for ever for messages]; the daemon has at least 0.8 to answer.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 }
@@ -37,7 +37,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Session {
     pub(crate) fn client(&self) -> Result<Client> {
-        let wait = self.timeout.map_or(ANSWER, |timeout| timeout.min(ANSWER));
+        let wait = self.timeout.map_or(ANSWER, |timeout| timeout.max(ANSWER));
         Ok(Client::connect(&self.discovery, wait)?)
     }
 

@@ -18,9 +18,9 @@ const CHECK: &str = "daemon";
 pub(crate) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
     let address = safe(&session.discovery);
     let start = Instant::now();
-    let asked = session.client().and_then(|mut client| {
+    let asked = session.client().map(|mut client| {
         let topics = client.list().map_err(|error| unreachable(session, &error));
-        Ok((topics, client))
+        (topics, client)
     });
     match asked {
         Err(failure) => {
@@ -54,8 +54,11 @@ pub(crate) fn socket_path(address: &str) -> Option<&Path> {
 }
 
 fn unreachable(session: &Session, error: &DiscoveryError) -> Finding {
-    let start = "start one: cortex-discovery; it needs no cleaning up";
-    let text = with_sources(error);
+    let start = "start one with cortex-discovery, nothing has to be cleaned up; or name another by CORTEX_DISCOVERY";
+    let text = match error {
+        DiscoveryError::Unreachable { address } => format!("nobody answers at {}", safe(address)),
+        other => with_sources(other),
+    };
     let Some(path) = socket_path(&session.discovery) else {
         return Finding::problem(CHECK, text, "start one there, or look for a firewall");
     };

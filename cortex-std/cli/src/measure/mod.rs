@@ -78,8 +78,8 @@ impl Measuring {
             self.watch(session, &topic, &sender, &mut watched)?;
         }
         let mut client = session.client()?;
-        if self.all {
-            client.ping()?;
+        if self.all && client.list()?.is_empty() {
+            note("cortex: there is no topic yet");
         }
         let mut screen = Screen::new(Paint::stdout());
         let start = Instant::now();
@@ -115,16 +115,19 @@ impl Measuring {
             is_late = session.timeout.is_some_and(|timeout| heard.elapsed() >= timeout);
             if next <= Instant::now() {
                 show::<G>(session, &mut screen, &mut watched)?;
+                // What was missed is not made up for.
+                next = next.max(Instant::now());
             }
         }
         screen.leave();
         summarize::<G>(session, &watched)?;
+        // Of all topics some may rest.
         let is_silent = watched.values().any(|watched| watched.meter.received() == 0);
         let is_lossy = watched.values().any(|watched| watched.meter.lost() > 0);
         if watched.is_empty() {
             return Err(Failure::Failed("there is no topic".to_owned()));
         }
-        Ok(Outcome::found_if(!(is_silent && !self.all) && !is_lossy))
+        Ok(Outcome::found_if((self.all || !is_silent) && !is_lossy))
     }
 
     fn watch(

@@ -1,25 +1,19 @@
 //! `cortex decode` and `cortex encode` as a user runs them.
 
-use std::process::Command;
-
-use cortex_tests::{Program, golden};
+use cortex_tests::golden;
 use serde_json::{Value as Json, json};
+
+use crate::{end, start};
 
 /// Stdout, stderr and exit code of a command that is given these lines.
 fn run(arguments: &[&str], lines: &[String]) -> (Vec<String>, String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
-    command.args(arguments);
-    let mut program = Program::spawn(command);
-    let mut out = Vec::new();
+    let mut program = start(arguments, &[]);
     for line in lines {
         program.send_line(line);
     }
     program.close_stdin();
-    while let Some(line) = program.try_next_line(cortex_tests::DEADLINE) {
-        out.push(line);
-    }
-    let status = program.wait();
-    (out, program.stderr(), status.code())
+    let ended = end(program);
+    (ended.lines, ended.stderr, ended.code)
 }
 
 fn golden_lines() -> Vec<String> {
