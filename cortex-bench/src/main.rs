@@ -29,7 +29,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::progress::Progress;
 use crate::report::{Machine, Report, Suite};
 use crate::suites::timers::Clock;
-use crate::suites::{codec, fanout, images, latency, scale, throughput, timers};
+use crate::suites::{codec, fanout, images, latency, scale, serialization, throughput, timers};
 
 #[derive(Debug, Parser)]
 #[command(about, version, args_conflicts_with_subcommands = true)]
@@ -79,6 +79,8 @@ enum Wanted {
     All,
     /// Encoding and decoding metadata, against rmp-serde on the same bytes.
     Codec,
+    /// Whole messages, arrays included, in the formats that others use.
+    Serialization,
     /// How old a message is in the callback, at 1 kHz.
     Latency,
     /// Messages per second, by length.
@@ -132,7 +134,8 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         eprintln!("this is a debug build: its figures mean nothing");
     }
     let mut machine = Machine::inspect();
-    let wants_python = arguments.suites.iter().any(|&suite| suite != Wanted::Codec);
+    let is_alone = |suite| matches!(suite, Wanted::Codec | Wanted::Serialization);
+    let wants_python = arguments.suites.iter().any(|&suite| !is_alone(suite));
     let python = (wants_python && !arguments.no_python).then(peer::python_version).flatten();
     let bench = Bench { effort, progress: Progress::new(rounds), has_python: python.is_some() };
     if let Some(version) = python {
@@ -143,6 +146,9 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut add = |suite: Suite| bench.progress.pause(|| report.add(suite));
     if is_wanted(Wanted::Codec) {
         add(codec::run(&bench)?);
+    }
+    if is_wanted(Wanted::Serialization) {
+        add(serialization::run(&bench)?);
     }
     if is_wanted(Wanted::Latency) {
         add(latency::run(&bench)?);

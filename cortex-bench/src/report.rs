@@ -104,6 +104,32 @@ pub(crate) enum Chart {
     Lines,
 }
 
+/// What is known of contenders without measuring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) columns: Vec<String>,
+    /// A contender, and what is true of it in each column.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
+}
+
+impl Facts {
+    pub(crate) fn new<const N: usize>(columns: &[&str; N], rows: &[(&str, [&str; N])]) -> Self {
+        let row =
+            |(name, facts): &(&str, [&str; N])| ((*name).into(), facts.map(String::from).into());
+        Self { columns: columns.map(String::from).into(), rows: rows.iter().map(row).collect() }
+    }
+
+    fn print(&self) {
+        let lines = std::iter::once(("", &self.columns))
+            .chain(self.rows.iter().map(|(name, facts)| (name.as_str(), facts)));
+        for (name, facts) in lines {
+            print!("  {name:<14}");
+            facts.iter().for_each(|fact| print!(" {fact:<31}"));
+            println!();
+        }
+    }
+}
+
 /// Everything that one suite measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Suite {
@@ -120,6 +146,8 @@ pub(crate) struct Suite {
     pub(crate) drawn: Vec<usize>,
     /// What one has to know to read it.
     pub(crate) notes: Vec<String>,
+    #[serde(default)]
+    pub(crate) facts: Option<Facts>,
 }
 
 impl Suite {
@@ -134,6 +162,7 @@ impl Suite {
             chart: Chart::Bars,
             drawn: vec![0],
             notes: Vec::new(),
+            facts: None,
         }
     }
 
@@ -188,6 +217,9 @@ impl Suite {
                 }
             }
             println!();
+        }
+        if let Some(facts) = &self.facts {
+            facts.print();
         }
         for note in &self.notes {
             println!("  {note}");
