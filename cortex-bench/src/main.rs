@@ -13,6 +13,7 @@
 
 mod compare;
 mod contest;
+mod markdown;
 mod peer;
 mod plot;
 mod progress;
@@ -62,6 +63,13 @@ enum Command {
     Compare { before: PathBuf, after: PathBuf },
     /// Draws the suites of a report into a folder.
     Draw { report: PathBuf, folder: PathBuf },
+    /// Prints a report as Markdown.
+    Report {
+        report: PathBuf,
+        /// Puts it below the mark in this page instead, and the plots into the folder `img` beside it.
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+    },
     /// One process of a contender.
     #[command(hide = true)]
     Peer { role: peer::Role, setup: String },
@@ -117,6 +125,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => measure(&arguments),
         Some(Command::Compare { before, after }) => compare::compare(before, after),
         Some(Command::Draw { report, folder }) => plot::draw(&Report::read_json(report)?, folder),
+        Some(Command::Report { report, page }) => {
+            markdown::report(&Report::read_json(report)?, page.as_deref())
+        }
         Some(Command::Peer { role, setup }) => peer::serve(*role, setup),
         Some(Command::Timer { clock, period_ns, ticks }) => {
             timers::keep(*clock, *period_ns, *ticks)

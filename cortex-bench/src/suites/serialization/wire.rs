@@ -114,18 +114,25 @@ fn cloud(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
     others.iter().flatten().try_fold(seen, items::<f32>)
 }
 
+/// One pass over the pairs: a key that is looked up is searched from the beginning.
 fn dict(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
     let dict = decode_bare::<DictMessage<'_>>(metadata, buffers).ok()?.data;
-    let mut seen = Seen::default()
-        .text(dict.get("name")?.as_str()?)
-        .number(dict.get("count")?.as_u64()? as f64)
-        .number(dict.get("gain")?.as_f64()?);
-    let joints = dict.get("joints")?.as_map()?;
-    for name in ["position", "velocity"] {
-        seen = items::<f64>(seen, &joints.get(name)?.as_array()?)?;
-    }
-    for frame in dict.get("frames")?.as_list()?.iter() {
-        seen = items::<f64>(seen, &frame.as_array()?)?;
+    let mut seen = Seen::default();
+    for (key, value) in dict {
+        seen = match key.as_str()? {
+            "name" => seen.text(value.as_str()?),
+            "count" => seen.number(value.as_u64()? as f64),
+            "gain" => seen.number(value.as_f64()?),
+            "joints" => value
+                .as_map()?
+                .iter()
+                .try_fold(seen, |seen, (_, joint)| items::<f64>(seen, &joint.as_array()?))?,
+            "frames" => value
+                .as_list()?
+                .iter()
+                .try_fold(seen, |seen, frame| items::<f64>(seen, &frame.as_array()?))?,
+            _ => return None,
+        };
     }
     Some(seen)
 }
