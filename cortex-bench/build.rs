@@ -20,22 +20,31 @@ const PACKAGES: [&str; 11] = [
     "tokio",
 ];
 
+/// What `peers-rs` measures, where it is in its lock file.
+const PEERS: [&str; 3] = ["iceoryx2", "zenoh", "zeromq"];
+
 fn main() {
     let rustc = env::var_os("RUSTC").expect("cargo names the compiler");
     let version = Command::new(rustc).arg("--version").output().expect("the compiler runs").stdout;
     println!("cargo::rustc-env=CORTEX_BENCH_RUSTC={}", String::from_utf8_lossy(&version).trim());
 
-    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
-    println!("cargo::rerun-if-changed={}", lock.display());
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=CORTEX_BENCH_PACKAGES={}", versions("../Cargo.lock", &PACKAGES));
+    println!("cargo::rustc-env=CORTEX_BENCH_PEERS={}", versions("peers-rs/Cargo.lock", &PEERS));
+}
+
+/// `name=version` of each package that is in a lock file.
+fn versions(lock: &str, packages: &[&str]) -> String {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join(lock);
+    println!("cargo::rerun-if-changed={}", lock.display());
     let lock = fs::read_to_string(lock).unwrap_or_default();
-    let found: Vec<_> = PACKAGES
-        .into_iter()
+    let found: Vec<_> = packages
+        .iter()
         .filter_map(|name| {
             let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
             let (version, _) = rest.split_once('"')?;
             Some(format!("{name}={version}"))
         })
         .collect();
-    println!("cargo::rustc-env=CORTEX_BENCH_PACKAGES={}", found.join(" "));
+    found.join(" ")
 }

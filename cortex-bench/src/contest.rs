@@ -79,10 +79,13 @@ pub(crate) fn pairs(contenders: &[Contender]) -> Result<Vec<(String, Pair)>, Box
         .collect()
 }
 
-/// Leaves out who needs a Python that is not there.
+/// Leaves out who is not there: Python and what it needs, and the program of `peers-rs`.
 pub(crate) fn available(contenders: Vec<Contender>, bench: &Bench) -> Vec<Contender> {
-    let is_there =
-        |contender: &Contender| contender.setup.transport != Transport::Pyzmq || bench.has_python;
+    let is_there = |contender: &Contender| match contender.setup.transport {
+        Transport::Pyzmq => bench.has_python,
+        Transport::Zenoh | Transport::Zeromq | Transport::Iceoryx2 => bench.has_peers,
+        Transport::Cortex | Transport::Libzmq | Transport::Unix => true,
+    };
     contenders.into_iter().filter(is_there).collect()
 }
 

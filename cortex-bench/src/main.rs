@@ -47,6 +47,9 @@ struct Arguments {
     /// Leaves out the contenders in Python, which otherwise are installed with pip.
     #[arg(long)]
     no_python: bool,
+    /// Leaves out zenoh, the pure-Rust zeromq and iceoryx2, which take part once `peers-rs` is built.
+    #[arg(long)]
+    no_peers: bool,
     /// Also writes everything to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -117,6 +120,8 @@ pub(crate) struct Bench {
     pub(crate) progress: Progress,
     /// Whether the contenders in Python take part.
     pub(crate) has_python: bool,
+    /// Whether the contenders of `peers-rs` do.
+    pub(crate) has_peers: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -148,9 +153,14 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let is_alone = |suite| matches!(suite, Wanted::Codec | Wanted::Serialization);
     let wants_python = arguments.suites.iter().any(|&suite| !is_alone(suite));
     let python = (wants_python && !arguments.no_python).then(peer::python_version).flatten();
-    let bench = Bench { effort, progress: Progress::new(rounds), has_python: python.is_some() };
+    let has_peers = !arguments.no_peers && peer::other_peers().is_some();
+    let progress = Progress::new(rounds);
+    let bench = Bench { effort, progress, has_python: python.is_some(), has_peers };
     if let Some(version) = python {
         machine.note("Python", version);
+    }
+    if has_peers {
+        machine.note("peers-rs", env!("CORTEX_BENCH_PEERS").into());
     }
     let mut report = Report::new(machine, effort);
     bench.progress.pause(|| report.print_machine());

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::{Run, monotonic_ns};
+use super::clock::monotonic_ns;
+use super::protocol::Run;
 use crate::stats::{histogram, percentiles};
 
 /// After this time without a message what is missing was lost.

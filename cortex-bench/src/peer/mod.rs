@@ -4,122 +4,30 @@
 //! stdout, one JSON object on a line. What is measured is between the two; they are there for the
 //! whole suite, so that contenders can take turns without being started anew.
 
+mod clock;
 mod cortex;
 mod inbox;
 mod libzmq;
+mod protocol;
 mod publisher;
 mod subscriber;
 mod unix;
 
 use std::error::Error;
-use std::io::{self, BufRead};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use cortex_std::discovery::{Daemon, DaemonHandle};
 use cortex_tests::{Program, python};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+pub(crate) use clock::{monotonic_ns, sleep_until_ns};
+use inbox::Inbox;
 pub(crate) use inbox::Received;
 use libzmq::Tuning;
-
-/// The topic of everything.
-const TOPIC: &str = "/bench/topic";
-/// What the one field beside the array holds, as every contender sends it.
-const FRAME_ID: &str = "bench";
-
-/// Who carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Transport {
-    /// This project.
-    Cortex,
-    /// libzmq, by hand.
-    Libzmq,
-    /// libzmq in Python, as its documentation says.
-    Pyzmq,
-    /// A stream socket of the kernel: lengths and bytes, nothing else.
-    Unix,
-}
-
-/// In which way it sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Sending {
-    /// The payload is copied into a frame.
-    Copy,
-    /// The frame borrows it from an owner.
-    Owner,
-    /// The payload is in memory of the publisher already.
-    Loan,
-}
-
-/// In which way it receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Receiving {
-    /// A callback on a thread.
-    Thread,
-    /// A callback in the event loop.
-    Async,
-    /// The same in Python, with uvloop.
-    Uvloop,
-    /// A call that blocks.
-    Blocking,
-}
-
-/// A pair of peers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Setup {
-    pub(crate) transport: Transport,
-    pub(crate) sending: Sending,
-    pub(crate) receiving: Receiving,
-    /// Bytes of a payload; sixteen at least.
-    pub(crate) len: usize,
-    /// Messages that may wait.
-    pub(crate) queue: u32,
-    /// Whether the sender waits where the queue is full; otherwise the message is lost.
-    pub(crate) waits: bool,
-    /// Subscribers to each topic.
-    pub(crate) subscribers: usize,
-    /// Whether large frames are made cheaper; otherwise malloc and the kernel are left as they are.
-    pub(crate) is_tuned: bool,
-    /// Topics that the sender uses in turn.
-    pub(crate) topics: usize,
-    /// The folder for sockets.
-    pub(crate) folder: String,
-}
-
-impl Setup {
-    /// One topic, one subscriber, a queue of 1000.
-    pub(crate) fn new(
-        transport: Transport,
-        sending: Sending,
-        receiving: Receiving,
-        len: usize,
-    ) -> Self {
-        Self {
-            transport,
-            sending,
-            receiving,
-            len,
-            queue: 1000,
-            waits: true,
-            subscribers: 1,
-            is_tuned: true,
-            topics: 1,
-            folder: String::new(),
-        }
-    }
-
-    fn discovery(&self) -> String {
-        format!("ipc://{}/discovery.sock", self.folder)
-    }
-
-    /// The socket of who needs no discovery.
-    fn path(&self) -> String {
-        format!("{}/socket", self.folder)
-    }
-}
+use protocol::{FRAME_ID, TOPIC, say};
+pub(crate) use protocol::{Receiving, Run, Sending, Sent, Setup, Transport};
+use publisher::Send;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -137,25 +45,8 @@ impl Role {
     }
 }
 
-/// Messages to be sent and received.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Run {
-    /// Messages that count.
-    pub(crate) count: u64,
-    /// Messages before them, to each subscriber.
-    pub(crate) warmup: u64,
-    /// Between two messages; 0: as fast as it goes.
-    pub(crate) period_ns: u64,
-    /// Whether it is noted how old each message is.
-    pub(crate) is_timed: bool,
-}
-
-/// What the sender says after a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Sent {
-    /// Time on processors, for all messages.
-    pub(crate) cpu_seconds: f64,
-}
+/// How long a process may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What was measured between the two.
 #[derive(Debug)]
@@ -172,6 +63,21 @@ pub(crate) struct Pair {
     // Ended after them.
     _daemon: Option<DaemonHandle>,
     _folder: tempfile::TempDir,
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        // What is not told that it is over leaves its shared memory behind.
+        for program in [&mut self.publisher, &mut self.subscriber] {
+            program.close_stdin();
+        }
+        for program in [&mut self.publisher, &mut self.subscriber] {
+            let begin = std::time::Instant::now();
+            while program.is_running() && begin.elapsed() < FAREWELL {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
 }
 
 impl Pair {
@@ -220,13 +126,17 @@ impl Pair {
 }
 
 fn command(role: Role, setup: &Setup) -> Result<Command, Box<dyn Error>> {
-    let mut command;
-    if setup.transport == Transport::Pyzmq {
-        command = script("pyzmq_peer.py");
-    } else {
-        command = Command::new(std::env::current_exe()?);
-        command.arg("peer");
-    }
+    let mut command = match setup.transport {
+        Transport::Pyzmq => script("pyzmq_peer.py"),
+        Transport::Zenoh | Transport::Zeromq | Transport::Iceoryx2 => {
+            Command::new(other_peers().ok_or("peers-rs is not built")?)
+        }
+        Transport::Cortex | Transport::Libzmq | Transport::Unix => {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("peer");
+            command
+        }
+    };
     command.arg(role.name()).arg(serde_json::to_string(setup)?);
     match setup.transport {
         Transport::Libzmq if setup.is_tuned => Tuning::apply_to(&mut command),
@@ -234,6 +144,14 @@ fn command(role: Role, setup: &Setup) -> Result<Command, Box<dyn Error>> {
         _ => {}
     }
     Ok(command)
+}
+
+/// The program of `peers-rs`, if somebody has built it.
+pub(crate) fn other_peers() -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("peers-rs/target/release")
+        .join("cortex-bench-peers");
+    program.is_file().then_some(program)
 }
 
 /// The version of Python and of pyzmq that the scripts run with; none if they cannot.
@@ -259,13 +177,42 @@ pub(crate) fn script(name: &str) -> Command {
 
 /// The work of one process of a pair, until stdin ends.
 pub(crate) fn serve(role: Role, setup: &str) -> Result<(), Box<dyn Error>> {
-    let setup: Setup = serde_json::from_str(setup)?;
+    let setup: Setup = protocol::parse(setup)?;
     allow_descriptors()?;
     match role {
-        Role::Publisher => publisher::serve(&setup),
-        Role::Subscriber => subscriber::serve(&setup),
+        Role::Publisher => publisher::serve(&mut *sender(&setup)?)?,
+        Role::Subscriber => {
+            let inbox = Inbox::default();
+            receive(&setup, &inbox)?;
+            subscriber::serve(&setup, &inbox)?;
+        }
+    }
+    // What still runs on other threads is of no use to anybody.
+    std::process::exit(0)
+}
+
+/// A sender that everybody has subscribed to.
+fn sender(setup: &Setup) -> Result<Box<dyn Send>, Box<dyn Error>> {
+    let bound = || say("bound", &serde_json::json!({}));
+    match setup.transport {
+        Transport::Cortex => cortex::sender(setup, bound),
+        Transport::Libzmq => Ok(Box::new(libzmq::Sender::new(setup, bound)?)),
+        Transport::Unix => Ok(Box::new(unix::Sender::new(setup, bound)?)),
+        _ => Err(ELSEWHERE.into()),
     }
 }
+
+/// Receives on threads of its own until the process ends.
+fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
+    match setup.transport {
+        Transport::Cortex => cortex::receive(setup, inbox),
+        Transport::Libzmq => libzmq::receive(setup, inbox),
+        Transport::Unix => unix::receive(setup, inbox),
+        _ => Err(ELSEWHERE.into()),
+    }
+}
+
+const ELSEWHERE: &str = "that one is another program";
 
 /// As many descriptors as the system grants: a topic takes several.
 fn allow_descriptors() -> Result<(), Box<dyn Error>> {
@@ -273,70 +220,4 @@ fn allow_descriptors() -> Result<(), Box<dyn Error>> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     Ok(())
-}
-
-/// A command from the other end of stdin.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Asked {
-    Run(Run),
-    Cpu(Cpu),
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Cpu {
-    Cpu,
-}
-
-/// Lets `answer` answer every command; what only asks for the time is answered here.
-fn obey(mut answer: impl FnMut(Run) -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
-    for line in io::stdin().lock().lines() {
-        match parse(&line?)? {
-            Asked::Run(run) => answer(run)?,
-            Asked::Cpu(_) => say("cpu", &Sent { cpu_seconds: cpu_seconds() })?,
-        }
-    }
-    // What still runs on other threads is of no use to anybody.
-    std::process::exit(0)
-}
-
-fn parse<T: DeserializeOwned>(line: &str) -> Result<T, Box<dyn Error>> {
-    Ok(serde_json::from_str(line)?)
-}
-
-/// Writes an event with the fields of `body`.
-fn say(event: &str, body: &impl Serialize) -> Result<(), Box<dyn Error>> {
-    let mut line = serde_json::to_value(body)?;
-    if !line.is_object() {
-        line = serde_json::json!({});
-    }
-    line["event"] = event.into();
-    println!("{line}");
-    Ok(())
-}
-
-/// Time that this process took on processors.
-pub(crate) fn cpu_seconds() -> f64 {
-    seconds(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime))
-}
-
-/// Nanoseconds of the clock that all processes of a machine share.
-pub(crate) fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-fn seconds(time: rustix::time::Timespec) -> f64 {
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// Sleeps until a time of [`monotonic_ns`].
-pub(crate) fn sleep_until_ns(at: u64) {
-    let at = rustix::time::Timespec {
-        tv_sec: i64::try_from(at / 1_000_000_000).unwrap_or(i64::MAX),
-        tv_nsec: (at % 1_000_000_000) as _,
-    };
-    let clock = rustix::thread::ClockId::Monotonic;
-    while rustix::thread::clock_nanosleep_absolute(clock, &at) == Err(rustix::io::Errno::INTR) {}
 }

@@ -4,10 +4,8 @@ use std::error::Error;
 
 use serde_json::json;
 
-use super::{
-    Run, Sent, Setup, Transport, cortex, cpu_seconds, libzmq, monotonic_ns, obey, say,
-    sleep_until_ns, unix,
-};
+use super::clock::{cpu_seconds, monotonic_ns, sleep_until_ns};
+use super::protocol::{Run, Sent, obey, say};
 
 /// Sends messages of the length that was set up.
 pub(super) trait Send {
@@ -15,17 +13,11 @@ pub(super) trait Send {
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>>;
 }
 
-pub(super) fn serve(setup: &Setup) -> Result<(), Box<dyn Error>> {
-    let bound = || say("bound", &json!({}));
-    let mut sender: Box<dyn Send> = match setup.transport {
-        Transport::Cortex => cortex::sender(setup, bound)?,
-        Transport::Libzmq => Box::new(libzmq::Sender::new(setup, bound)?),
-        Transport::Unix => Box::new(unix::Sender::new(setup, bound)?),
-        Transport::Pyzmq => return Err("that one is a script".into()),
-    };
+/// Sends when told to, until stdin ends.
+pub(super) fn serve(sender: &mut dyn Send) -> Result<(), Box<dyn Error>> {
     say("ready", &json!({}))?;
     obey(|run| {
-        let cpu_seconds = send(&mut *sender, run)?;
+        let cpu_seconds = send(sender, run)?;
         say("sent", &Sent { cpu_seconds })
     })
 }

@@ -4,18 +4,12 @@ use std::error::Error;
 
 use serde_json::json;
 
+use super::clock::cpu_seconds;
 use super::inbox::{Inbox, Received};
-use super::{Setup, Transport, cortex, cpu_seconds, libzmq, obey, say, unix};
+use super::protocol::{Setup, obey, say};
 
-pub(super) fn serve(setup: &Setup) -> Result<(), Box<dyn Error>> {
-    let inbox = Inbox::default();
-    // Receives on threads of its own until the process ends.
-    match setup.transport {
-        Transport::Cortex => cortex::receive(setup, &inbox)?,
-        Transport::Libzmq => libzmq::receive(setup, &inbox)?,
-        Transport::Unix => unix::receive(setup, &inbox)?,
-        Transport::Pyzmq => return Err("that one is a script".into()),
-    }
+/// Says what came into the inbox, until stdin ends.
+pub(super) fn serve(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
     say("ready", &json!({}))?;
     let subscribers = u64::try_from(setup.subscribers)?;
     obey(|run| {

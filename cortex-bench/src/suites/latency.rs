@@ -53,6 +53,9 @@ fn contenders(len: usize) -> Vec<Contender> {
         contender("cortex blocking", Transport::Cortex, Receiving::Blocking),
         contender("pyzmq asyncio", Transport::Pyzmq, Receiving::Async),
         contender("pyzmq uvloop", Transport::Pyzmq, Receiving::Uvloop),
+        contender("zenoh", Transport::Zenoh, Receiving::Thread),
+        contender("zeromq.rs", Transport::Zeromq, Receiving::Async),
+        contender("iceoryx2", Transport::Iceoryx2, Receiving::Blocking),
         contender("unix socket", Transport::Unix, Receiving::Blocking),
     ]);
     contenders

@@ -57,6 +57,10 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
          queue"
             .into(),
         "pyzmq sends one array again and again and copies none of 64 KiB or more; the others copy".into(),
+        "zenoh gathers small messages; iceoryx2 copies once into shared memory and wakes the reader for \
+         each; zeromq.rs has no queue and waits for the kernel"
+            .into(),
+        "nobody reads a payload, and what is in shared memory is not even copied out of it".into(),
     ];
     Ok(suite)
 }
@@ -76,6 +80,9 @@ fn contenders(len: usize) -> Vec<Contender> {
         contender("cortex blocking", Transport::Cortex, Receiving::Blocking),
         contender("pyzmq asyncio", Transport::Pyzmq, Receiving::Async),
         contender("pyzmq uvloop", Transport::Pyzmq, Receiving::Uvloop),
+        contender("zenoh", Transport::Zenoh, Receiving::Thread),
+        contender("zeromq.rs", Transport::Zeromq, Receiving::Async),
+        contender("iceoryx2", Transport::Iceoryx2, Receiving::Blocking),
         contender("unix socket", Transport::Unix, Receiving::Blocking),
     ]);
     contenders
