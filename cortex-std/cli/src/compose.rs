@@ -86,10 +86,9 @@ pub(crate) fn values(
         return object.iter().map(value).collect();
     }
     if let Some(name) = object.keys().find(|name| !is_field(name)) {
-        // The map or array of a message that has nothing else.
-        if let Ok(values) = single(&json, fields, is_image)
-            && !object.keys().any(is_field)
-        {
+        // The map or array of a message that has nothing else; an array has "data", too.
+        let is_single = object.contains_key("dtype") || !object.keys().any(is_field);
+        if is_single && let Ok(values) = single(&json, fields, is_image) {
             return Ok(values);
         }
         let names: Vec<_> = fields.0.iter().map(|(name, ..)| name.as_str()).collect();

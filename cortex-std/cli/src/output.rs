@@ -14,8 +14,16 @@ pub(crate) struct Paint {
 
 impl Paint {
     pub(crate) fn stdout() -> Self {
-        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { is_on: std::io::stdout().is_terminal() && !is_refused }
+        Self { is_on: std::io::stdout().is_terminal() && is_wanted() }
+    }
+
+    /// The same of stderr.
+    pub(crate) fn stderr() -> Self {
+        Self { is_on: std::io::stderr().is_terminal() && is_wanted() }
+    }
+
+    pub(crate) fn is_on(self) -> bool {
+        self.is_on
     }
 
     /// Topics, nodes: what people look for.
@@ -48,6 +56,10 @@ impl Paint {
     fn with(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+fn is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes a text and a line end; one call of the system for each.

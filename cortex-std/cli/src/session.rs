@@ -7,10 +7,13 @@ use cortex_std::discovery::{ADDRESS_VARIABLE, Client, DEFAULT_ADDRESS, Discovery
 
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::listener;
 
 /// How long the daemon has for an answer unless said otherwise: what runs answers in
 /// milliseconds, and people who forgot to start it shall know at once.
 const ANSWER: Duration = Duration::from_millis(800);
+/// The same where somebody listens on this machine: it will answer, unless it hangs.
+const LISTENING: Duration = Duration::from_secs(3);
 /// How often a topic that is not there yet is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -18,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Session {
     /// Where the discovery daemon is.
-    #[arg(long, global = true, value_name = "ADDRESS", env = ADDRESS_VARIABLE, default_value = DEFAULT_ADDRESS)]
+    #[arg(long, global = true, value_name = "ADDRESS", env = ADDRESS_VARIABLE, default_value = DEFAULT_ADDRESS, value_parser = address)]
     pub(crate) discovery: String,
     /// Answer with one JSON object a line.
     #[arg(long, global = true)]
@@ -29,6 +32,12 @@ pub(crate) struct Session {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// An address; an empty variable is none.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn address(text: &str) -> Result<String, String> {
+    Ok(if text.is_empty() { DEFAULT_ADDRESS } else { text }.to_owned())
+}
+
 /// A duration in seconds, as people write it.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is needed".to_owned())?;
@@ -37,7 +46,11 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Session {
     pub(crate) fn client(&self) -> Result<Client> {
-        let wait = self.timeout.map_or(ANSWER, |timeout| timeout.max(ANSWER));
+        let answer = match listener::of(&self.discovery).is_alive() {
+            Some(true) => LISTENING,
+            _ => ANSWER,
+        };
+        let wait = self.timeout.map_or(answer, |timeout| timeout.max(answer));
         Ok(Client::connect(&self.discovery, wait)?)
     }
 

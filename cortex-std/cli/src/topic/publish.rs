@@ -95,7 +95,9 @@ impl Pub {
         client.ping()?;
         let name =
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
-        let node = Node::builder(&name).discovery(&session.discovery).build()?;
+        // Who publishes for a moment is no place for a daemon.
+        let node =
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
         let fingerprint = fingerprint::wire(&class);
         let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
         self.register(&publisher, &interrupt)?;
