@@ -108,7 +108,7 @@ fn run(cli: &Cli) -> Result {
 
 /// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
 fn log() {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
         .with_ansi(Paint::stderr().is_on())

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cortex_std::discovery::{ADDRESS_VARIABLE, Client, DEFAULT_ADDRESS, DiscoveryError, Topic};
+use cortex_std::discovery::{
+    ADDRESS_VARIABLE, Client, DEFAULT_ADDRESS, DiscoveryError, Found, Topic,
+};
 
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
@@ -44,6 +46,30 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// All topics by name, a shared one once for each of its publishers: a list has its first alone.
+pub(crate) fn topics(client: &mut Client) -> Result<Vec<Topic>, DiscoveryError> {
+    let mut topics = client.list()?;
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    // A daemon without an epoch is Python's, which knows no shared topics.
+    if client.epoch().is_none() {
+        return Ok(topics);
+    }
+    let mut all = Vec::with_capacity(topics.len());
+    for topic in topics {
+        match client.look_up(&topic.name)? {
+            Some(found) => all.extend(found.publishers),
+            // It has just gone.
+            None => {}
+        }
+    }
+    Ok(all)
+}
+
+/// The publishers of each topic.
+pub(crate) fn by_name(topics: &[Topic]) -> impl Iterator<Item = &[Topic]> {
+    topics.chunk_by(|a, b| a.name == b.name)
+}
+
 impl Session {
     pub(crate) fn client(&self) -> Result<Client> {
         let answer = match listener::of(&self.discovery).is_alive() {
@@ -54,22 +80,20 @@ impl Session {
         Ok(Client::connect(&self.discovery, wait)?)
     }
 
-    /// All topics, by name.
+    /// All topics by name, a shared one once for each of its publishers.
     pub(crate) fn topics(&self) -> Result<Vec<Topic>> {
-        let mut topics = self.client()?.list()?;
-        topics.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(topics)
+        Ok(topics(&mut self.client()?)?)
     }
 
-    /// A topic, waited for if `--timeout` says so.
-    pub(crate) fn topic(&self, name: &str) -> Result<Topic> {
+    /// A topic and who publishes it, waited for if `--timeout` says so.
+    pub(crate) fn topic(&self, name: &str) -> Result<Found> {
         let end = Instant::now().checked_add(self.timeout.unwrap_or_default());
         let interrupt = Interrupt::get();
         let mut client = self.client()?;
         loop {
             let is_over = end.is_some_and(|end| Instant::now() >= end) || interrupt.is_set();
             match client.look_up(name) {
-                Ok(Some(found)) => return Ok(found.topic),
+                Ok(Some(found)) => return Ok(found),
                 Ok(None) if is_over => return Err(self.unknown(name, &mut client)),
                 Err(DiscoveryError::Unreachable { .. }) if !is_over => {}
                 Err(error) => return Err(error.into()),

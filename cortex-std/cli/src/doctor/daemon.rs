@@ -10,7 +10,7 @@ use cortex_std::inspect::{Probe, claimed_by, probe};
 use super::Finding;
 use crate::failure::with_sources;
 use crate::output::safe;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 const CHECK: &str = "daemon";
 
@@ -19,7 +19,7 @@ pub(crate) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
     let address = safe(&session.discovery);
     let start = Instant::now();
     let asked = session.client().map(|mut client| {
-        let topics = client.list().map_err(|error| unreachable(session, &error));
+        let topics = session::topics(&mut client).map_err(|error| unreachable(session, &error));
         (topics, client)
     });
     match asked {

@@ -10,6 +10,7 @@ use super::Finding;
 use crate::listener;
 use crate::message::fingerprint_text;
 use crate::output::safe;
+use crate::session::by_name;
 use crate::types;
 
 pub(crate) fn check(topics: &[Topic]) -> Vec<Finding> {
@@ -18,7 +19,7 @@ pub(crate) fn check(topics: &[Topic]) -> Vec<Finding> {
     findings.extend(shared_addresses(topics));
     findings.extend(fingerprints(topics));
     if findings.is_empty() {
-        let text = match topics.len() {
+        let text = match by_name(topics).count() {
             0 => "nobody publishes anything".to_owned(),
             count => format!("{count}, each with its publisher, no types disagree"),
         };

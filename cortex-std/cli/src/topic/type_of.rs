@@ -17,7 +17,7 @@ pub(crate) struct TypeOf {
 
 impl TypeOf {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        let topic = session.topic(&self.topic)?;
+        let topic = session.topic(&self.topic)?.topic;
         match session.json {
             true => say_json(&json!({ "name": topic.name, "message_type": topic.message_type }))?,
             false => say(&safe(&topic.message_type))?,

