@@ -56,10 +56,9 @@ pub(crate) fn topics(client: &mut Client) -> Result<Vec<Topic>, DiscoveryError> 
     }
     let mut all = Vec::with_capacity(topics.len());
     for topic in topics {
-        match client.look_up(&topic.name)? {
-            Some(found) => all.extend(found.publishers),
-            // It has just gone.
-            None => {}
+        // It may have just gone.
+        if let Some(found) = client.look_up(&topic.name)? {
+            all.extend(found.publishers);
         }
     }
     Ok(all)
