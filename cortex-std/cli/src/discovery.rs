@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 #[derive(Debug, Args)]
 pub struct Discovery {
     /// Where to listen: ipc://PATH or tcp://HOST:PORT; may be given several times [default:
-    /// CORTEX_DISCOVERY, or ipc:///tmp/cortex/discovery.sock].
+    /// $CORTEX_DISCOVERY or ipc:///tmp/cortex/discovery.sock].
     #[arg(long)]
     address: Vec<String>,
     /// How much to log, to stderr.

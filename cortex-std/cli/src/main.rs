@@ -58,10 +58,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// What is published, and what is in it.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Topic(topic::Topic),
     /// Who publishes.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Node(node::Node),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
@@ -72,7 +72,8 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.session.settle();
     // The daemon has a flag for it.
     if !matches!(cli.verb, Verb::Discovery(_)) {
         log();

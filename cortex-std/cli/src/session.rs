@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cortex_std::discovery::{
-    ADDRESS_VARIABLE, Client, DEFAULT_ADDRESS, DiscoveryError, Found, Topic,
-};
+use cortex_std::discovery::{Client, DiscoveryError, Found, Topic, default_address};
 
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
@@ -22,22 +20,21 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Session {
-    /// Where the discovery daemon is.
-    #[arg(long, global = true, value_name = "ADDRESS", env = ADDRESS_VARIABLE, default_value = DEFAULT_ADDRESS, value_parser = address)]
+    /// Where the daemon is [default: $CORTEX_DISCOVERY or ipc:///tmp/cortex/discovery.sock].
+    #[arg(long = "discovery", global = true, value_name = "ADDRESS")]
+    asked: Option<String>,
+    /// The same, once the environment was asked: a default that clap knew would be in every usage.
+    #[arg(skip = default_address())]
     pub(crate) discovery: String,
     /// Answer with one JSON object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Seconds to wait for a topic that is not there yet, and for each message [default: not at all
-    /// for a topic, for ever for messages]; the daemon has at least 0.8 to answer.
+    /// Seconds to wait for a topic that is not there yet, and for each message.
+    ///
+    /// Without it a topic is not waited for, and messages are for ever. A daemon has at least 0.8 to
+    /// answer, and 3 where somebody listens at its address on this machine.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-}
-
-/// An address; an empty variable is none.
-#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
-fn address(text: &str) -> Result<String, String> {
-    Ok(if text.is_empty() { DEFAULT_ADDRESS } else { text }.to_owned())
 }
 
 /// A duration in seconds, as people write it.
@@ -70,6 +67,13 @@ pub(crate) fn by_name(topics: &[Topic]) -> impl Iterator<Item = &[Topic]> {
 }
 
 impl Session {
+    /// Takes the address that was asked for.
+    pub(crate) fn settle(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.discovery = asked;
+        }
+    }
+
     pub(crate) fn client(&self) -> Result<Client> {
         let answer = match listener::of(&self.discovery).is_alive() {
             Some(true) => LISTENING,

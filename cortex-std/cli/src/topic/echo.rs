@@ -150,7 +150,10 @@ impl Echo {
             match field(&message, path) {
                 Some(value) => message.fields = vec![(path.clone().into(), value)],
                 None => {
-                    note(&format!("cortex: a {} has no field {path}", message.type_name()));
+                    let names: Vec<_> =
+                        message.fields.iter().map(|(name, _)| name.as_ref()).collect();
+                    let (ty, names) = (message.type_name(), names.join(", "));
+                    note(&format!("cortex: {ty} has no field {path}, but {names}"));
                     seen.is_field_missing = true;
                     return Ok(());
                 }

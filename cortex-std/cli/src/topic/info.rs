@@ -14,8 +14,10 @@ use crate::session::Session;
 
 use super::list;
 
-/// Tell all that is known of a topic: type, fields, and of each publisher its node, its address and
-/// whether somebody listens there.
+/// Tell all that is known of a topic.
+///
+/// That is its type and fields, and of each publisher the node, the address, and whether somebody
+/// listens there.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cortex topic info /cam/frame\n  cortex topic info --json /cam/frame"

@@ -51,7 +51,7 @@ pub(crate) struct Pub {
     /// The topic.
     topic: String,
     /// The type, and the values of its fields; with --class the values alone.
-    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=2)]
+    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=2, allow_negative_numbers = true)]
     message: Vec<String>,
     /// The full name of another class than the standard ones, as Python knows it.
     #[arg(long, value_name = "MODULE.CLASS")]
@@ -149,9 +149,9 @@ impl Pub {
             (None, [name, value]) => {
                 let info = types::by_class(name).or_else(|| types::by_name(name));
                 let info = info.ok_or_else(|| {
+                    let known = types::alike(name).join(", ");
                     Failure::Usage(format!(
-                        "no standard message is called {name}: there are {}; --class publishes any other",
-                        types::names().join(", ")
+                        "no standard message is called {name}: there is {known}; --class publishes any other",
                     ))
                 })?;
                 Ok((info.class.to_owned(), Fields::of(info), value))

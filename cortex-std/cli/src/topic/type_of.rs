@@ -7,7 +7,9 @@ use crate::failure::{Outcome, Result};
 use crate::output::{safe, say, say_json};
 use crate::session::Session;
 
-/// Tell the type of a topic: its bare name, as the publisher registered it.
+/// Tell the type of a topic.
+///
+/// It is the bare name of the class, as the publisher registered it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic type /cam/frame")]
 pub(crate) struct TypeOf {

@@ -102,7 +102,7 @@ fn fields_inside_maps_and_lists_are_found_by_their_path() {
         ["kp: 0.5", "list:", "  [0]: 1", "  [1]:", "    x: \"deep\""]
     );
     let missing = echo("data.nothing").with_code(1);
-    assert_eq!(missing.stderr, "cortex: a DictMessage has no field data.nothing\n");
+    assert_eq!(missing.stderr, "cortex: DictMessage has no field data.nothing, but data\n");
     publisher.interrupt();
     assert!(publisher.wait().success());
 }

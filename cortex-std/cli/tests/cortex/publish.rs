@@ -183,8 +183,9 @@ fn wrong_values_are_wrong_usage_and_told() {
     };
     check(
         &["NoMessage", "1"],
-        "no standard message is called NoMessage: there are StringMessage, ",
+        "no standard message is called NoMessage: there is StringMessage, IntMessage, ",
     );
+    check(&["Pose", "1"], "there is PoseMessage; --class publishes any other");
     check(&["StringMessage"], "VALUE is missing");
     check(&["IntMessage", "1.5"], "data: 1.5 is no int");
     check(&["ImageMessage", "{\"encoding\": \"x\"}"], "the field data of type array is missing");
