@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Paint, note, safe, say, say_json};
+use crate::output::{Paint, note, safe, say, say_json, say_long};
 use crate::session::{Session, by_name, seconds, topics};
 use crate::tap;
 
@@ -53,7 +53,7 @@ pub(crate) trait Gauge {
     const TITLES: &'static [&'static str];
     /// The numbers over the window, a text for each title.
     fn cells(meter: &Meter) -> Vec<String>;
-    /// The number whose past is drawn.
+    /// The number of the last second, whose past is drawn.
     fn trend(meter: &Meter) -> f64;
     /// The numbers over the window for programs.
     fn to_json(meter: &Meter) -> Json;
@@ -180,7 +180,7 @@ fn show<G: Gauge>(session: &Session, screen: &mut Screen, watched: &mut Watched)
         if past.len() == PAST {
             past.remove(0);
         }
-        past.push(if meter.silence().is_some() { 0.0 } else { G::trend(meter) });
+        past.push(G::trend(meter));
         if session.json {
             say_json(&with_source(source, meter, false, G::to_json(meter)))?;
         }
@@ -220,10 +220,10 @@ fn summarize<G: Gauge>(session: &Session, watched: &Watched) -> Result<()> {
             restarts => format!(", {restarts} restarts"),
         };
         let (received, seconds) = (meter.received(), meter.seconds());
-        say(&format!(
-            "{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {}",
-            G::summary(meter)
-        ))?;
+        let own = G::summary(meter);
+        let text =
+            format!("{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {own}");
+        say_long(&text, 2)?;
         if meter.malformed() > 0 {
             note(&format!("cortex: {} messages had no header", meter.malformed()));
         }

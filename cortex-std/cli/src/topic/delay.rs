@@ -43,7 +43,7 @@ impl Gauge for Delay {
     }
 
     fn trend(meter: &Meter) -> f64 {
-        meter.delay().map_or(0.0, |delay| delay.p50)
+        meter.recent_delay()
     }
 
     fn to_json(meter: &Meter) -> Json {
