@@ -86,9 +86,12 @@ pub(crate) fn values(
         return object.iter().map(value).collect();
     }
     if let Some(name) = object.keys().find(|name| !is_field(name)) {
-        // The map or array of a message that has nothing else; an array has "data", too.
-        let is_single = object.contains_key("dtype") || !object.keys().any(is_field);
-        if is_single && let Ok(values) = single(&json, fields, is_image) {
+        // The map or array of a message that needs nothing else; both the notation of an array and many
+        // messages have something called data.
+        let is_array = matches!(fields.0[0].1, Type::Array | Type::Tensor);
+        if (is_array && object.contains_key("dtype") || !object.keys().any(is_field))
+            && let Ok(values) = single(&json, fields, is_image)
+        {
             return Ok(values);
         }
         let names: Vec<_> = fields.0.iter().map(|(name, ..)| name.as_str()).collect();
