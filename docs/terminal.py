@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what `cortex` shows on a terminal, as the pictures docs/src/img/cli-*.svg.
+"""Records what `cortex` shows on a terminal, as the pictures docs/src/img/cli*.svg.
 
     cargo build --release --bins --examples
     python3 -m venv target/terminal && target/terminal/bin/pip install pyte==0.8.2
@@ -93,13 +93,14 @@ def runs(row):
     return [(at, look, text.rstrip()) for at, look, text in found if text.strip()]
 
 
-def draw(name, command, rows):
-    """Writes the picture of a command and what it showed."""
+def draw(name, *commands):
+    """Writes a picture of commands and what they showed."""
     width = 2 * PADDING + COLUMNS * WIDTH
-    height = 2 * PADDING + (len(rows) + 1) * HEIGHT
+    height = 2 * PADDING + sum(len(rows) + 1 for _, rows in commands) * HEIGHT
+    title = html.escape(", ".join(command for command, _ in commands))
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
-        f"<title>{html.escape(command)}</title>",
+        f"<title>{title}</title>",
         f'<rect width="{width}" height="{height}" rx="8" fill="#1f2430"/>',
         '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" xml:space="preserve">',
     ]
@@ -113,19 +114,23 @@ def draw(name, command, rows):
             f' lengthAdjust="spacingAndGlyphs" fill="{fill}"{weight}>{html.escape(text)}</text>'
         )
 
-    write(0, 0, "$", COLOURS["green"])
-    write(2, 0, command, COLOURS["default"], True)
-    for y, row in enumerate(rows, 1):
-        for x, (colour, is_bold), text in runs(row):
-            write(x, y, text, COLOURS[colour], is_bold)
+    y = 0
+    for command, rows in commands:
+        write(0, y, "$", COLOURS["green"])
+        write(2, y, command, COLOURS["default"], True)
+        for y, row in enumerate(rows, y + 1):
+            for x, (colour, is_bold), text in runs(row):
+                write(x, y, text, COLOURS[colour], is_bold)
+        y += 1
     out += ["</g>", "</svg>", ""]
-    (IMAGES / f"cli-{name}.svg").write_text("\n".join(out), encoding="utf-8")
+    (IMAGES / f"{name}.svg").write_text("\n".join(out), encoding="utf-8")
 
 
-def picture(name, *arguments, seconds=None):
+def show(*arguments, seconds=None):
+    """A command, and the lines that it showed."""
     rows = record(arguments, seconds)
     assert rows, f"{arguments} showed nothing"
-    draw(name, " ".join(["cortex", *arguments]), rows)
+    return " ".join(["cortex", *arguments]), rows
 
 
 def wait_for(topic):
@@ -150,15 +155,19 @@ def main():
     )
     try:
         wait_for("/imu")
-        picture("echo", "topic", "echo", "-n", "2", "/cam/frame")
+        echo = show("topic", "echo", "--once", "/cam/frame")
         # It stalls for a moment, and makes up for it.
         for seconds, what in ((6.2, signal.SIGSTOP), (8.7, signal.SIGCONT)):
             threading.Timer(seconds, sensor.send_signal, [what]).start()
-        picture("hz", "topic", "hz", "--all", seconds=14.5)
+        hz = show("topic", "hz", "--all", seconds=14.5)
         # As a crash would end it: its socket file stays.
         sensor.send_signal(signal.SIGKILL)
         sensor.wait()
-        picture("doctor", "doctor")
+        doctor = show("doctor")
+        draw("cli-echo", echo)
+        draw("cli-hz", hz)
+        draw("cli-doctor", doctor)
+        draw("cli", echo, hz, doctor)
     finally:
         for program in (sensor, viewer, camera):
             program.terminate()
