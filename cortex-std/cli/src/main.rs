@@ -58,10 +58,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// What is published, and what is in it.
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex topic list -t\n  cortex topic echo --once /cam/frame\n  \
+            cortex topic hz --all\n  cortex topic pub --once /chatter StringMessage hello"
+    )]
     Topic(topic::Topic),
     /// Who publishes.
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex node list\n  cortex node info camera"
+    )]
     Node(node::Node),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),

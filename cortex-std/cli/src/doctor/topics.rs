@@ -34,7 +34,7 @@ fn ghosts(topics: &[Topic]) -> Vec<Finding> {
         let (name, node) = (safe(&topic.name), safe(&topic.publisher_node));
         let text = format!("{name} is registered by {node}, but nobody listens at its address");
         let advice =
-            "its publisher died: start it again under the same node name, or restart the daemon";
+            "its publisher died: a Rust daemon forgets it within a second; restart one of Python";
         Finding::problem("topics", text, advice)
     };
     topics.iter().filter(is_gone).map(tell).collect()

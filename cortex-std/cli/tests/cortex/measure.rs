@@ -197,6 +197,17 @@ fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
     assert_eq!(run_in(&folder, &["topic", "list"]).lines, ["/log"]);
     assert_eq!(run_in(&folder, &["topic", "list", "--count-topics"]).lines, ["1"]);
     assert_eq!(run_in(&folder, &["node", "list"]).lines, ["left", "right"]);
+    // Whose message it is is told. Those who listened until now have left.
+    wait_until("nobody listens", || left.subscriber_count() == 0 && right.subscriber_count() == 0);
+    let mut echo = start_in(&folder, &["topic", "echo", "/log"]);
+    wait_until("it listens to both", || {
+        left.subscriber_count() == 1 && right.subscriber_count() == 1
+    });
+    say(&right);
+    let about = echo.next_line();
+    assert!(about.starts_with("/log of right  StringMessage  #"), "{about}");
+    echo.interrupt();
+    end(echo).with_code(0);
     let info = run_in(&folder, &["topic", "info", "--json", "/log"]).json();
     assert_eq!(info[0]["publishers"][1]["node"], "right");
 }

@@ -12,11 +12,13 @@ use crate::python_publisher;
 /// for, or after so many milliseconds, and tells what it wrote, how it ended, and whether the terminal
 /// is as it was. Ctrl-C is typed again for who was not listening yet.
 const ON_A_TERMINAL: &str = r#"
-import fcntl, json, os, pty, select, subprocess, sys, termios, time
+import fcntl, json, os, pty, select, signal, subprocess, sys, termios, time
 wanted, command = sys.argv[1], sys.argv[2:]
 master, slave = pty.openpty()
 before = termios.tcgetattr(slave)
 def own_terminal():
+    # Shells start what runs in the background with Ctrl-C ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal)
