@@ -2,6 +2,7 @@
 
 mod completions;
 mod compose;
+mod daemon;
 mod decode;
 mod doctor;
 mod encode;
@@ -26,9 +27,11 @@ mod types;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::note;
+use crate::output::{Paint, note};
 use crate::session::Session;
 
 /// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
@@ -55,20 +58,35 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// What is published, and what is in it.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex topic list -t\n  cortex topic echo --once /cam/frame\n  \
+            cortex topic hz --all\n  cortex topic pub --once /chatter StringMessage hello"
+    )]
     Topic(topic::Topic),
     /// Who publishes.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex node list\n  cortex node info camera"
+    )]
     Node(node::Node),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
+    Discovery(daemon::Daemon),
     Decode(decode::Decode),
     Encode(encode::Encode),
     Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.session.settle();
+    // The daemon has a flag for it.
+    if !matches!(cli.verb, Verb::Discovery(_)) {
+        log();
+    }
     let ended = run(&cli);
     interrupt::wipe();
     match ended {
@@ -91,8 +109,19 @@ fn run(cli: &Cli) -> Result {
         Verb::Node(verb) => verb.run(&cli.session),
         Verb::Graph(verb) => verb.run(&cli.session),
         Verb::Doctor(verb) => verb.run(&cli.session),
+        Verb::Discovery(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     }
+}
+
+/// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
+fn log() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(Paint::stderr().is_on())
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -3,10 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use crate::failure::Result;
-use crate::output::{Paint, say, visible};
+use crate::output::{Paint, say, terminal_size, visible};
 
-/// Columns of a terminal that does not tell.
-const WIDTH: usize = 80;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Where numbers are shown again and again. No mode of the terminal is changed, so there is nothing
@@ -42,7 +40,7 @@ impl Screen {
                 }
             });
         }
-        let (width, height) = size();
+        let (width, height) = terminal_size();
         let mut lines = self.table(titles, rows.collect(), width);
         lines.truncate(height.saturating_sub(1).max(2));
         let mut text = String::new();
@@ -128,16 +126,6 @@ fn sparkline(numbers: &[f64]) -> String {
         BARS.get(at as usize).copied().unwrap_or(BARS[0])
     };
     numbers.iter().map(bar).collect()
-}
-
-/// Columns and lines of the terminal.
-fn size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-            (usize::from(size.ws_col), usize::from(size.ws_row))
-        }
-        _ => (WIDTH, 24),
-    }
 }
 
 #[cfg(test)]
