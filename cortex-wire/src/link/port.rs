@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use embedded_io::{Read, Write};
+use embedded_io::{Read, ReadReady, Write};
 
 use super::sender::prefix;
 use super::{Event, FrameEncoder, LinkError, Receiver, Sender, Stats};
@@ -42,12 +42,12 @@ impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
 ///
 /// # Examples
 ///
-/// A board's loop, over any blocking stream with a time limit for reading:
+/// A board's loop, over any stream that tells whether a byte has come:
 ///
 /// ```
 /// use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
 /// use cortex_wire::{FloatMessage, Header, IntMessage, decode};
-/// # fn example<S: embedded_io::Read + embedded_io::Write>(uart: S, now_ms: fn() -> u64)
+/// # fn example<S: embedded_io::Read + embedded_io::ReadReady + embedded_io::Write>(uart: S, now_ms: fn() -> u64)
 /// # -> Result<(), Box<dyn core::error::Error>> where S::Error: 'static {
 ///
 /// let topics = [
@@ -63,7 +63,7 @@ impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
 ///     link.tend(hello, now_ms())?;
 ///     let header = Header::of::<FloatMessage>(0, sequence);
 ///     link.publish("/temperature", &header, &FloatMessage { data: 21.5 }, &mut scratch)?;
-///     if let Ok(Some(Event::Message(message))) = link.receive()
+///     if let Ok(Some(Event::Message(message))) = link.poll()
 ///         && message.topic() == b"/rate"
 ///     {
 ///         let rate = decode::<IntMessage>(&message)?.data;
@@ -191,6 +191,20 @@ impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
             self.rest = 0..read_some(&mut self.stream, &mut self.chunk)?.len();
         }
         self.take()
+    }
+}
+
+impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// As [`receive`](Self::receive), but does not wait for the other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn poll(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
+        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+            return Ok(None);
+        }
+        self.receive()
     }
 }
 
