@@ -5,6 +5,19 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// What is measured, where it is in the lock file.
+const PACKAGES: [&str; 9] = [
+    "bitcode",
+    "bytemuck",
+    "cortex-std",
+    "cortex-wire",
+    "postcard",
+    "prost",
+    "rmp-serde",
+    "serde_json",
+    "tokio",
+];
+
 fn main() {
     let rustc = env::var_os("RUSTC").expect("cargo names the compiler");
     let version = Command::new(rustc).arg("--version").output().expect("the compiler runs").stdout;
@@ -12,10 +25,15 @@ fn main() {
 
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
+    println!("cargo::rerun-if-changed=build.rs");
     let lock = fs::read_to_string(lock).unwrap_or_default();
-    let version = lock
-        .split_once("name = \"rmp-serde\"\nversion = \"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or("unknown", |(version, _)| version);
-    println!("cargo::rustc-env=CORTEX_BENCH_RMP_SERDE={version}");
+    let found: Vec<_> = PACKAGES
+        .into_iter()
+        .filter_map(|name| {
+            let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+            let (version, _) = rest.split_once('"')?;
+            Some(format!("{name}={version}"))
+        })
+        .collect();
+    println!("cargo::rustc-env=CORTEX_BENCH_PACKAGES={}", found.join(" "));
 }

@@ -54,17 +54,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lateness = Arc::new(Mutex::new(Histogram::<u64>::new_with_bounds(1, LATEST, 3)?));
     let (recorder, handle) = (Arc::clone(&lateness), node.handle());
     let options = ThreadOptions { name: "control".into(), cores: core, fifo_priority: fifo };
-    let control = node.timer_builder(period).missed_ticks(MissedTicks::Skip).on_thread(
-        options,
-        move |tick| {
-            // A robot would read its sensors and command its motors here.
-            let micros = u64::try_from(tick.late.as_micros()).unwrap_or(u64::MAX);
-            recorder.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros);
-            if u128::from(tick.index) + 1 >= count {
-                handle.shutdown();
-            }
-        },
-    )?;
+    let control =
+        node.timer_builder(period).missed_ticks(MissedTicks::Skip).thread(options).on_thread(
+            move |tick| {
+                // A robot would read its sensors and command its motors here.
+                let micros = u64::try_from(tick.late.as_micros()).unwrap_or(u64::MAX);
+                recorder.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros);
+                if u128::from(tick.index) + 1 >= count {
+                    handle.shutdown();
+                }
+            },
+        )?;
     node.spin()?;
 
     let lateness = lateness.lock().unwrap_or_else(PoisonError::into_inner);

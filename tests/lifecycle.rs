@@ -187,7 +187,7 @@ fn wait_for_its_handlers(program: &Program) {
 
 #[test]
 fn a_thousand_nodes_leave_no_descriptor_no_thread_no_file_and_no_registration() {
-    for mode in ["alone", "daemon"] {
+    for mode in ["alone", "daemon", "host"] {
         let mut program = start("thousand", "", mode);
         // Each hundred has a deadline of its own.
         for hundreds in 1..=10 {

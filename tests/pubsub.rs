@@ -10,7 +10,7 @@ use cortex_std::wire::{
     ArrayMessage, ArrayView, Dtype, Header, ImageMessage, OwnedArray, StringMessage,
 };
 use cortex_std::{MissedTicks, PublishError, Published, ReceiveError, Registration};
-use cortex_tests::graph::{Folder, connect, daemon, node};
+use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, wait_until};
 
 fn text(data: &str) -> StringMessage<'_> {
@@ -110,9 +110,9 @@ fn owners_and_loans_arrive_as_they_were_filled() {
 #[test]
 fn a_subscriber_waits_for_daemon_and_publisher_in_any_order() {
     let folder = Folder::new();
-    let listener = node(&folder, "listener");
+    let listener = guest(&folder, "listener");
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
-    let talker = node(&folder, "talker");
+    let talker = guest(&folder, "talker");
     let notes = talker.publisher::<StringMessage>("/t").create().expect("it binds");
     assert_eq!(notes.registration(), Registration::Pending);
     assert!(seen.recv_timeout(Duration::from_millis(20)).expect("no error").is_none());
@@ -129,9 +129,9 @@ fn a_subscriber_waits_for_daemon_and_publisher_in_any_order() {
 fn a_publisher_that_comes_back_is_found_again_under_a_new_daemon_too() {
     let folder = Folder::new();
     let first_daemon = daemon(&folder);
-    let listener = node(&folder, "listener");
+    let listener = guest(&folder, "listener");
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
-    let first = node(&folder, "first");
+    let first = guest(&folder, "first");
     let notes = first.publisher::<StringMessage>("/t").create().expect("it binds");
     connect(&mut seen, &notes, 1);
     let _ = notes.publish(&text("one")).expect("it is published");
@@ -142,7 +142,7 @@ fn a_publisher_that_comes_back_is_found_again_under_a_new_daemon_too() {
 
     // Another node means another address; a new daemon knows of nobody.
     first_daemon.stop();
-    let second = node(&folder, "second");
+    let second = guest(&folder, "second");
     let notes = second.publisher::<StringMessage>("/t").create().expect("it binds");
     let _second_daemon = daemon(&folder);
     connect(&mut seen, &notes, 1);

@@ -113,7 +113,7 @@ async fn a_period_of_nothing_and_one_of_for_ever_are_no_mistake() {
             }
         },
     );
-    let never = node.timer_builder(Duration::MAX).on_thread(options(), never);
+    let never = node.timer_builder(Duration::MAX).thread(options()).on_thread(never);
     node.run().await.expect("no error");
     assert!(never.expect("a thread").is_finished());
 }
@@ -127,7 +127,8 @@ fn thread_ticks(missed: MissedTicks, busy: Duration, count: usize) -> (Vec<(Tick
     let timer = node
         .timer_builder(PERIOD)
         .missed_ticks(missed)
-        .on_thread(options(), move |tick| {
+        .thread(options())
+        .on_thread(move |tick| {
             // After the receiver is gone, ticks are of no interest.
             let _ = sender.send((tick, start.elapsed()));
             if tick.index == 0 {
@@ -196,7 +197,8 @@ fn thread_callbacks_that_fail_or_panic_keep_the_pace() {
     let start = Instant::now();
     let timer = node
         .timer_builder(Duration::from_millis(2))
-        .on_thread(options(), |tick| match tick.index % 3 {
+        .thread(options())
+        .on_thread(|tick| match tick.index % 3 {
             0 => Err("said no"),
             1 => panic!("on purpose"),
             _ => Ok(()),
@@ -217,7 +219,8 @@ fn a_thread_timer_ends_with_its_guard_even_in_a_long_period() {
     let (sender, receiver) = channel::<()>();
     let timer = node
         .timer_builder(Duration::from_secs(3600))
-        .on_thread(options(), move |_| {
+        .thread(options())
+        .on_thread(move |_| {
             let _ = sender.send(());
         })
         .expect("a thread");
@@ -234,7 +237,7 @@ fn a_thread_timer_ends_with_its_guard_even_in_a_long_period() {
 fn a_thread_timer_ends_with_its_node() {
     let folder = Folder::new();
     let node = node(&folder);
-    let timer = node.timer_builder(PERIOD).on_thread(options(), |_| ()).expect("a thread");
+    let timer = node.timer_builder(PERIOD).thread(options()).on_thread(|_| ()).expect("a thread");
     drop(node);
     assert!(timer.is_finished());
 }
@@ -247,7 +250,8 @@ fn a_thread_timer_may_drop_its_own_guard() {
     let own = std::sync::Arc::clone(&slot);
     let timer = node
         .timer_builder(PERIOD)
-        .on_thread(options(), move |_| drop(own.lock().expect("not poisoned").take()))
+        .thread(options())
+        .on_thread(move |_| drop(own.lock().expect("not poisoned").take()))
         .expect("a thread");
     *slot.lock().expect("not poisoned") = Some(timer);
     wait_until("the thread is gone", || std::sync::Arc::strong_count(&slot) == 1);
@@ -258,7 +262,7 @@ fn a_thread_timer_may_shut_its_node_down() {
     let folder = Folder::new();
     let node = node(&folder);
     let handle = node.handle();
-    let timer = node.timer_builder(PERIOD).on_thread(options(), move |_| handle.shutdown());
+    let timer = node.timer_builder(PERIOD).thread(options()).on_thread(move |_| handle.shutdown());
     node.spin().expect("no error");
     wait_until("the thread is gone", || timer.as_ref().is_ok_and(ThreadTimer::is_finished));
 }
@@ -267,7 +271,7 @@ fn a_thread_timer_may_shut_its_node_down() {
 fn what_a_timer_thread_is_refused_is_returned() {
     let folder = Folder::new();
     let node = node(&folder);
-    let on = |options| node.timer_builder(PERIOD).on_thread(options, |_| ());
+    let on = |options| node.timer_builder(PERIOD).thread(options).on_thread(|_| ());
     let nowhere = ThreadOptions { cores: vec![4000], ..options() };
     assert!(matches!(on(nowhere), Err(CreateError::Affinity { .. })));
     let too_high = ThreadOptions { fifo_priority: Some(100), ..options() };

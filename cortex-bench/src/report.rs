@@ -1,21 +1,26 @@
 //! Figures with what they were measured on: as a table for people, as JSON for machines.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::stats::Summary;
+use crate::Effort;
+use crate::reach::Check;
+use crate::stats::{Summary, ratio};
 
 /// The machine and the versions that figures belong to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Machine {
     cpu: String,
     cores: usize,
+    memory_gib: u64,
     kernel: String,
-    rustc: &'static str,
-    crates: &'static [(&'static str, &'static str)],
+    rustc: String,
+    libzmq: String,
+    packages: BTreeMap<String, String>,
 }
 
 impl Machine {
@@ -26,82 +31,233 @@ impl Machine {
             .find_map(|line| line.strip_prefix("model name").or(line.strip_prefix("Model")))
             .map_or("unknown", |value| value.trim_start_matches([':', '\t', ' ']));
         let uname = rustix::system::uname();
+        let (major, minor, patch) = zmq::version();
+        let memory = rustix::system::sysinfo();
+        let packages = env!("CORTEX_BENCH_PACKAGES").split_whitespace().filter_map(|package| {
+            package.split_once('=').map(|(name, version)| (name.to_owned(), version.to_owned()))
+        });
         Self {
             cpu: cpu.into(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
+            memory_gib: (memory.totalram as u64 * u64::from(memory.mem_unit)) >> 30,
             kernel: format!(
                 "{} {}",
                 uname.sysname().to_string_lossy(),
                 uname.release().to_string_lossy()
             ),
-            rustc: env!("CORTEX_BENCH_RUSTC"),
-            crates: &[
-                ("cortex-wire", env!("CARGO_PKG_VERSION")),
-                ("rmp-serde", env!("CORTEX_BENCH_RMP_SERDE")),
-            ],
+            rustc: env!("CORTEX_BENCH_RUSTC").into(),
+            libzmq: format!("{major}.{minor}.{patch}"),
+            packages: packages.collect(),
         }
+    }
+
+    /// Notes the version of something that is not one of our packages.
+    pub(crate) fn note(&mut self, name: &str, version: String) {
+        self.packages.insert(name.into(), version);
+    }
+}
+
+/// What is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+    /// A fact, such as a size.
+    Neither,
+}
+
+/// One figure that a suite takes of each contender.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) better: Better,
+}
+
+impl Column {
+    pub(crate) fn new(name: &str, unit: &str, better: Better) -> Self {
+        Self { name: name.into(), unit: unit.into(), better }
     }
 }
 
 /// One contender in one discipline.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// What was done, such as `encode Image`.
     pub(crate) task: String,
     /// Who did it.
-    pub(crate) contender: &'static str,
-    /// Nanoseconds for one operation.
-    pub(crate) ns: Summary,
-    /// Allocations in one operation.
-    pub(crate) allocations: f64,
-    /// Bytes written or read in one operation.
-    pub(crate) bytes: usize,
-    /// How many times as long as the first contender of the task, by medians.
-    pub(crate) ratio: f64,
+    pub(crate) contender: String,
+    /// For each column, one sample for each round.
+    pub(crate) samples: Vec<Vec<f64>>,
+}
+
+impl Row {
+    pub(crate) fn summary(&self, column: usize) -> Summary {
+        Summary::of(&self.samples[column])
+    }
+}
+
+/// How a suite is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Chart {
+    Bars,
+    Lines,
+}
+
+/// Everything that one suite measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Suite {
+    pub(crate) name: String,
+    /// The question that it answers.
+    pub(crate) question: String,
+    pub(crate) columns: Vec<Column>,
+    /// Whom the ratios compare with.
+    pub(crate) floor: String,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) chart: Chart,
+    /// Which columns are drawn.
+    pub(crate) drawn: Vec<usize>,
+    /// What one has to know to read it.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Suite {
+    pub(crate) fn new(name: &str, question: &str, floor: &str, columns: Vec<Column>) -> Self {
+        Self {
+            name: name.into(),
+            question: question.into(),
+            columns,
+            floor: floor.into(),
+            rows: Vec::new(),
+            checks: Vec::new(),
+            chart: Chart::Bars,
+            drawn: vec![0],
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn row(&self, task: &str, contender: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.task == task && row.contender == contender)
+    }
+
+    /// The tasks, in their order.
+    pub(crate) fn tasks(&self) -> Vec<&str> {
+        distinct(self.rows.iter().map(|row| row.task.as_str()))
+    }
+
+    /// The contenders, in their order.
+    pub(crate) fn contenders(&self) -> Vec<&str> {
+        distinct(self.rows.iter().map(|row| row.contender.as_str()))
+    }
+
+    /// How a contender stands to another one, round by round.
+    pub(crate) fn ratio(
+        &self,
+        task: &str,
+        column: usize,
+        contender: &str,
+        other: &str,
+    ) -> Option<Summary> {
+        let samples = |name| self.row(task, name).and_then(|row| row.samples.get(column));
+        Some(ratio(samples(contender)?, samples(other)?))
+    }
+
+    fn print(&self) {
+        println!("\n{}: {}", self.name, self.question);
+        let width = |texts: Vec<&str>| texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let (task, contender) = (width(self.tasks()), width(self.contenders()));
+        print!("{:task$}  {:contender$}", "", "");
+        for column in &self.columns {
+            print!(" {:>10} {:>17}", format!("{} {}", column.name, column.unit), "interval");
+            if column.better != Better::Neither {
+                print!(" {:>7}", "ratio");
+            }
+        }
+        println!();
+        for row in &self.rows {
+            print!("{:task$}  {:contender$}", row.task, row.contender);
+            for (index, column) in self.columns.iter().enumerate() {
+                let Summary { median, low, high } = row.summary(index);
+                let interval = format!("{}..{}", number(low), number(high));
+                print!(" {:>10} {interval:>17}", number(median));
+                if column.better != Better::Neither {
+                    let ratio = self.ratio(&row.task, index, &row.contender, &self.floor);
+                    let shown = ratio.map_or("-".into(), |ratio| format!("{:.2}x", ratio.median));
+                    print!(" {shown:>7}");
+                }
+            }
+            println!();
+        }
+        for note in &self.notes {
+            println!("  {note}");
+        }
+    }
+}
+
+fn distinct<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    let mut found = Vec::new();
+    for text in texts {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
+}
+
+/// Three digits that count, for people.
+pub(crate) fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e7 => format!("{:.2}M", value / 1e6),
+        size if size >= 1e4 => format!("{:.1}k", value / 1e3),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }
 
 /// Everything measured in one run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    machine: Machine,
-    suites: Vec<(&'static str, Vec<Row>)>,
+    pub(crate) machine: Machine,
+    pub(crate) quick: bool,
+    pub(crate) rounds: u32,
+    pub(crate) suites: Vec<Suite>,
 }
 
 impl Report {
-    pub(crate) const fn new(machine: Machine) -> Self {
-        Self { machine, suites: Vec::new() }
+    pub(crate) fn new(machine: Machine, effort: Effort) -> Self {
+        Self { machine, quick: effort.quick, rounds: effort.rounds, suites: Vec::new() }
     }
 
     pub(crate) fn print_machine(&self) {
-        let Machine { cpu, cores, kernel, rustc, crates } = &self.machine;
-        println!("machine  {cpu}, {cores} cores, {kernel}");
-        println!("rustc    {rustc}");
-        for (name, version) in *crates {
-            println!("crate    {name} {version}");
-        }
+        let Machine { cpu, cores, memory_gib, kernel, rustc, libzmq, packages } = &self.machine;
+        println!("machine   {cpu}, {cores} cores, {memory_gib} GiB, {kernel}");
+        println!("rustc     {rustc}");
+        println!("libzmq    {libzmq}");
+        let packages: Vec<_> =
+            packages.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        println!("packages  {}", packages.join(", "));
+        let kind = if self.quick { "short ones: for a look, not to quote" } else { "full ones" };
+        println!("rounds    {}, {kind}", self.rounds);
     }
 
-    /// Prints the rows of a suite and keeps them.
-    pub(crate) fn add(&mut self, suite: &'static str, rows: Vec<Row>) {
-        println!();
+    /// Prints what a suite measured and keeps it.
+    pub(crate) fn add(&mut self, suite: Suite) {
+        suite.print();
+        self.suites.push(suite);
+    }
+
+    /// Prints what was to be reached, and whether it was.
+    pub(crate) fn print_reach(&self) {
+        let checks =
+            self.suites.iter().flat_map(|suite| suite.checks.iter().map(move |c| (suite, c)));
         println!(
-            "{:<22} {:<12} {:>10} {:>21} {:>9} {:>7} {:>7}",
-            suite, "contender", "ns/op", "min..max", "allocs/op", "bytes", "ratio"
+            "\nreach: ratios of contenders that took turns, and the floor against itself (A/A)"
         );
-        for row in &rows {
-            let spread = format!("{:.1}..{:.1}", row.ns.min, row.ns.max);
-            println!(
-                "{:<22} {:<12} {:>10.1} {:>21} {:>9} {:>7} {:>6.2}x",
-                row.task,
-                row.contender,
-                row.ns.median,
-                spread,
-                row.allocations,
-                row.bytes,
-                row.ratio
-            );
+        for (suite, check) in checks {
+            println!("{:<10} {check}", suite.name);
         }
-        self.suites.push((suite, rows));
     }
 
     pub(crate) fn write_json(&self, path: &Path) -> io::Result<()> {
@@ -109,5 +265,9 @@ impl Report {
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         file.flush()
+    }
+
+    pub(crate) fn read_json(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 }

@@ -9,9 +9,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::discovery::{Client, DiscoveryError, Found, Topic};
+use crate::endpoint::Reach;
 use crate::error::CreateError;
 use crate::node::Closable;
 use crate::publisher::Registration;
+use crate::schedule::Schedule;
 use crate::socket::context::Context;
 use crate::socket::interrupt::Interrupt;
 use crate::stats::LogLimit;
@@ -22,10 +24,16 @@ use crate::wire::discovery::RequestExt;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long all farewells together may take.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// First and longest pause before asking again for what is not there yet.
-const RETRY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// How often what was found or registered is looked at again.
 const REVIEW: Duration = Duration::from_secs(1);
+/// The same where nobody has to be asked but the registry of this process.
+const PROCESS_REVIEW: Duration = Duration::from_millis(100);
+/// How long the daemon keeps a registration that is not repeated. It is the last resort, for
+/// publishers that the daemon cannot look at: those behind tcp, whose machine may vanish without a
+/// word. Long enough for a process that is stopped or swapped out for a moment.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often a registration is repeated: three may fail before the lease ends.
+const RENEWAL: Duration = Duration::from_millis(2500);
 
 /// What the agent has found of a topic, for the one subscriber that waits for it.
 #[derive(Debug)]
@@ -86,7 +94,7 @@ impl WatchCell {
 }
 
 enum Command {
-    Register(u64, Topic, RequestExt, Arc<Mutex<Registration>>),
+    Register(u64, Box<Held>),
     Watch(u64, String, Arc<WatchCell>),
     Tend(Weak<dyn Closable>),
     Forget(u64),
@@ -97,6 +105,8 @@ enum Command {
 pub(crate) struct Agent {
     commands: Sender<Command>,
     ids: AtomicU64,
+    /// How often what works is looked at.
+    review: Duration,
     stop: StopToken,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -117,8 +127,10 @@ impl Agent {
             Err(other) => return Err(CreateError::Thread(std::io::Error::other(other))),
         };
         let (commands, inbox) = channel();
+        let review = if address.starts_with("inproc://") { PROCESS_REVIEW } else { REVIEW };
         let worker = Worker {
             client,
+            review,
             stop: stop.clone(),
             registrations: HashMap::new(),
             leaving: Vec::new(),
@@ -134,14 +146,31 @@ impl Agent {
             .spawn(move || worker.run(&inbox))
             .map_err(CreateError::Thread)?;
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { commands, ids: AtomicU64::new(0), stop, thread }))
+        Ok(Arc::new(Self { commands, ids: AtomicU64::new(0), review, stop, thread }))
     }
 
     /// Registers a topic until the guard is dropped.
-    pub(crate) fn register(self: &Arc<Self>, topic: Topic, ext: RequestExt) -> RegistrationGuard {
+    ///
+    /// Where `reach` is given, it says each time at which address.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        topic: Topic,
+        ext: RequestExt,
+        reach: Option<Reach>,
+    ) -> RegistrationGuard {
+        let lease_ms = u32::try_from(LEASE.as_millis()).ok();
         let state = Arc::new(Mutex::new(Registration::Pending));
+        let held = Held {
+            topic,
+            ext: RequestExt { lease_ms, ..ext },
+            reach,
+            state: Arc::clone(&state),
+            may_be_known: false,
+            renewal: Instant::now(),
+            schedule: Schedule::new(self.review),
+        };
         let id = self.next_id();
-        self.tell(Command::Register(id, topic, ext, Arc::clone(&state)));
+        self.tell(Command::Register(id, Box::new(held)));
         RegistrationGuard { state, guard: Guard { agent: Arc::clone(self), id } }
     }
 
@@ -221,9 +250,13 @@ impl Drop for Guard {
 struct Held {
     topic: Topic,
     ext: RequestExt,
+    /// Where the address follows that of this machine.
+    reach: Option<Reach>,
     state: Arc<Mutex<Registration>>,
     /// Since a request to register was sent, until the daemon said otherwise.
     may_be_known: bool,
+    /// When the daemon is told again, because it forgets after a while.
+    renewal: Instant,
     schedule: Schedule,
 }
 
@@ -233,36 +266,9 @@ struct Watched {
     schedule: Schedule,
 }
 
-/// When something is looked at again.
-struct Schedule {
-    due: Instant,
-    pause: Duration,
-}
-
-impl Schedule {
-    fn now() -> Self {
-        Self { due: Instant::now(), pause: RETRY.0 }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.due <= now
-    }
-
-    /// Soon, and each time a little later.
-    fn retry(&mut self) {
-        self.due = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(RETRY.1);
-    }
-
-    /// It works: look again in a while.
-    fn review(&mut self) {
-        self.due = Instant::now() + REVIEW;
-        self.pause = RETRY.0;
-    }
-}
-
 struct Worker {
     client: Client,
+    review: Duration,
     stop: StopToken,
     registrations: HashMap<u64, Held>,
     /// To be unregistered.
@@ -342,13 +348,12 @@ impl Worker {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Register(id, topic, ext, state) => {
-                let held =
-                    Held { topic, ext, state, may_be_known: false, schedule: Schedule::now() };
-                self.registrations.insert(id, held);
+            Command::Register(id, held) => {
+                self.registrations.insert(id, *held);
             }
             Command::Watch(id, name, cell) => {
-                self.watches.insert(id, Watched { name, cell, schedule: Schedule::now() });
+                let schedule = Schedule::new(self.review);
+                self.watches.insert(id, Watched { name, cell, schedule });
             }
             Command::Tend(part) => self.tended.push(part),
             Command::Forget(id) => {
@@ -356,7 +361,7 @@ impl Worker {
                 if let Some(mut held) = self.registrations.remove(&id)
                     && held.may_be_known
                 {
-                    held.schedule = Schedule::now();
+                    held.schedule.hurry();
                     self.leaving.push(held);
                 }
             }
@@ -394,7 +399,7 @@ impl Worker {
         if let Some(error) = round.odd
             && let Some(suppressed) = self.log.pass(Instant::now())
         {
-            tracing::warn!(%error, suppressed, "the discovery daemon's answer is of no use");
+            tracing::warn!(%error, suppressed, "discovery does not work; trying again");
         }
         match round.gone {
             Some(DiscoveryError::Interrupted) => {}
@@ -408,7 +413,7 @@ impl Worker {
                     let mut state = lock(&held.state);
                     if *state == Registration::Registered {
                         *state = Registration::Pending;
-                        held.schedule = Schedule::now();
+                        held.schedule.hurry();
                     }
                 }
             }
@@ -446,7 +451,7 @@ impl Worker {
             tracing::info!("the discovery daemon started anew; registering again");
             for held in self.registrations.values_mut() {
                 *lock(&held.state) = Registration::Pending;
-                held.schedule = Schedule::now();
+                held.schedule.hurry();
             }
         }
         self.epoch = epoch;
@@ -474,22 +479,24 @@ impl Worker {
 
 /// Registers, or looks whether the daemon still knows.
 fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), DiscoveryError> {
+    held.follow_reach()?;
     let topic = &held.topic;
     if *lock(&held.state) != Registration::Pending {
-        match client.look_up(&topic.name)? {
-            Some(found) if found.topic == *topic => {
+        let publishers = client.look_up(&topic.name)?.map(|found| found.publishers);
+        let ours = publishers.as_ref().and_then(|publishers| {
+            publishers.iter().find(|other| other.publisher_node == topic.publisher_node)
+        });
+        match ours {
+            Some(found) if found == topic && Instant::now() < held.renewal => {
                 held.settle(Registration::Registered);
                 return Ok(());
             }
             // Who registered last has it; registering again would only begin a quarrel.
-            Some(found)
-                if found.topic.publisher_node == topic.publisher_node
-                    && found.topic.address != topic.address =>
-            {
+            Some(found) if found.address != topic.address => {
                 held.may_be_known = false;
                 held.settle(Registration::Refused(format!(
                     "another node of this name publishes it at {}",
-                    found.topic.address
+                    found.address
                 )));
                 return Ok(());
             }
@@ -499,7 +506,10 @@ fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), Discov
     }
     held.may_be_known = true;
     match client.register(&held.topic, held.ext) {
-        Ok(()) => held.settle(Registration::Registered),
+        Ok(()) => {
+            held.renewal = Instant::now() + RENEWAL;
+            held.settle(Registration::Registered);
+        }
         Err(error @ (DiscoveryError::AlreadyExists { .. } | DiscoveryError::Refused { .. })) => {
             held.may_be_known = false;
             held.settle(Registration::Refused(error.to_string()));
@@ -510,6 +520,19 @@ fn serve_registration(client: &mut Client, held: &mut Held) -> Result<(), Discov
 }
 
 impl Held {
+    /// Looks under which address others reach this machine now.
+    fn follow_reach(&mut self) -> Result<(), DiscoveryError> {
+        let Some(reach) = &mut self.reach else { return Ok(()) };
+        let address = reach.address().map_err(DiscoveryError::NoRoute)?;
+        if address != self.topic.address {
+            tracing::info!(topic = self.topic.name, address, "this machine has another address");
+            self.topic.address = address;
+            // Whatever the daemon knows: this node alone may say where it is.
+            *lock(&self.state) = Registration::Pending;
+        }
+        Ok(())
+    }
+
     /// Notes how it stands; it is looked at again in a while: who has the topic may leave.
     fn settle(&mut self, next: Registration) {
         self.schedule.review();

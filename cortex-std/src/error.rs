@@ -25,6 +25,12 @@ pub enum CreateError {
         /// What was bound.
         address: String,
     },
+    /// The node has a publisher of this topic.
+    #[error("this node publishes {topic:?} already: the topic is in use")]
+    AlreadyPublished {
+        /// The topic.
+        topic: String,
+    },
     /// libzmq refused.
     #[error(transparent)]
     Socket(#[from] SocketError),

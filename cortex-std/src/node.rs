@@ -1,8 +1,6 @@
 //! A node: owns its publishers, subscribers and timers, and runs until it is told to stop.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,9 +8,12 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
-use crate::discovery::default_address;
+use crate::census::{Census, NodeStats};
+use crate::discovery::{Host, default_address};
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
+use crate::latency;
+use crate::place::Names;
 use crate::publisher::PublisherBuilder;
 use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
@@ -35,6 +36,8 @@ pub struct NodeBuilder {
     name: String,
     discovery: Option<String>,
     folder: Option<PathBuf>,
+    hosts: bool,
+    trace_latency: Option<usize>,
 }
 
 impl NodeBuilder {
@@ -50,6 +53,23 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether this node is the discovery daemon itself whenever none listens at an ipc address of
+    /// this machine; it is unless said otherwise.
+    ///
+    /// The daemon runs on threads of its own. When the node ends, another one takes over and goes on
+    /// with what was known. An address with tcp is never hosted: run `cortex-discovery` there.
+    pub fn host_discovery(mut self, hosts: bool) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// How many times of each stage the subscribers keep; `CORTEX_TRACE_LATENCY` or none unless set.
+    /// See [`SubscriberBuilder::trace_latency`].
+    pub fn trace_latency(mut self, samples: usize) -> Self {
+        self.trace_latency = Some(samples);
+        self
+    }
+
     /// Makes the node. The daemon need not run yet.
     ///
     /// # Errors
@@ -62,13 +82,22 @@ impl NodeBuilder {
         let beside = endpoint.file_path().and_then(Path::parent);
         let folder = self.folder.or(beside.map(Path::to_owned)).unwrap_or_else(|| FOLDER.into());
         let context = Context::shared()?;
+        let host = match self.hosts {
+            true => Host::start(&endpoint, &self.name)?,
+            false => None,
+        };
         let agent = Agent::start(&context, &discovery, &self.name)?;
         let shared = Arc::new(Shared {
             name: self.name,
             context,
+            endpoint,
+            names: Arc::default(),
             folder,
             agent,
+            host,
             threads: Arc::default(),
+            census: Census::default(),
+            trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
             is_closed: AtomicBool::new(false),
             closables: Mutex::default(),
             end: Mutex::default(),
@@ -123,7 +152,17 @@ impl Node {
     /// Settings of a node of this name. Names tell who publishes what: no two running nodes should
     /// have the same.
     pub fn builder(name: &str) -> NodeBuilder {
-        NodeBuilder { name: name.to_owned(), discovery: None, folder: None }
+        NodeBuilder {
+            name: name.to_owned(),
+            discovery: None,
+            folder: None,
+            hosts: true,
+            trace_latency: None,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The node's name.
@@ -219,6 +258,13 @@ impl Node {
         self.shared.threads.spawn(options, body)
     }
 
+    /// What all publishers, subscribers and timers have done so far: of those that are there, and
+    /// once the node was shut down, of those that were there then.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// A handle to this node for other threads and for callbacks.
     #[must_use]
     pub fn handle(&self) -> NodeHandle {
@@ -256,6 +302,8 @@ impl Node {
                 Some(()) = running.next() => {}
             }
         }
+        // Callbacks take with them what they hold.
+        self.shared.census.end();
         drop(running);
         self.shared.close();
         Ok(())
@@ -310,6 +358,12 @@ impl NodeHandle {
         self.shared.close();
     }
 
+    /// As [`Node::stats`].
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        self.shared.census.take()
+    }
+
     /// Whether the node was shut down.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
@@ -339,10 +393,19 @@ pub(crate) trait Closable: Send + Sync {
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) context: Context,
+    /// Where the daemon is asked.
+    pub(crate) endpoint: Endpoint,
+    /// The topics that are published here, where no file tells.
+    pub(crate) names: Arc<Names>,
     /// Below it lie the sockets of topics.
     pub(crate) folder: PathBuf,
     pub(crate) agent: Arc<Agent>,
+    /// The daemon, wherever this node is the one to run it.
+    host: Option<Host>,
     pub(crate) threads: Arc<Threads>,
+    pub(crate) census: Census,
+    /// Samples that subscribers keep unless told otherwise.
+    pub(crate) trace_latency: usize,
     is_closed: AtomicBool,
     closables: Mutex<Vec<Weak<dyn Closable>>>,
     end: Mutex<End>,
@@ -384,6 +447,7 @@ impl Shared {
         if !self.begin_closing() {
             return;
         }
+        self.census.end();
         let parts = {
             let mut closables = self.closables.lock().unwrap_or_else(PoisonError::into_inner);
             self.is_closed.store(true, Ordering::SeqCst);
@@ -401,6 +465,10 @@ impl Shared {
         self.threads.join(deadline);
         for part in parts.iter().filter_map(Weak::upgrade) {
             part.close();
+        }
+        // Last: others may ask it until then, and the next one goes on with what it knew.
+        if let Some(host) = &self.host {
+            host.shut_down();
         }
         self.set_end(End::Closed);
     }
@@ -516,32 +584,6 @@ impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasks").finish_non_exhaustive()
     }
-}
-
-/// Runs an async callback; its error or its panic comes back as text.
-#[cfg(feature = "tokio")]
-pub(crate) async fn guarded<R: Outcome>(callback: impl Future<Output = R>) -> Option<String> {
-    use futures_util::FutureExt;
-
-    reason(AssertUnwindSafe(callback).catch_unwind().await)
-}
-
-/// Runs a callback; its error or its panic comes back as text.
-pub(crate) fn guarded_call<R: Outcome>(callback: impl FnOnce() -> R) -> Option<String> {
-    reason(std::panic::catch_unwind(AssertUnwindSafe(callback)))
-}
-
-fn reason<R: Outcome>(result: std::thread::Result<R>) -> Option<String> {
-    match result {
-        Ok(outcome) => outcome.error(),
-        Err(panic) => Some(format!("panicked: {}", panic_text(panic.as_ref()))),
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 /// Bytes of the longest name. libzmq's store of subscriptions recurses once per byte.

@@ -1,4 +1,4 @@
-//! The synchronous core of a subscriber: a socket that follows its publisher, and every check that
+//! The synchronous core of a subscriber: sockets that follow the publishers, and every check that
 //! needs no decoding.
 
 use std::fmt;
@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::agent::{WatchCell, WatchGuard};
+use crate::census::{Counted, NodeStats};
+use crate::discovery::Found;
 use crate::error::{CreateError, ReceiveError};
+use crate::links::{Links, MAX_LINKS};
 use crate::node::Shared;
-use crate::sequence::{SequenceTracker, Step};
+use crate::sequence::Step;
 use crate::socket::interrupt::Wait;
 use crate::socket::multipart::Multipart;
-#[cfg(feature = "tokio")]
-use crate::socket::readable::Readiness;
-use crate::socket::sub::{SubOptions, SubSocket};
+use crate::socket::sub::SubOptions;
 use crate::stats::{LogLimit, SubscriberCounters};
 use crate::wire::{DecodeError, DecodeErrorKind, Header, TypeInfo};
 
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) on_loss: Option<LossCallback>,
     pub(crate) deadline: Option<(Duration, SilenceCallback)>,
+    /// Samples of each stage that are kept.
+    pub(crate) trace: usize,
 }
 
 /// A message that passed every check but that of its fields.
@@ -66,15 +69,15 @@ pub(crate) struct Received {
 pub(crate) struct Common {
     pub(crate) topic: Arc<str>,
     pub(crate) counters: Arc<SubscriberCounters>,
-    publisher: Mutex<Option<String>>,
+    publishers: Mutex<Vec<String>>,
     is_stopped: AtomicBool,
     cell: Arc<WatchCell>,
 }
 
 impl Common {
-    /// Where the publisher was found.
-    pub(crate) fn publisher(&self) -> Option<String> {
-        self.publisher.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Where the publishers were found.
+    pub(crate) fn publishers(&self) -> Vec<String> {
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes the receiver, and whoever waits for it on another thread, return `Closed`.
@@ -106,19 +109,14 @@ impl Rejections {
 
 /// Receives the messages of one topic on one thread at a time.
 pub(crate) struct Receiver {
-    // Dropped before the socket, whose descriptor it watches.
-    #[cfg(feature = "tokio")]
-    readiness: Option<Readiness>,
-    socket: SubSocket,
+    links: Links,
     _watch: WatchGuard,
     common: Arc<Common>,
-    connected: Option<String>,
     /// Whether what the agent found was looked at; a later change sets the interrupt.
     is_fresh: bool,
     info: TypeInfo,
     is_lax: bool,
     spin: Duration,
-    tracker: SequenceTracker,
     rejections: Rejections,
     on_loss: Option<LossCallback>,
     silence: Option<Silence>,
@@ -130,27 +128,23 @@ impl Receiver {
             high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
             ..SubOptions::default()
         };
-        let mut socket = SubSocket::new(&shared.context, &options)?;
-        socket.subscribe(settings.topic.as_bytes())?;
+        let links = Links::new(&shared.context, options, Arc::clone(&settings.topic))?;
         let watch = shared.agent.watch(&settings.topic)?;
         let common = Arc::new(Common {
             topic: settings.topic,
-            counters: Arc::default(),
-            publisher: Mutex::default(),
+            counters: Arc::new(SubscriberCounters::tracing(settings.trace)),
+            publishers: Mutex::default(),
             is_stopped: AtomicBool::new(false),
             cell: Arc::clone(&watch.cell),
         });
+        shared.census.add(&common);
         Ok(Self {
-            #[cfg(feature = "tokio")]
-            readiness: None,
-            socket,
+            links,
             _watch: watch,
-            connected: None,
             is_fresh: false,
             info: settings.info,
             is_lax: settings.is_lax,
             spin: settings.spin,
-            tracker: SequenceTracker::default(),
             rejections: Rejections::new(&common),
             on_loss: settings.on_loss,
             silence: settings.deadline.map(|(limit, callback)| Silence::new(limit, callback)),
@@ -208,7 +202,7 @@ impl Receiver {
         let mut multipart = Multipart::default();
         loop {
             self.refresh()?;
-            if self.socket.try_recv(&mut multipart)? {
+            if self.links.try_recv(&mut multipart)? {
                 match self.accept(std::mem::take(&mut multipart)) {
                     Some(received) => return Ok(received),
                     // Rejected ones must not keep the thread either.
@@ -216,10 +210,6 @@ impl Receiver {
                 }
                 continue;
             }
-            let readiness = match &mut self.readiness {
-                Some(readiness) => readiness,
-                empty => empty.insert(Readiness::of_sub(&self.socket)?),
-            };
             let due = self.silence.as_ref().and_then(Silence::due);
             let silence = async {
                 match due {
@@ -228,7 +218,7 @@ impl Receiver {
                 }
             };
             tokio::select! {
-                changed = readiness.changed() => changed?,
+                changed = self.links.changed() => changed?,
                 () = self.common.cell.changed() => {}
                 () = silence => self.note_silence(),
             }
@@ -246,13 +236,13 @@ impl Receiver {
             let end = Instant::now().checked_add(self.spin);
             let end = [end, until].into_iter().flatten().min();
             while !interrupt.is_woken() && end.is_none_or(|end| Instant::now() < end) {
-                if self.socket.try_recv(multipart)? {
+                if self.links.try_recv(multipart)? {
                     return Ok(Wait::Ready);
                 }
                 std::hint::spin_loop();
             }
         }
-        Ok(self.socket.recv_until(multipart, until, Some(interrupt))?)
+        Ok(self.links.recv_until(multipart, until, interrupt)?)
     }
 
     /// Looks at what the agent found, if that may have changed.
@@ -269,25 +259,38 @@ impl Receiver {
         Ok(())
     }
 
-    /// Connects to where the publisher is now.
+    /// Connects to where the publishers are now.
     fn follow(&mut self) -> Result<(), ReceiveError> {
         if self.common.is_stopped.load(Ordering::SeqCst) || self.common.cell.is_closed() {
             return Err(ReceiveError::Closed);
         }
         let Some(found) = self.common.cell.found() else { return Ok(()) };
-        let published = found.topic;
-        if self.connected.as_ref() == Some(&published.address) {
-            return Ok(());
+        let publishers = found.publishers.iter().take(MAX_LINKS);
+        let addresses: Vec<&str> = publishers.map(|topic| topic.address.as_str()).collect();
+        if !self.links.are_at(&addresses) {
+            self.compare_types(&found);
+            self.links.follow(&addresses)?;
         }
+        let mut shown = self.common.publishers.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = addresses.into_iter().map(str::to_owned).collect();
+        Ok(())
+    }
+
+    /// Tells early what would otherwise be seen message by message.
+    fn compare_types(&self, found: &Found) {
         let topic = &*self.common.topic;
-        if !self.is_lax && !self.info.accepts(published.fingerprint) {
-            tracing::error!(
-                topic,
-                published = published.message_type,
-                subscribed = self.info.class,
-                "the topic is of another type"
-            );
-        } else if found.layout.is_some_and(|layout| layout != self.info.layout) {
+        for published in &found.publishers {
+            if !self.is_lax && !self.info.accepts(published.fingerprint) {
+                tracing::error!(
+                    topic,
+                    published = published.message_type,
+                    subscribed = self.info.class,
+                    "the topic is of another type"
+                );
+                return;
+            }
+        }
+        if found.layout.is_some_and(|layout| layout != self.info.layout) {
             tracing::error!(
                 topic,
                 class = self.info.class,
@@ -295,23 +298,6 @@ impl Receiver {
                 "the publisher's fields are not these"
             );
         }
-        if let Some(old) = self.connected.take() {
-            if let Err(error) = self.socket.disconnect(&old) {
-                tracing::debug!(topic, %error, "cannot disconnect");
-            }
-            self.tracker.moved();
-        }
-        tracing::debug!(topic, address = published.address, "connects");
-        match self.socket.connect(&published.address) {
-            Ok(()) => {}
-            Err(error) if error.is_terminated() => return Err(error.into()),
-            // The daemon hands out what somebody registered; it is tried again when it changes.
-            Err(error) => tracing::error!(topic, %error, "cannot connect"),
-        }
-        let mut shown = self.common.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-        *shown = Some(published.address.clone());
-        self.connected = Some(published.address);
-        Ok(())
     }
 
     /// Checks what needs no decoding: topic, header, fingerprint, number.
@@ -332,11 +318,11 @@ impl Receiver {
                 expected: self.info.fingerprint,
                 found: header.fingerprint,
             };
-            self.tracker.pass_over(&header);
+            self.links.pass_over(&header);
             self.rejections.reject(DecodeError::new(kind, 0));
             return None;
         }
-        match self.tracker.step(&header) {
+        match self.links.step(&header) {
             Step::Next => {}
             Step::Lost(count) => {
                 self.common.counters.lost.add(count);
@@ -356,12 +342,15 @@ impl Receiver {
         if let Some(silence) = &mut self.silence {
             silence.break_off();
         }
+        if let Some(trace) = &self.common.counters.trace {
+            trace.received(header.timestamp_ns);
+        }
         Some(Received { multipart, header })
     }
 
     fn tell_loss(&mut self, loss: Loss) {
         let Some(callback) = &mut self.on_loss else { return };
-        let failure = crate::node::guarded_call(|| callback(loss));
+        let failure = crate::callback::guarded_call(|| callback(loss));
         self.common.note_failure(failure);
     }
 
@@ -370,7 +359,7 @@ impl Receiver {
         let Some(since) = silence.begin(Instant::now()) else { return };
         self.common.counters.silences.add(1);
         tracing::warn!(topic = %self.common.topic, ?since, "no message came");
-        let failure = crate::node::guarded_call(|| (silence.callback)(since));
+        let failure = crate::callback::guarded_call(|| (silence.callback)(since));
         self.common.note_failure(failure);
     }
 }
@@ -382,6 +371,12 @@ impl Common {
             self.counters.failed.add(1);
             tracing::error!(topic = %self.topic, error, "callback failed");
         }
+    }
+}
+
+impl Counted for Common {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
     }
 }
 

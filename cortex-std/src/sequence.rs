@@ -2,9 +2,23 @@
 
 use crate::wire::Header;
 
-/// The last message of a publisher, to compare the next with.
+/// The last message of a publisher, to compare the next with: what subscribers count losses with, for
+/// tools that receive [`raw`](crate::raw) frames.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_std::wire::Header;
+/// use cortex_std::{SequenceTracker, Step};
+///
+/// let header = |sequence| Header { fingerprint: 0, timestamp_ns: sequence, sequence };
+/// let mut tracker = SequenceTracker::default();
+/// assert_eq!(tracker.step(&header(7)), Step::Next);
+/// assert_eq!(tracker.step(&header(10)), Step::Lost(2));
+/// assert_eq!(tracker.step(&header(0)), Step::Restarted);
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct SequenceTracker {
+pub struct SequenceTracker {
     last: Option<(u64, u64)>,
     /// The next message comes from another publisher.
     is_moved: bool,
@@ -12,7 +26,7 @@ pub(crate) struct SequenceTracker {
 
 /// What the number of a message says about those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// The first one seen, or the one after the last.
     Next,
     /// So many were lost before it.
@@ -25,13 +39,13 @@ pub(crate) enum Step {
 
 impl SequenceTracker {
     /// What comes next is another publisher's, whatever its number.
-    pub(crate) fn moved(&mut self) {
+    pub fn moved(&mut self) {
         self.is_moved = self.last.is_some();
     }
 
     /// A message that is not delivered: its number is not lost if it is the one that was to come.
     /// Any other number is not believed.
-    pub(crate) fn pass_over(&mut self, header: &Header) {
+    pub fn pass_over(&mut self, header: &Header) {
         let Some((sequence, _)) = self.last else { return };
         if !self.is_moved && sequence.checked_add(1) == Some(header.sequence) {
             self.last = Some((header.sequence, header.timestamp_ns));
@@ -39,7 +53,7 @@ impl SequenceTracker {
     }
 
     /// Compares a message with the one before, and remembers it.
-    pub(crate) fn step(&mut self, header: &Header) -> Step {
+    pub fn step(&mut self, header: &Header) -> Step {
         let Some((sequence, timestamp_ns)) = self.last else {
             self.last = Some((header.sequence, header.timestamp_ns));
             return Step::Next;

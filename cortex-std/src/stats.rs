@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::latency::{Latency, Trace};
 use crate::wire::DecodeErrorKind;
 
 /// What a publisher has done so far.
@@ -25,7 +26,7 @@ pub struct PublisherStats {
 /// read or counted once: received + lost + overwritten + rejected. (One whose header cannot be read
 /// has no number: it is counted as rejected, and then as lost. Rejected ones of other topics come on
 /// top.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SubscriberStats {
     /// Messages that came and were of the type.
@@ -47,6 +48,9 @@ pub struct SubscriberStats {
     pub failed: u64,
     /// Messages that were not delivered, by reason.
     pub rejected: Rejected,
+    /// The last times of each stage; none unless
+    /// [`trace_latency`](crate::SubscriberBuilder::trace_latency) or `CORTEX_TRACE_LATENCY` asked.
+    pub latency: Latency,
 }
 
 /// Messages that were not delivered, by reason.
@@ -82,14 +86,40 @@ impl Counter {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters behind [`PublisherStats`].
+#[derive(Debug, Default)]
+pub(crate) struct PublisherCounters {
+    /// The next sequence number.
+    pub(crate) published: Counter,
+    pub(crate) sent_bytes: Counter,
+    pub(crate) congested: Counter,
+    pub(crate) subscribers: Counter,
+}
+
+impl PublisherCounters {
+    pub(crate) fn snapshot(&self) -> PublisherStats {
+        PublisherStats {
+            published: self.published.value(),
+            sent_bytes: self.sent_bytes.value(),
+            congested: self.congested.value(),
+            subscribers: usize::try_from(self.subscribers.value()).unwrap_or(usize::MAX),
+        }
     }
 }
 
 /// Counters behind [`SubscriberStats`].
 #[derive(Debug, Default)]
 pub(crate) struct SubscriberCounters {
+    pub(crate) trace: Option<Trace>,
     pub(crate) received: Counter,
     pub(crate) received_bytes: Counter,
     pub(crate) lost: Counter,
@@ -106,6 +136,30 @@ pub(crate) struct SubscriberCounters {
 }
 
 impl SubscriberCounters {
+    /// Counters that keep `samples` times of each stage.
+    pub(crate) fn tracing(samples: usize) -> Self {
+        Self { trace: Trace::new(samples), ..Self::default() }
+    }
+
+    /// The time, if anybody wants to know how long something takes.
+    pub(crate) fn begin(&self) -> Option<Instant> {
+        self.trace.is_some().then(Instant::now)
+    }
+
+    /// Decoding is done.
+    pub(crate) fn decoded(&self, begun: Option<Instant>) {
+        if let (Some(trace), Some(begun)) = (&self.trace, begun) {
+            trace.decoded(begun);
+        }
+    }
+
+    /// The callback is done.
+    pub(crate) fn called(&self, begun: Option<Instant>) {
+        if let (Some(trace), Some(begun)) = (&self.trace, begun) {
+            trace.called(begun);
+        }
+    }
+
     pub(crate) fn reject_topic(&self) {
         self.topic.add(1);
     }
@@ -139,6 +193,7 @@ impl SubscriberCounters {
                 buffer: self.buffer.value(),
                 metadata: self.metadata.value(),
             },
+            latency: self.trace.as_ref().map(Trace::snapshot).unwrap_or_default(),
         }
     }
 }

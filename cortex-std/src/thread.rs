@@ -14,8 +14,9 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
+use crate::callback::panic_text;
 use crate::error::CreateError;
-use crate::node::{check_name, panic_text};
+use crate::node::check_name;
 use crate::stop::StopToken;
 
 /// What a thread without a name is called.

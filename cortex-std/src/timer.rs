@@ -1,18 +1,21 @@
 //! Timers on an absolute grid.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::clock_gettime;
 
-use crate::error::CreateError;
-use crate::node::{Shared, guarded_call};
 #[cfg(feature = "tokio")]
-use crate::node::{Tasks, guarded};
-use crate::stats::LogLimit;
+use crate::callback::guarded;
+use crate::callback::guarded_call;
+use crate::census::{Counted, NodeStats, TimerStats};
+use crate::error::CreateError;
+use crate::node::Shared;
+#[cfg(feature = "tokio")]
+use crate::node::Tasks;
+use crate::stats::{Counter, LogLimit};
 use crate::stop::{StopToken, timespec};
 use crate::subscriber::Outcome;
 use crate::thread::{ThreadHandle, ThreadOptions, Threads};
@@ -56,6 +59,7 @@ pub struct TimerBuilder<'n> {
     tasks: &'n Tasks,
     period: Duration,
     missed: MissedTicks,
+    thread: ThreadOptions,
 }
 
 impl<'n> TimerBuilder<'n> {
@@ -71,12 +75,19 @@ impl<'n> TimerBuilder<'n> {
             // A period of nothing would leave no time to anybody else.
             period: period.clamp(Duration::from_nanos(1), LONGEST),
             missed: MissedTicks::default(),
+            thread: ThreadOptions::default(),
         }
     }
 
     /// What happens to missed ticks; `Burst` unless set.
     pub fn missed_ticks(mut self, missed: MissedTicks) -> Self {
         self.missed = missed;
+        self
+    }
+
+    /// How the thread of [`on_thread`](Self::on_thread) is to run.
+    pub fn thread(mut self, options: ThreadOptions) -> Self {
+        self.thread = options;
         self
     }
 
@@ -90,7 +101,9 @@ impl<'n> TimerBuilder<'n> {
         F: AsyncFnMut(Tick) -> R + 'static,
         R: Outcome + 'static,
     {
-        self.tasks.add(drive(self.period, self.missed, callback));
+        let counts = Arc::new(Counts::new(self.period, None));
+        self.shared.census.add(&counts);
+        self.tasks.add(drive(Grid::new(self.period, self.missed), counts, callback));
     }
 
     /// Calls back on every tick, on a thread of its own; the first one a period from now.
@@ -102,7 +115,7 @@ impl<'n> TimerBuilder<'n> {
     ///
     /// # Errors
     ///
-    /// When the system refuses the thread, its affinity or its priority; `ShutDown`.
+    /// When the thread cannot run as [`thread`](Self::thread) asked; `ShutDown`.
     ///
     /// # Examples
     ///
@@ -115,28 +128,26 @@ impl<'n> TimerBuilder<'n> {
     /// let control = node
     ///     .timer_builder(Duration::from_millis(1))
     ///     .missed_ticks(MissedTicks::Skip)
-    ///     .on_thread(ThreadOptions::named("control"), |tick| {
+    ///     .thread(ThreadOptions::named("control"))
+    ///     .on_thread(|tick| {
     ///         // Reads the sensors and commands the motors.
     ///     })?;
     /// println!("{} ticks, {} overruns", control.ticks(), control.overruns());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_thread<F, R>(
-        self,
-        options: ThreadOptions,
-        callback: F,
-    ) -> Result<ThreadTimer, CreateError>
+    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, CreateError>
     where
         F: FnMut(Tick) -> R + Send + 'static,
         R: Outcome,
     {
-        let counts = Arc::<Counts>::default();
+        let options = self.thread.or_named("cortex-timer");
+        let counts = Arc::new(Counts::new(self.period, Some(options.name.clone())));
         let counted = Arc::clone(&counts);
         let grid = Grid::new(self.period, self.missed);
         let threads = &self.shared.threads;
-        let thread = threads.spawn(options.or_named("timer"), move |stop| {
-            drive_thread(grid, &stop, &counted, callback);
-        })?;
+        let thread =
+            threads.spawn(options, move |stop| drive_thread(grid, &stop, &counted, callback))?;
+        self.shared.census.add(&counts);
         Ok(ThreadTimer { threads: Arc::clone(threads), thread, counts })
     }
 }
@@ -157,19 +168,19 @@ impl ThreadTimer {
     /// How often the callback was called and has returned.
     #[must_use]
     pub fn ticks(&self) -> u64 {
-        self.counts.ticks.load(Ordering::Relaxed)
+        self.counts.ticks.value()
     }
 
     /// Ticks whose time had passed before the one before them was done.
     #[must_use]
     pub fn overruns(&self) -> u64 {
-        self.counts.overruns.load(Ordering::Relaxed)
+        self.counts.overruns.value()
     }
 
     /// How often the callback returned an error or panicked.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.counts.failures.load(Ordering::Relaxed)
+        self.counts.failures.value()
     }
 
     /// Whether the timer has ended.
@@ -185,29 +196,57 @@ impl Drop for ThreadTimer {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
-    ticks: AtomicU64,
-    overruns: AtomicU64,
-    failures: AtomicU64,
+    period: Duration,
+    thread: Option<String>,
+    ticks: Counter,
+    overruns: Counter,
+    failures: Counter,
+}
+
+impl Counts {
+    fn new(period: Duration, thread: Option<String>) -> Self {
+        let [ticks, overruns, failures] = Default::default();
+        Self { period, thread, ticks, overruns, failures }
+    }
+
+    /// A tick was done.
+    fn note(&self, grid: &Grid) {
+        self.overruns.set(grid.overruns);
+        self.ticks.add(1);
+    }
+}
+
+impl Counted for Counts {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.timers.push(TimerStats {
+            period: self.period,
+            thread: self.thread.clone(),
+            ticks: self.ticks.value(),
+            overruns: self.overruns.value(),
+            failures: self.failures.value(),
+        });
+    }
 }
 
 #[cfg(feature = "tokio")]
-async fn drive<F, R>(period: Duration, missed: MissedTicks, mut callback: F)
+async fn drive<F, R>(mut grid: Grid, counts: Arc<Counts>, mut callback: F)
 where
     F: AsyncFnMut(Tick) -> R,
     R: Outcome,
 {
     let start = tokio::time::Instant::now();
-    let mut grid = Grid::new(period, missed);
     let mut log = LogLimit::default();
     loop {
         tokio::time::sleep_until(start + grid.next).await;
         let tick = grid.tick(start.elapsed());
         if let Some(error) = guarded(callback(tick)).await {
+            counts.failures.add(1);
             report(&mut log, tick, &error);
         }
         grid.advance(start.elapsed());
+        counts.note(&grid);
         // A burst must leave the others their turn.
         tokio::task::yield_now().await;
     }
@@ -222,17 +261,14 @@ fn drive_thread<R: Outcome>(
     let start = monotonic();
     let elapsed = || monotonic().saturating_sub(start);
     let mut log = LogLimit::default();
-    let mut failures = 0_u64;
     while sleep_until(start.saturating_add(grid.next), stop) {
         let tick = grid.tick(elapsed());
         if let Some(error) = guarded_call(|| callback(tick)) {
-            failures = failures.saturating_add(1);
-            counts.failures.store(failures, Ordering::Relaxed);
+            counts.failures.add(1);
             report(&mut log, tick, &error);
         }
         grid.advance(elapsed());
-        counts.ticks.fetch_add(1, Ordering::Relaxed);
-        counts.overruns.store(grid.overruns, Ordering::Relaxed);
+        counts.note(&grid);
     }
 }
 

@@ -217,3 +217,76 @@ fn ctrl_c_and_sigterm_end_the_demo_and_its_viewer() {
         assert_eq!(files_below(folder.path()), Vec::<String>::new());
     }
 }
+
+#[test]
+fn the_system_of_three_nodes_smooths_what_it_measures_and_ends_on_ctrl_c() {
+    let graph = Graph::new();
+    let mut system = graph.start(env!("CARGO_BIN_EXE_system"));
+    // /temperature/smoothed [3] 20.41
+    let measured = system.expect_line("/temperature/measured [");
+    assert!(measured.ends_with(" 20.50") || measured.ends_with(" 19.50"), "{measured}");
+    for _ in 0..5 {
+        let smoothed = system.expect_line("/temperature/smoothed [");
+        let value: f64 = smoothed.rsplit(' ').next().expect("a word").parse().expect("a number");
+        assert!((19.5..=20.5).contains(&value), "{smoothed}");
+    }
+    interrupt(&mut system);
+    let said = system.stdout();
+    for topic in ["/temperature/measured: received ", "/temperature/smoothed: received "] {
+        assert!(said.lines().any(|line| line.starts_with(topic)), "{said}");
+    }
+    let mut client = Client::connect(graph.daemon.address(), END).expect("a client");
+    assert_eq!(client.list().expect("an answer"), []);
+    graph.end();
+}
+
+#[test]
+fn a_custom_message_of_an_old_sender_gets_the_default() {
+    let graph = Graph::new();
+    let mut program = graph.start(env!("CARGO_BIN_EXE_custom_messages"));
+    assert!(program.wait().success(), "{}", program.stderr());
+    let said = program.stdout();
+    assert!(
+        said.contains(r#"name: "dock", waypoints: [[0.0, 0.0, 0.0], [1.5, 0.0, 0.25]]"#),
+        "{said}"
+    );
+    assert!(said.contains("speed: 0.5"), "{said}");
+    graph.end();
+}
+
+#[test]
+fn a_tensor_keeps_device_shape_and_gradients_here_and_in_python() {
+    let graph = Graph::new();
+    let mut tensors = graph.start(env!("CARGO_BIN_EXE_tensors"));
+    for _ in 0..3 {
+        let line = tensors.expect_line("layer0");
+        let (sequence, rest) = line[1..].split_once("] ").expect("a sequence");
+        let updates: u32 = sequence.parse::<u32>().expect("a number") + 1;
+        let sum = f64::from(updates) * 0.5 * 12.0;
+        assert_eq!(rest, format!("layer0 [3, 4] on cuda:0, gradients: true, sum {sum}"));
+    }
+    let discovery = graph.daemon.address();
+    let arguments = ["--discovery", discovery, "--topic", "/policy/weights", "--count", "1"];
+    let message = ["--message", "TensorMessage"];
+    let mut viewer = python::peer("subscriber.py", arguments.into_iter().chain(message));
+    let fields = &viewer.expect_event("message")["fields"];
+    let tensor = &fields[0]["value"]["tensor"];
+    assert_eq!(tensor["device"], "cuda:0", "{fields}");
+    assert_eq!(tensor["requires_grad"], true, "{fields}");
+    interrupt(&mut tensors);
+    graph.end();
+}
+
+#[test]
+fn a_blocking_program_publishes_receives_and_ends_on_ctrl_c() {
+    let graph = Graph::new();
+    let mut program = graph.start(env!("CARGO_BIN_EXE_blocking"));
+    program.expect_line("all [");
+    program.expect_line("latest [");
+    program.expect_line("all [");
+    interrupt(&mut program);
+    let said = program.stdout();
+    let summary = said.lines().last().expect("a summary");
+    assert!(summary.starts_with("received ") && summary.ends_with(" as the latest"), "{said}");
+    graph.end();
+}

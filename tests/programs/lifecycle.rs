@@ -20,8 +20,9 @@ fn main() {
     }
 }
 
-fn node(address: &str) -> Node {
-    Node::builder("both").discovery(address).build().expect("a node")
+fn node(address: &str, hosts: bool) -> Node {
+    let node = Node::builder("both").discovery(address).host_discovery(hosts);
+    node.build().expect("a node")
 }
 
 fn named(name: &str) -> ThreadOptions {
@@ -65,7 +66,8 @@ fn publish() {
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let timer = node
         .timer_builder(Duration::from_millis(5))
-        .on_thread(named("notes"), move |_| {
+        .thread(named("notes"))
+        .on_thread(move |_| {
             notes.publish(&StringMessage { data: &std::process::id().to_string() }).map(drop)
         })
         .expect("a thread");
@@ -77,19 +79,19 @@ fn publish() {
 fn thousand(mode: &str) {
     let folder = Folder::new();
     let daemon = match mode {
-        // Without a daemon nothing but the nodes holds the libzmq context.
-        "alone" => None,
+        // Without a daemon nothing but the nodes holds the libzmq context; or each is the daemon.
+        "alone" | "host" => None,
         _ => Some(daemon(&folder)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let cycle = |index: u32| {
-        let node = node(&folder.discovery());
+        let node = node(&folder.discovery(), mode == "host");
         let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
         let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
         let wait = |stop: StopToken| assert!(stop.wait_timeout(DEADLINE));
         let thread = node.spawn_thread(named("waits"), wait).expect("a thread");
-        let ticks = node.timer_builder(Duration::from_secs(1)).on_thread(named("t"), |_| ());
+        let ticks = node.timer_builder(Duration::from_secs(1)).thread(named("t")).on_thread(|_| ());
         let handle = node.handle();
         match index % 4 {
             0 => {

@@ -71,6 +71,16 @@ pub fn node(folder: &Folder, name: &str) -> Node {
     Node::builder(name).discovery(&folder.discovery()).build().expect("a node")
 }
 
+/// A node of this graph that never is the daemon itself.
+///
+/// # Panics
+/// If it cannot be made.
+#[must_use]
+pub fn guest(folder: &Folder, name: &str) -> Node {
+    let node = Node::builder(name).discovery(&folder.discovery()).host_discovery(false);
+    node.build().expect("a node")
+}
+
 /// A publisher of text on `/t`, once the daemon knows of it.
 ///
 /// # Panics

@@ -58,7 +58,8 @@ pub struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
-    stderr_ended: Receiver<()>,
+    /// One for stdout, one for stderr: disconnected once all of it was read.
+    ended: [Receiver<()>; 2],
     said: Arc<Mutex<Said>>,
 }
 
@@ -90,6 +91,7 @@ impl Program {
         let said = Arc::<Mutex<Said>>::default();
 
         let (line_sender, lines) = channel();
+        let (stdout_sender, stdout_ended) = channel::<()>();
         let stdout = child.stdout.take().expect("stdout is piped");
         let heard = Arc::clone(&said);
         thread::spawn(move || {
@@ -97,6 +99,7 @@ impl Program {
                 note(&heard, |said| said.stdout += &format!("{line}\n"));
                 let _ = line_sender.send(line);
             });
+            drop(stdout_sender);
         });
 
         let (stderr_sender, stderr_ended) = channel::<()>();
@@ -109,7 +112,14 @@ impl Program {
             drop(stderr_sender);
         });
 
-        Self { name, stdin: child.stdin.take(), child, lines, stderr_ended, said }
+        Self {
+            name,
+            stdin: child.stdin.take(),
+            child,
+            lines,
+            ended: [stdout_ended, stderr_ended],
+            said,
+        }
     }
 
     /// The process id.
@@ -262,9 +272,11 @@ impl Program {
         self.said().stderr.clone()
     }
 
-    /// What the program has written to stdout until now, lines already taken included.
+    /// What the program has written to stdout, lines already taken included: until now, or all of it
+    /// once it has ended.
     #[must_use]
-    pub fn stdout(&self) -> String {
+    pub fn stdout(&mut self) -> String {
+        self.settle();
         self.said().stdout.clone()
     }
 
@@ -272,10 +284,12 @@ impl Program {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After the end, lets the reader of stderr finish. A grandchild may hold it open, hence the limit.
+    /// After the end, lets the readers finish. A grandchild may hold a pipe open, hence the limit.
     fn settle(&mut self) {
         if !self.is_running() {
-            let _ = self.stderr_ended.recv_timeout(Duration::from_secs(1));
+            for ended in &self.ended {
+                let _ = ended.recv_timeout(Duration::from_secs(5));
+            }
         }
     }
 
@@ -336,4 +350,37 @@ fn tail(text: &str) -> &str {
         Some(end) => &text[from + end + 1..],
         None => "(one long line)\n",
     }
+}
+
+/// The book's chapters: their Rust code is compiled and run as documentation tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../docs/src/concepts.md")]
+    mod concepts {}
+    #[doc = include_str!("../../docs/src/messages.md")]
+    mod messages {}
+    #[doc = include_str!("../../docs/src/images.md")]
+    mod images {}
+    #[doc = include_str!("../../docs/src/tensors.md")]
+    mod tensors {}
+    #[doc = include_str!("../../docs/src/control-loops.md")]
+    mod control_loops {}
+    #[doc = include_str!("../../docs/src/migrating.md")]
+    mod migrating {}
+    #[doc = include_str!("../../docs/src/performance.md")]
+    mod performance {}
+    #[doc = include_str!("../../docs/src/debugging.md")]
+    mod debugging {}
+    #[doc = include_str!("../../docs/src/recipes.md")]
+    mod recipes {}
+    #[doc = include_str!("../../docs/src/getting-started.md")]
+    mod getting_started {}
+    #[doc = include_str!("../../docs/src/introduction.md")]
+    mod introduction {}
+    #[doc = include_str!("../../docs/src/wire.md")]
+    mod wire {}
+    #[doc = include_str!("../../docs/src/reference.md")]
+    mod reference {}
+    #[doc = include_str!("../../docs/src/comparison.md")]
+    mod comparison {}
 }

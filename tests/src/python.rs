@@ -25,7 +25,7 @@ use crate::Program;
 #[must_use]
 pub fn interpreter() -> PathBuf {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
-    INTERPRETER.get_or_init(environment).clone()
+    INTERPRETER.get_or_init(|| interpreter_with(&folder().join("requirements.txt"))).clone()
 }
 
 /// Starts a peer script of `tests/peers`, such as `daemon.py`.
@@ -36,12 +36,26 @@ pub fn interpreter() -> PathBuf {
 /// If there is no such script, or as [`interpreter`].
 #[track_caller]
 pub fn peer<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Program {
+    peer_with(script, arguments, [])
+}
+
+/// Starts a peer as [`peer`] does, with these environment variables as well.
+///
+/// # Panics
+/// As [`peer`].
+#[track_caller]
+pub fn peer_with<'a, A: AsRef<OsStr>>(
+    script: &str,
+    arguments: impl IntoIterator<Item = A>,
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Program {
     let path = folder().join("peers").join(script);
     assert!(path.is_file(), "no peer script {}", path.display());
     let mut command = Command::new(interpreter());
     command
         .arg(&path)
         .args(arguments)
+        .envs(variables)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("PYTHONHOME")
         .env_remove("PYTHONPATH")
@@ -53,9 +67,13 @@ fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn environment() -> PathBuf {
-    let requirements = folder().join("requirements.txt");
-    let pinned = fs::read(&requirements)
+/// A Python interpreter that has the packages of `requirements`, made and shared in the same way.
+///
+/// # Panics
+/// As [`interpreter`].
+#[must_use]
+pub fn interpreter_with(requirements: &Path) -> PathBuf {
+    let pinned = fs::read(requirements)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", requirements.display()));
     let base = env::var_os("CORTEX_TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let mut hasher = DefaultHasher::new();
@@ -88,7 +106,7 @@ fn environment() -> PathBuf {
         run(venv, "install Python's venv module (Debian, Ubuntu: `apt-get install python3-venv`)");
         let mut pip = Command::new(&interpreter);
         pip.args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r"])
-            .arg(&requirements)
+            .arg(requirements)
             .stdin(lock.try_clone()?);
         run(pip, "pip needs a package index, or a folder of wheels in PIP_FIND_LINKS");
         File::create(&stamp)?.sync_all()

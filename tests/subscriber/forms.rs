@@ -368,7 +368,8 @@ async fn a_reader_of_a_flood_leaves_others_their_turn() {
 #[tokio::test]
 async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtime() {
     let folder = Folder::new();
-    let early = Node::builder("early").discovery(&folder.discovery()).build().expect("a node");
+    let early = Node::builder("early").discovery(&folder.discovery()).host_discovery(false);
+    let early = early.build().expect("a node");
     let mut seen = early.subscriber::<StringMessage>(TOPIC).create().expect("a subscriber");
     let mut clock = tokio::time::interval(Duration::from_millis(5));
     let (mut ticks, mut others) = (0, None);

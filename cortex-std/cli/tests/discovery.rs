@@ -1,10 +1,11 @@
 //! `cortex-discovery` as a user starts it, with Python clients.
 
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cortex_tests::{Program, Signal, python};
+use cortex_tests::{DEADLINE, Program, Signal, golden, python, wait_until};
 use serde_json::{Value, json};
 
 const END: Duration = Duration::from_secs(2);
@@ -119,6 +120,95 @@ fn a_killed_daemon_leaves_nothing_that_keeps_the_next_from_starting() {
     second.terminate();
     assert!(second.wait().success(), "{}", second.stderr());
     assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn several_addresses_are_one_graph_and_shutdown_is_refused_over_tcp() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ipc = address_in(folder.path());
+    let mut daemon = start(&["--address", &ipc, "--address", "tcp://127.0.0.1:*"]);
+    let mut tcp = None;
+    wait_until("it says where it listens", || {
+        let said = daemon.stderr();
+        let from = said.find("tcp://127.0.0.1:").map(|at| &said[at..]);
+        tcp = from.and_then(|text| Some(text.split_once('"')?.0.to_owned()));
+        tcp.is_some()
+    });
+    let tcp = tcp.expect("it was waited for");
+    let mut remote = python::peer("client.py", ["--discovery", &tcp]);
+    let mut local = python::peer("client.py", ["--discovery", &ipc]);
+    let info = json!({
+        "name": "/t",
+        "address": "tcp://127.0.0.1:1",
+        "message_type": "StringMessage",
+        "fingerprint": "1",
+        "publisher_node": "far",
+    });
+    let registered = ask(&mut remote, &json!({ "command": "register", "topic_info": info }));
+    assert_eq!(registered["status"], 0);
+    let found = ask(&mut local, &json!({ "command": "lookup", "topic_name": "/t" }));
+    assert_eq!(found["topic_info"], info);
+    assert_eq!(ask(&mut remote, &json!({ "command": "shutdown" }))["status"], 3);
+    assert_eq!(ask(&mut remote, &json!({ "command": "ping" }))["message"], "pong");
+    assert_eq!(ask(&mut local, &json!({ "command": "shutdown" }))["status"], 0);
+    assert!(daemon.wait().success(), "{}", daemon.stderr());
+    // A registration over tcp is repeated by who is alive; it is not kept.
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_python_publisher_is_found_again_when_the_daemon_was_killed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let address = address_in(folder.path());
+    let (mut first, _client) = served(&address);
+    let golden_file = golden::path("messages.json").display().to_string();
+    let topics = folder.path().join("topics").display().to_string();
+    let arguments = [
+        ["--discovery", &*address],
+        ["--node", "python"],
+        ["--topic", "/t"],
+        ["--ipc-dir", &topics],
+        ["--golden", &golden_file],
+        ["--names", "string_2"],
+    ];
+    let mut publisher = python::peer("publisher.py", arguments.concat());
+    let at = publisher.expect_event("ready")["address"].clone();
+    wait_until("it is kept", || {
+        let kept = std::fs::read(folder.path().join("run/discovery.sock.state"));
+        kept.is_ok_and(|kept| kept.windows(6).any(|part| part == b"python"))
+    });
+    first.kill();
+    let (mut second, mut client) = served(&address);
+    let found = ask(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }));
+    assert_eq!(found["topic_info"]["address"], at);
+    // A ghost is not kept.
+    publisher.kill();
+    wait_until("it is forgotten", || {
+        ask(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }))["status"] == 1
+    });
+    second.terminate();
+    assert!(second.wait().success());
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn systemd_is_told_when_it_listens_and_when_it_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).expect("it binds");
+    systemd.set_read_timeout(Some(DEADLINE)).expect("a time");
+    let next = || {
+        let mut text = [0; 256];
+        let len = systemd.recv(&mut text).expect("in time");
+        String::from_utf8_lossy(&text[..len]).trim().to_owned()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex-discovery"));
+    command.args(["--address", &address_in(folder.path())]).env("NOTIFY_SOCKET", &path);
+    let mut daemon = Program::spawn(command);
+    assert_eq!(next(), "READY=1");
+    daemon.terminate();
+    assert_eq!(next(), "STOPPING=1");
+    assert!(daemon.wait().success());
 }
 
 #[test]

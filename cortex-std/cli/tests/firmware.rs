@@ -23,8 +23,8 @@ fn board(port: u16) -> Program {
 }
 
 fn gateway(folder: &Folder, port: u16) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex-gateway"));
-    command.args(["--json", "--every", "0.5", "--discovery", &folder.discovery()]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
+    command.args(["gateway", "--json", "--every", "0.5", "--discovery", &folder.discovery()]);
     command.args(["--tcp", &format!("127.0.0.1:{port}")]);
     Program::spawn(command)
 }

@@ -1,4 +1,4 @@
-//! `cortex-gateway` with a board that is simulated behind a pseudo terminal or a TCP stream.
+//! `cortex gateway` with a board that is simulated behind a pseudo terminal or a TCP stream.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -123,8 +123,10 @@ fn plug_in(device: &Path) -> File {
 }
 
 fn gateway(folder: &Folder, arguments: &[&str]) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex-gateway"));
-    command.args(["--json", "--discovery", &folder.discovery(), "--every", "0.2"]).args(arguments);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
+    command
+        .args(["gateway", "--json", "--discovery", &folder.discovery(), "--every", "0.2"])
+        .args(arguments);
     Program::spawn(command)
 }
 

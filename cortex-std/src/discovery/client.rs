@@ -1,112 +1,45 @@
-//! Asking the daemon.
+//! Asking the daemon, on this thread.
 
 use std::time::{Duration, Instant};
 
-use super::registry::fill;
-use crate::endpoint::{Endpoint, EndpointError, Probe, probe};
+use super::line::{self, Line};
+use super::question::{self, DiscoveryError, Question, Wait, check_listener};
+use super::{Found, Topic};
+use crate::endpoint::Endpoint;
 use crate::socket::context::Context;
-use crate::socket::error::SocketError;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::Interrupt;
-use crate::socket::reqrep::{ReqSocket, RequestError};
-use crate::wire::discovery::{Command, Request, RequestExt, Response, Status, TopicInfo};
-use crate::wire::{DecodeError, EncodeError};
-
-/// A topic and who publishes it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Topic {
-    /// The topic.
-    pub name: String,
-    /// The ZeroMQ endpoint to connect to.
-    pub address: String,
-    /// The bare class name of its messages.
-    pub message_type: String,
-    /// The wire fingerprint of its messages.
-    pub fingerprint: u64,
-    /// The name of the publishing node.
-    pub publisher_node: String,
-}
-
-impl Topic {
-    /// The topic as it travels.
-    #[must_use]
-    pub fn info(&self) -> TopicInfo<'_> {
-        TopicInfo {
-            name: &self.name,
-            address: &self.address,
-            message_type: &self.message_type,
-            fingerprint: self.fingerprint,
-            publisher_node: &self.publisher_node,
-        }
-    }
-}
-
-impl From<TopicInfo<'_>> for Topic {
-    fn from(info: TopicInfo<'_>) -> Self {
-        Self {
-            name: info.name.to_owned(),
-            address: info.address.to_owned(),
-            message_type: info.message_type.to_owned(),
-            fingerprint: info.fingerprint,
-            publisher_node: info.publisher_node.to_owned(),
-        }
-    }
-}
-
-/// A topic that was looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Found {
-    /// The topic.
-    pub topic: Topic,
-    /// The layout hash of its messages, where its publisher is a Rust node.
-    pub layout: Option<u64>,
-}
-
-/// Why the daemon gave no answer, or not the one asked for.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DiscoveryError {
-    /// Nobody answered in time.
-    #[error("no discovery daemon answers at {address} (start one with `cortex-discovery`)")]
-    Unreachable {
-        /// Where it was asked.
-        address: String,
-    },
-    /// Asking was given up because something stopped.
-    #[error("interrupted while waiting for the discovery daemon")]
-    Interrupted,
-    /// Another node has registered the topic.
-    #[error("the topic is taken: {message}")]
-    AlreadyExists {
-        /// The daemon's words.
-        message: String,
-    },
-    /// The daemon refused.
-    #[error("the discovery daemon refused: {message}")]
-    Refused {
-        /// The daemon's words.
-        message: String,
-    },
-    /// The answer cannot be read.
-    #[error("the discovery daemon's answer cannot be read")]
-    Response(#[from] DecodeError),
-    /// The request cannot be written.
-    #[error("the request cannot be written")]
-    Request(#[from] EncodeError),
-    /// The address is none.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// libzmq refused.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-}
+use crate::socket::reqrep::RequestError;
+use crate::wire::discovery::RequestExt;
 
 /// A client that waits for each answer, up to a deadline.
+///
+/// Making one waits for nobody, and a question that was not answered leaves nothing behind: the next
+/// one is asked through a new connection. Within its time a question is asked again once a second,
+/// because a daemon that ended with it never answers.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use cortex_std::discovery::{Client, Daemon, DiscoveryError};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+/// let mut client = Client::connect(&address, Duration::from_secs(1))?;
+/// // Nobody listens: this is known at once.
+/// assert!(matches!(client.ping(), Err(DiscoveryError::Unreachable { .. })));
+///
+/// let _daemon = Daemon::bind(&address)?.spawn()?;
+/// client.wait_for_daemon(Duration::from_secs(10))?;
+/// assert!(client.look_up("/camera")?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Client {
-    socket: ReqSocket,
+    line: Line,
     endpoint: Endpoint,
+    address: String,
     timeout: Duration,
     interrupt: Option<Interrupt>,
     epoch: Option<u64>,
@@ -130,14 +63,15 @@ impl Client {
         interrupt: Option<Interrupt>,
     ) -> Result<Self, DiscoveryError> {
         let endpoint: Endpoint = address.parse()?;
-        let socket = ReqSocket::connect(context, address)?;
-        Ok(Self { socket, endpoint, timeout, interrupt, epoch: None, body: Vec::new() })
+        let line = Line::open(context, &endpoint)?;
+        let address = address.to_owned();
+        Ok(Self { line, endpoint, address, timeout, interrupt, epoch: None, body: Vec::new() })
     }
 
     /// Where it asks.
     #[must_use]
     pub fn address(&self) -> &str {
-        self.socket.address()
+        &self.address
     }
 
     /// The daemon's epoch in its last answer; `None` before one, and from a Python daemon.
@@ -152,19 +86,7 @@ impl Client {
     ///
     /// `AlreadyExists` where another node has it; else as [`ping`](Self::ping).
     pub fn register(&mut self, topic: &Topic, ext: RequestExt) -> Result<(), DiscoveryError> {
-        let request = Request {
-            topic_name: Some(&topic.name),
-            topic_info: Some(topic.info()),
-            ext,
-            ..Request::new(Command::RegisterTopic)
-        };
-        self.ask(&request, |response| match response.status {
-            Status::Ok => Ok(()),
-            Status::AlreadyExists => {
-                Err(DiscoveryError::AlreadyExists { message: response.message.to_owned() })
-            }
-            _ => Err(refused(response)),
-        })
+        self.ask(&question::register(topic, ext), self.deadline())
     }
 
     /// Makes a topic of this node unknown; false: it was not known, or is another node's.
@@ -173,32 +95,16 @@ impl Client {
     ///
     /// As [`ping`](Self::ping).
     pub fn unregister(&mut self, topic: &Topic) -> Result<bool, DiscoveryError> {
-        let request = Request {
-            topic_name: Some(&topic.name),
-            topic_info: Some(topic.info()),
-            ..Request::new(Command::UnregisterTopic)
-        };
-        self.ask(&request, |response| match response.status {
-            Status::Ok => Ok(true),
-            Status::NotFound => Ok(false),
-            _ => Err(refused(response)),
-        })
+        self.ask(&question::unregister(topic), self.deadline())
     }
 
-    /// Finds a topic.
+    /// Finds a topic, with every publisher of a shared one.
     ///
     /// # Errors
     ///
     /// As [`ping`](Self::ping).
     pub fn look_up(&mut self, name: &str) -> Result<Option<Found>, DiscoveryError> {
-        let request = Request { topic_name: Some(name), ..Request::new(Command::LookupTopic) };
-        self.ask(&request, |response| match (response.status, response.topic_info) {
-            (Status::Ok, Some(info)) => {
-                Ok(Some(Found { topic: info.into(), layout: response.ext.layout }))
-            }
-            (Status::NotFound, _) => Ok(None),
-            _ => Err(refused(response)),
-        })
+        self.ask(&question::look_up(name), self.deadline())
     }
 
     /// All topics, in no order that a daemon promises.
@@ -207,10 +113,7 @@ impl Client {
     ///
     /// As [`ping`](Self::ping).
     pub fn list(&mut self) -> Result<Vec<Topic>, DiscoveryError> {
-        self.ask(&Request::new(Command::ListTopics), |response| match response.status {
-            Status::Ok => Ok(response.topics.into_iter().map(Topic::from).collect()),
-            _ => Err(refused(response)),
-        })
+        self.ask(&question::list(), self.deadline())
     }
 
     /// Asks whether the daemon is there.
@@ -220,7 +123,7 @@ impl Client {
     /// `Unreachable` after the timeout, or at once where nobody listens at an ipc address;
     /// `Refused`; `Response` for an answer that cannot be read.
     pub fn ping(&mut self) -> Result<(), DiscoveryError> {
-        self.ask(&Request::new(Command::Ping), accepted)
+        self.ask(&question::ping(), self.deadline())
     }
 
     /// Ends the daemon.
@@ -229,7 +132,44 @@ impl Client {
     ///
     /// As [`ping`](Self::ping).
     pub fn shut_down(&mut self) -> Result<(), DiscoveryError> {
-        self.ask(&Request::new(Command::Shutdown), accepted)
+        self.ask(&question::shut_down(), self.deadline())
+    }
+
+    /// Waits until somebody publishes a topic; `None`: nobody did in time. That no daemon runs yet
+    /// is waited for as well. It is asked at least once, and the last question may take its own time.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if no daemon answered at the end; else as [`ping`](Self::ping).
+    pub fn wait_for_topic(
+        &mut self,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<Option<Found>, DiscoveryError> {
+        let mut wait = Wait::new(timeout);
+        loop {
+            let answer = self.ask(&question::look_up(name), self.deadline());
+            match wait.judge(answer) {
+                Ok(end) => return end,
+                Err(pause) => std::thread::sleep(pause),
+            }
+        }
+    }
+
+    /// Waits until a daemon answers.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if none did in time; else as [`ping`](Self::ping).
+    pub fn wait_for_daemon(&mut self, timeout: Duration) -> Result<(), DiscoveryError> {
+        let mut wait = Wait::new(timeout);
+        loop {
+            let answer = self.ask(&question::ping(), self.deadline());
+            match wait.judge(answer.map(Some)) {
+                Ok(end) => return end.map(drop),
+                Err(pause) => std::thread::sleep(pause),
+            }
+        }
     }
 
     /// From now on waits no longer than `timeout` for an answer, and for that uninterrupted.
@@ -238,50 +178,42 @@ impl Client {
         self.interrupt = None;
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.timeout)
+    }
+
     fn ask<T>(
         &mut self,
-        request: &Request<'_>,
-        read: impl FnOnce(&Response<'_>) -> Result<T, DiscoveryError>,
+        question: &Question<'_, T>,
+        deadline: Option<Instant>,
     ) -> Result<T, DiscoveryError> {
         let mut body = std::mem::take(&mut self.body);
-        let reply = fill(&mut body, |out| request.encode(out).map(<[u8]>::len))
-            .map_err(DiscoveryError::from)
-            .and_then(|()| self.send(&body));
+        let reply = question
+            .write(&mut body)
+            .and_then(|()| self.send(&body, deadline, question.is_repeatable()));
         self.body = body;
-        let reply = reply?;
-        let response = Response::decode(reply.as_slice())?;
-        self.epoch = response.ext.epoch;
-        read(&response)
+        question.read(reply?.as_slice(), &mut self.epoch)
     }
 
-    fn send(&mut self, body: &[u8]) -> Result<Frame, DiscoveryError> {
-        let unreachable =
-            || DiscoveryError::Unreachable { address: self.socket.address().to_owned() };
-        // Where nobody listens there is nothing to wait for.
-        if let Some(path) = self.endpoint.file_path()
-            && matches!(probe(path), Probe::Absent | Probe::Refused)
-        {
-            return Err(unreachable());
-        }
-        let deadline = Instant::now().checked_add(self.timeout);
-        match self.socket.request(body, deadline, self.interrupt.as_ref()) {
-            Ok(reply) => Ok(reply),
-            Err(RequestError::TimedOut) => {
-                Err(DiscoveryError::Unreachable { address: self.socket.address().to_owned() })
+    fn send(
+        &mut self,
+        body: &[u8],
+        deadline: Option<Instant>,
+        is_repeatable: bool,
+    ) -> Result<Frame, DiscoveryError> {
+        let socket = match &mut self.line {
+            Line::Daemon(socket) => socket,
+            Line::Process(registry) => return line::answer(registry, body),
+        };
+        loop {
+            check_listener(&self.endpoint)?;
+            let until = question::repeat_at(deadline, is_repeatable);
+            match socket.request(body, until, self.interrupt.as_ref()) {
+                Ok(reply) => return Ok(reply),
+                Err(RequestError::TimedOut)
+                    if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                Err(error) => return Err(question::failure(error, &self.endpoint)),
             }
-            Err(RequestError::Interrupted) => Err(DiscoveryError::Interrupted),
-            Err(RequestError::Socket(error)) => Err(error.into()),
         }
     }
-}
-
-fn accepted(response: &Response<'_>) -> Result<(), DiscoveryError> {
-    match response.status {
-        Status::Ok => Ok(()),
-        _ => Err(refused(response)),
-    }
-}
-
-fn refused(response: &Response<'_>) -> DiscoveryError {
-    DiscoveryError::Refused { message: response.message.to_owned() }
 }

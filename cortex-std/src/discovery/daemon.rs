@@ -1,26 +1,35 @@
-//! The daemon: a registry behind a socket.
+//! The daemon: a registry behind sockets.
 
-use std::thread::JoinHandle;
+use std::io;
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::registry::{Registry, Verdict};
-use crate::endpoint::{Claim, Endpoint, SOCKET_MODE, claim};
+use super::keeper::Keeper;
+use super::listener::Listener;
+use super::registry::Registry;
+use super::state::StateFile;
+use crate::endpoint::EndpointError;
 use crate::error::CreateError;
 use crate::socket::context::Context;
-use crate::socket::error::SocketError;
-use crate::socket::interrupt::Wait;
-use crate::socket::multipart::Multipart;
-use crate::socket::reqrep::RepSocket;
 use crate::stop::StopToken;
 
 /// A daemon that listens and is to be [`run`](Self::run) or [`spawn`](Self::spawn)ed.
+///
+/// At an ipc address there is never a second one: a lock beside the socket names who has it. If the
+/// socket file is deleted, the daemon binds again; if a daemon that knows no lock takes it, Python's
+/// for one, this one waits until that one has ended.
+///
+/// A publisher whose socket file was registered over ipc, was alive and now refuses connections is
+/// forgotten within a second. What is left when the daemon ends, however it ends, the next one at
+/// the same path goes on with: it is kept in a file beside the socket.
 #[derive(Debug)]
 pub struct Daemon {
-    // Dropped in this order: the socket is closed before its file is removed.
-    socket: RepSocket,
-    _claim: Option<Claim>,
+    listeners: Vec<Listener>,
     address: String,
     registry: Registry,
+    keeper: Keeper,
     stop: StopToken,
 }
 
@@ -31,23 +40,43 @@ impl Daemon {
     ///
     /// When the address is none or in use, by whom where that can be found out, or libzmq refuses.
     pub fn bind(address: &str) -> Result<Self, CreateError> {
-        let endpoint: Endpoint = address.parse()?;
-        let context = Context::shared()?;
-        let mut claimed = endpoint.file_path().map(claim).transpose()?;
-        let mut socket = RepSocket::new(&context)?;
-        socket.bind(address)?;
-        if let Some(claim) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
-        }
-        let address = socket.last_endpoint()?;
-        let registry = Registry::new(new_epoch());
-        Ok(Self { socket, _claim: claimed, address, registry, stop: StopToken::new()? })
+        Self::bind_all([address])
     }
 
-    /// Where it listens, with the port that the system chose for `tcp://host:*`.
+    /// A daemon at several addresses, ipc and tcp, which knows one graph.
+    ///
+    /// SHUTDOWN is obeyed over ipc, where the mode of the socket file says who may, and refused over
+    /// tcp. What it knows is kept beside the first ipc socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind), and when there is no address.
+    pub fn bind_all<A: AsRef<str>>(
+        addresses: impl IntoIterator<Item = A>,
+    ) -> Result<Self, CreateError> {
+        let context = Context::shared()?;
+        let bind = |address: A| Listener::bind(&context, address.as_ref());
+        let listeners: Vec<_> = addresses.into_iter().map(bind).collect::<Result<_, _>>()?;
+        let Some(first) = listeners.first() else {
+            return Err(EndpointError::Invalid { address: String::new() }.into());
+        };
+        let address = first.address().to_owned();
+        let file = listeners.iter().find_map(Listener::path).map(|path| StateFile::beside(path));
+        let mut registry = Registry::new(new_epoch());
+        let keeper = Keeper::new(file, &mut registry);
+        Ok(Self { listeners, address, registry, keeper, stop: StopToken::new()? })
+    }
+
+    /// Where it listens, with the port that the system chose for `tcp://host:*`; the first of
+    /// several.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Everywhere it listens.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().map(Listener::address)
     }
 
     /// Ends [`run`](Self::run) from another thread.
@@ -60,27 +89,57 @@ impl Daemon {
     ///
     /// # Errors
     ///
-    /// When libzmq refuses to receive.
-    pub fn run(mut self) -> Result<(), SocketError> {
-        tracing::info!(address = self.address, "discovery daemon listens");
-        let mut request = Multipart::default();
-        let mut answer = Vec::new();
-        loop {
-            match self.socket.recv(&mut request, None, Some(&self.stop.interrupt))? {
-                Wait::Ready => {}
-                Wait::TimedOut => continue,
-                Wait::Interrupted => break,
+    /// When libzmq refuses to receive, the system has no thread, or another daemon has taken the
+    /// address after somebody deleted the lock.
+    pub fn run(self) -> Result<(), CreateError> {
+        let Self { listeners, registry, mut keeper, stop, .. } = self;
+        let registry = Mutex::new(registry);
+        let (wake, woken) = sync_channel(1);
+        let mut result = Ok(());
+        let mut listeners: Vec<_> = thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for mut listener in listeners {
+                tracing::info!(address = listener.address(), "discovery daemon listens");
+                let (wake, registry) = (wake.clone(), &registry);
+                let all = StopAll(stop.clone());
+                let thread = thread::Builder::new().name("cortex-listener".into());
+                let spawned = thread.spawn_scoped(scope, move || {
+                    let result = listener.serve(registry, &all.0, &wake);
+                    // Nobody is served any more when what is known is kept for the last time.
+                    listener.close();
+                    (listener, result)
+                });
+                match spawned {
+                    Ok(thread) => threads.push(thread),
+                    Err(error) => {
+                        result = Err(CreateError::Thread(error));
+                        stop.stop();
+                    }
+                }
             }
-            let verdict = self.registry.answer(request.frame(0).unwrap_or_default(), &mut answer);
-            if let Err(error) = self.socket.send(&answer) {
-                tracing::warn!(%error, "an answer was not sent");
-            }
-            if verdict == Verdict::Shutdown {
-                break;
-            }
+            drop(wake);
+            keeper.run(&registry, &woken);
+            let ended = threads.into_iter().filter_map(|thread| match thread.join() {
+                Ok((listener, served)) => {
+                    if let Err(error) = served {
+                        result = Err(error);
+                    }
+                    Some(listener)
+                }
+                Err(_) => {
+                    result = Err(CreateError::Thread(io::Error::other("a listener panicked")));
+                    None
+                }
+            });
+            ended.collect()
+        });
+        // Somebody else has it by now, and keeps what it knows there.
+        if !matches!(result, Err(CreateError::Endpoint(EndpointError::AddressInUse { .. }))) {
+            keeper.finish(&registry);
         }
-        tracing::info!(address = self.address, "discovery daemon ends");
-        Ok(())
+        listeners.clear();
+        tracing::info!("discovery daemon ends");
+        result
     }
 
     /// Serves on a thread of its own.
@@ -91,7 +150,7 @@ impl Daemon {
     pub fn spawn(self) -> Result<DaemonHandle, CreateError> {
         let stop = self.stop_token();
         let address = self.address.clone();
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("cortex-discovery".into())
             .spawn(move || {
                 if let Err(error) = self.run() {
@@ -100,6 +159,15 @@ impl Daemon {
             })
             .map_err(CreateError::Thread)?;
         Ok(DaemonHandle { address, stop, thread: Some(thread) })
+    }
+}
+
+/// Ends all listeners with the first that ends, by a panic even.
+struct StopAll(StopToken);
+
+impl Drop for StopAll {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

@@ -8,6 +8,18 @@
 //!
 //! The data path never goes through the daemon.
 //!
+//! One setting, [`ADDRESS_VARIABLE`] or [`NodeBuilder::discovery`](crate::NodeBuilder::discovery),
+//! says where the daemon is, and with that how publishers are reached:
+//!
+//! | address | daemon | publishers |
+//! |---|---|---|
+//! | `ipc://PATH` | on this machine; nodes host it | unix sockets |
+//! | `tcp://HOST:PORT` | `cortex-discovery` on any machine | tcp |
+//! | `inproc://NAME` | none: a registry of this process | memory |
+//!
+//! Nodes of one process that name the same inproc address see each other and nobody else, and nobody
+//! outside sees them.
+//!
 //! # Examples
 //!
 //! ```
@@ -27,13 +39,28 @@
 //!
 //! Source: wire reference, "Discovery".
 
+#[cfg(feature = "tokio")]
+mod async_client;
 mod client;
 mod daemon;
+mod host;
+mod keeper;
+mod line;
+mod listener;
+mod question;
 mod registry;
+mod state;
+mod table;
+mod topic;
 
-pub use client::{Client, DiscoveryError, Found, Topic};
+#[cfg(feature = "tokio")]
+pub use async_client::AsyncClient;
+pub use client::Client;
 pub use daemon::{Daemon, DaemonHandle};
-pub use registry::{Registry, Verdict};
+pub(crate) use host::Host;
+pub use question::DiscoveryError;
+pub use registry::{Origin, Registry, Verdict};
+pub use topic::{Found, Topic};
 
 pub use crate::wire::discovery::DEFAULT_ADDRESS;
 

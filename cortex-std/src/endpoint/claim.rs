@@ -21,7 +21,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// What is at an ipc path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Probe {
+pub enum Probe {
     /// Somebody listens; the process that began to, where the kernel tells.
     Alive {
         /// Its id, as seen from here.
@@ -38,7 +38,7 @@ pub(crate) enum Probe {
 /// Looks whether somebody listens at `path`; never waits.
 ///
 /// Whoever listens sees a connection that says nothing and ends.
-pub(crate) fn probe(path: &Path) -> Probe {
+pub fn probe(path: &Path) -> Probe {
     let Ok(address) = SocketAddrUnix::new(path) else {
         return Probe::Unknown;
     };
@@ -222,14 +222,24 @@ impl Claim {
         Ok(())
     }
 
+    /// Locks anew, after somebody deleted the lock file or its folder.
+    ///
+    /// # Errors
+    /// `AddressInUse` when another process has the lock by now; `File`.
+    pub(crate) fn lock_again(&mut self) -> Result<(), EndpointError> {
+        create_folder_of(&self.path)?;
+        self.lock = take_lock(&self.path, &self.lock_path)?;
+        Ok(())
+    }
+
     /// Whether the file at the path is still the socket of [`bound`](Self::bound): nobody deleted it
     /// or bound over it.
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.socket.is_some() && FileId::at(&self.path) == self.socket
     }
 
     /// Whether the lock file is still there; without it another process could claim the path.
-    fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         let inode = |file: fs::Metadata| (file.dev(), file.ino());
         let ours = self.lock.metadata().ok().map(inode);
         ours.is_some() && fs::symlink_metadata(&self.lock_path).ok().map(inode) == ours

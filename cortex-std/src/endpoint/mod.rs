@@ -1,16 +1,19 @@
 //! Addresses, and the files behind ipc addresses.
 
 mod claim;
+mod tcp;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use claim::{Claim, Probe, SOCKET_MODE, claim, probe};
+pub(crate) use claim::{Claim, SOCKET_MODE, claim};
+pub use claim::{Probe, probe};
+pub(crate) use tcp::{Far, Reach, topic_ports};
 
 /// Bytes that fit into the path of a unix socket address, without the NUL at its end.
-const MAX_PATH_LEN: usize = 107;
+pub const MAX_PATH_LEN: usize = 107;
 
 /// Where to bind or connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -169,7 +172,11 @@ pub(crate) fn topic_address(dir: &Path, node: &str, topic: &str) -> String {
 /// FNV-1a of both names; the length of the first in front, so that no text can move between them.
 fn identity(node: &str, topic: &str) -> u64 {
     let len = (node.len() as u64).to_le_bytes();
-    let bytes = len.iter().chain(node.as_bytes()).chain(topic.as_bytes());
+    fnv1a(len.iter().chain(node.as_bytes()).chain(topic.as_bytes()))
+}
+
+/// 64 bits of FNV-1a: tells what is different by chance, not by intent.
+pub(crate) fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -1,18 +1,20 @@
 //! Making a publisher.
 
 use std::marker::PhantomData;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::latch::Latch;
-use super::{Inner, Open, Publisher, State};
+use super::{Inner, Open, Publisher, Room, State};
 use crate::discovery::Topic;
-use crate::endpoint::{Endpoint, EndpointError, SOCKET_MODE, claim, topic_address};
 use crate::error::CreateError;
 use crate::node::{Closable, Shared, check_name};
+use crate::place::Place;
 use crate::socket::interrupt::Interrupt;
 use crate::socket::loan::LoanPool;
-use crate::socket::xpub::{XpubOptions, XpubSocket};
+use crate::socket::xpub::XpubOptions;
+use crate::stats::PublisherCounters;
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
@@ -32,6 +34,7 @@ pub struct PublisherBuilder<'n, M> {
     queue: u32,
     block: Duration,
     is_latched: bool,
+    is_shared: bool,
     bind: Option<String>,
     advertise: Option<String>,
     message: PhantomData<fn() -> M>,
@@ -45,6 +48,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             queue: QUEUE,
             block: Duration::ZERO,
             is_latched: false,
+            is_shared: false,
             bind: None,
             advertise: None,
             message: PhantomData,
@@ -74,11 +78,43 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         self
     }
 
-    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`; a path made from node and topic unless
-    /// set.
+    /// Lets other nodes publish on the topic as well, if all of them say so; otherwise a topic is
+    /// the node's that had it first.
     ///
-    /// A Python subscriber looks a topic up once, so a tcp port should be a fixed one. With `*` the
-    /// system chooses one.
+    /// Our subscribers receive from all of them, each with its own queue, and count what each lost
+    /// by its own numbers. A Python subscriber receives from the first alone, and under a Python
+    /// daemon there is only the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use cortex_std::{Node, wire::StringMessage};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    /// // In each of several programs, which are nodes of different names.
+    /// let node = Node::builder("arm-left").discovery(&address).build()?;
+    /// let log = node.publisher::<StringMessage>("/log").shared().create()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
+    }
+
+    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`. Unless set, it is what the daemon's
+    /// address suggests:
+    ///
+    /// | daemon | publisher |
+    /// |---|---|
+    /// | `ipc://` | a path made from node and topic, beside the daemon's socket |
+    /// | `tcp://` | a port made from node and topic, of all interfaces; of the loopback alone if the daemon is there |
+    /// | `inproc://` | inside this process |
+    ///
+    /// The port is one from 20,000 to 29,999, and the next free one where that is taken. A Python
+    /// subscriber looks a topic up once, so where that happens, and matters, set a port here. With
+    /// `*` the system chooses one, each time another.
+    ///
+    /// A port has no owner as a file has: whoever reaches the machine may subscribe.
     pub fn bind(mut self, address: &str) -> Self {
         self.bind = Some(address.to_owned());
         self
@@ -86,6 +122,9 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
 
     /// The host under which others reach this machine, where the publisher listens on all of its
     /// interfaces.
+    ///
+    /// With a daemon behind tcp it is, unless set, the address of the interface that leads to the
+    /// daemon, and registered anew when that changes.
     pub fn advertise(mut self, host: &str) -> Self {
         self.advertise = Some(host.to_owned());
         self
@@ -100,24 +139,14 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     pub fn create(self) -> Result<Publisher<M>, CreateError> {
         check_name("topic", &self.topic)?;
         let shared = self.shared;
-        let bind =
-            self.bind.unwrap_or_else(|| topic_address(&shared.folder, &shared.name, &self.topic));
-        let endpoint: Endpoint = bind.parse()?;
-        if let Endpoint::Inproc(_) = endpoint {
-            // Nobody else could connect to what the daemon hands out.
-            return Err(EndpointError::Invalid { address: bind }.into());
-        }
-        let mut claimed = endpoint.file_path().map(claim).transpose()?;
         let options = XpubOptions {
             high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
             linger: LINGER,
             ..XpubOptions::default()
         };
-        let mut socket = XpubSocket::bind(&shared.context, &bind, &options)?;
-        if let Some(claim) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
-        }
-        let address = reachable(&socket.last_endpoint()?, self.advertise.as_deref())?;
+        let advertise = self.advertise.as_deref();
+        let place = Place::bind(shared, &self.topic, self.bind, advertise, &options)?;
+        let Place { socket, hold, address, reach } = place;
         let topic = Topic {
             name: self.topic.clone(),
             address: address.clone(),
@@ -125,25 +154,27 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             fingerprint: M::FINGERPRINT,
             publisher_node: shared.name.clone(),
         };
-        let ext = RequestExt { layout: Some(M::LAYOUT), ..RequestExt::default() };
-        let registration = shared.agent.register(topic, ext);
+        let ext =
+            RequestExt { layout: Some(M::LAYOUT), shared: self.is_shared, ..RequestExt::default() };
+        let registration = shared.agent.register(topic, ext, reach);
         let watch = self.is_latched.then(|| socket.watch());
         let state = State {
-            open: Some(Open { registration, latch: None, socket, _claim: claimed }),
-            sequence: 0,
+            open: Some(Open { latch: None, socket, _hold: hold }),
             metadata: Vec::new(),
-            subscribers: 0,
             has_seen: false,
             kept: Vec::new(),
-            sent_bytes: 0,
-            congested: 0,
         };
         let inner = Arc::new(Inner {
             topic: self.topic,
             address,
-            block: self.block,
             is_latched: self.is_latched,
-            stop: Interrupt::new()?,
+            counters: PublisherCounters::default(),
+            room: Room {
+                block: self.block,
+                stop: Interrupt::new()?,
+                is_awaited: AtomicBool::new(false),
+            },
+            registration: Mutex::new(Some(registration)),
             state: Mutex::new(state),
             loans: LoanPool::new(LOAN_LIMIT),
         });
@@ -155,21 +186,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         }
         let closable: Arc<dyn Closable> = inner.clone();
         shared.add(&closable)?;
+        shared.census.add(&inner);
         Ok(Publisher { inner, message: PhantomData })
-    }
-}
-
-/// The address to register for what was bound.
-fn reachable(bound: &str, advertise: Option<&str>) -> Result<String, CreateError> {
-    let Some((host, port)) = bound.strip_prefix("tcp://").and_then(|tcp| tcp.rsplit_once(':'))
-    else {
-        return Ok(bound.to_owned());
-    };
-    match advertise {
-        Some(host) => Ok(format!("tcp://{host}:{port}")),
-        None if matches!(host, "0.0.0.0" | "[::]") => {
-            Err(CreateError::Advertise { address: bound.to_owned() })
-        }
-        None => Ok(bound.to_owned()),
     }
 }

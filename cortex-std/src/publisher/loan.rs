@@ -4,24 +4,29 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{Family, Published, Publisher};
 use crate::error::PublishError;
 use crate::socket::loan::Loan as Memory;
 use crate::socket::owner::Held;
 use crate::wire::{ArrayError, ArrayView, Element, Message};
 
+/// Dimensions; an array has no more than eight.
+type Shape = SmallVec<[usize; 8]>;
+
 /// Memory for one array, to be filled in place and published without a copy.
 pub struct Loan<'p, M, T> {
     publisher: &'p Publisher<M>,
     memory: Memory,
-    shape: Vec<usize>,
+    shape: Shape,
     item: PhantomData<T>,
 }
 
 /// What a published loan's frames keep.
 struct Filled {
     memory: Memory,
-    shape: Vec<usize>,
+    shape: Shape,
 }
 
 impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
@@ -35,7 +40,7 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
             .ok_or(ArrayError::ShapeOverflow)?;
         let memory = publisher.inner.loans.take(len)?;
         ArrayView::new(T::DTYPE, shape, &memory)?;
-        Ok(Loan { publisher, memory, shape: shape.to_vec(), item: PhantomData })
+        Ok(Loan { publisher, memory, shape: shape.into(), item: PhantomData })
     }
 
     /// Publishes the message that `message` makes of the array.

@@ -6,20 +6,24 @@ mod loan;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use smallvec::SmallVec;
+
 use crate::agent::RegistrationGuard;
-use crate::endpoint::Claim;
+use crate::census::{Counted, NodeStats};
 use crate::error::PublishError;
 use crate::node::Closable;
+use crate::place::Hold;
 use crate::socket::frame::Frame;
 use crate::socket::interrupt::{Interrupt, Wait};
 use crate::socket::loan::LoanPool;
 use crate::socket::owner::{Held, ViewFamily};
 use crate::socket::xpub::{Part, Sent, TrySent, XpubSocket, share_parts};
-use crate::stats::PublisherStats;
-use crate::wire::{Element, EncodeError, EncodeErrorKind, Header, Message, encode};
+use crate::stats::{PublisherCounters, PublisherStats};
+use crate::wire::{Buffers, Element, EncodeError, EncodeErrorKind, Header, Message, encode};
 
 pub use builder::PublisherBuilder;
 pub use loan::Loan;
@@ -28,6 +32,8 @@ use latch::Latch;
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(1);
+/// The same, where somebody is about to be done.
+const SHORT_POLL: Duration = Duration::from_micros(20);
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,34 +90,39 @@ pub struct Publisher<M> {
 struct Inner {
     topic: String,
     address: String,
-    block: Duration,
     is_latched: bool,
-    /// Ends a wait for room when the node does.
-    stop: Interrupt,
+    counters: PublisherCounters,
+    room: Room,
+    /// Dropped, or taken, before the socket closes. Never locked for long.
+    registration: Mutex<Option<RegistrationGuard>>,
     state: Mutex<State>,
     loans: LoanPool,
 }
 
+/// How a full queue is waited for.
+struct Room {
+    block: Duration,
+    /// Ends a wait when the node does.
+    stop: Interrupt,
+    /// Whether somebody waits, who has the state locked.
+    is_awaited: AtomicBool,
+}
+
 struct State {
     open: Option<Open>,
-    sequence: u64,
     /// Kept for its memory.
     metadata: Vec<u8>,
-    subscribers: usize,
     /// Whether anybody ever subscribed.
     has_seen: bool,
     /// The last message of a latched publisher.
     kept: Vec<Frame>,
-    sent_bytes: u64,
-    congested: u64,
 }
 
-/// Dropped in this order: unregistered, no more watched, closed, and then the file removed.
+/// Dropped in this order: no more watched, closed, and then the file removed.
 struct Open {
-    registration: RegistrationGuard,
     latch: Option<Latch>,
     socket: XpubSocket,
-    _claim: Option<Claim>,
+    _hold: Hold,
 }
 
 /// The views of a message type.
@@ -219,35 +230,33 @@ impl<M: Message + 'static> Publisher<M> {
         // Dropped behind the lock: the owner of what was kept may do anything.
         let mut released = Vec::new();
         let mut state = self.inner.lock();
-        let newcomers = state.count_subscribers(&self.inner.topic)?;
-        let State { open, sequence, metadata, subscribers, has_seen, kept, sent_bytes, .. } =
-            &mut *state;
+        let newcomers = state.count_subscribers(&self.inner)?;
+        let State { open, metadata, has_seen, kept } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
-        let nobody = *subscribers == 0;
+        // They change only while the state is locked.
+        let counters = &self.inner.counters;
+        let nobody = counters.subscribers.value() == 0;
         // A peer may unsubscribe what it never subscribed, so a count of zero proves nothing.
         if !*has_seen && !self.inner.is_latched {
-            *sequence = sequence.wrapping_add(1);
+            counters.published.add(1);
             return Ok(Published::NoSubscribers);
         }
-        let header = Header::of::<M>(wall_clock_ns(), *sequence).encode();
+        let header = Header::of::<M>(wall_clock_ns(), counters.published.value()).encode();
         let sender = Sender {
             socket: &mut open.socket,
-            topic: self.inner.topic.as_bytes(),
+            publisher: &self.inner,
             header: &header,
-            block: self.inner.block,
-            stop: &self.inner.stop,
             kept: self.inner.is_latched.then_some((kept, &mut released)),
-            sent_bytes,
         };
         match encode(metadata, sender) {
             Ok(sent) => {
                 // Only now: what cannot be encoded is no message that somebody could have lost.
-                *sequence = sequence.wrapping_add(1);
+                counters.published.add(1);
                 match sent {
                     _ if nobody => Ok(Published::NoSubscribers),
                     Sent::Delivered => Ok(Published::Sent),
                     Sent::Congested => {
-                        state.congested = state.congested.saturating_add(1);
+                        counters.congested.add(1);
                         Ok(Published::Congested)
                     }
                 }
@@ -269,6 +278,9 @@ impl<M> Publisher<M> {
     }
 
     /// The ZeroMQ endpoint that subscribers connect to.
+    ///
+    /// With a daemon behind tcp, what it was when this was made: what is registered follows this
+    /// machine's address, and is an address of this machine as soon as it has one.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.inner.address
@@ -277,13 +289,12 @@ impl<M> Publisher<M> {
     /// Whether the daemon knows of this publisher.
     #[must_use]
     pub fn registration(&self) -> Registration {
-        match &self.inner.lock().open {
-            Some(open) => open.registration.state(),
-            None => Registration::Pending,
-        }
+        let registration = self.inner.lock_registration();
+        registration.as_ref().map_or(Registration::Pending, RegistrationGuard::state)
     }
 
-    /// How many subscribers there are at this moment.
+    /// How many subscribers there are at this moment; while somebody waits in
+    /// [`block_for`](PublisherBuilder::block_for), how many there were when that began.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
         self.stats().subscribers
@@ -294,7 +305,7 @@ impl<M> Publisher<M> {
         let deadline = Instant::now().checked_add(timeout);
         while self.subscriber_count() < count {
             let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if is_late || self.inner.lock().open.is_none() {
+            if is_late || self.inner.is_closed() {
                 return false;
             }
             std::thread::sleep(POLL);
@@ -311,7 +322,7 @@ impl<M> Publisher<M> {
     pub async fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> bool {
         let enough = async {
             while self.subscriber_count() < count {
-                if self.inner.lock().open.is_none() {
+                if self.inner.is_closed() {
                     return false;
                 }
                 tokio::time::sleep(POLL).await;
@@ -321,17 +332,10 @@ impl<M> Publisher<M> {
         tokio::time::timeout(timeout, enough).await.unwrap_or(false)
     }
 
-    /// What was published so far.
+    /// What was published so far. It does not wait for who publishes.
     #[must_use]
     pub fn stats(&self) -> PublisherStats {
-        self.inner.serve();
-        let state = self.inner.lock();
-        PublisherStats {
-            published: state.sequence,
-            sent_bytes: state.sent_bytes,
-            congested: state.congested,
-            subscribers: state.subscribers,
-        }
+        self.inner.snapshot()
     }
 }
 
@@ -351,19 +355,42 @@ impl<M> fmt::Debug for Publisher<M> {
 }
 
 impl Inner {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Inner {
+    fn lock_registration(&self) -> MutexGuard<'_, Option<RegistrationGuard>> {
+        self.registration.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock_registration().is_none()
+    }
+
+    /// The counters, after a look at who came and left, unless somebody waits for room.
+    fn snapshot(&self) -> PublisherStats {
+        loop {
+            match self.state.try_lock() {
+                Ok(mut state) => self.serve_locked(&mut state),
+                Err(TryLockError::Poisoned(state)) => self.serve_locked(&mut state.into_inner()),
+                Err(TryLockError::WouldBlock) if self.room.is_awaited.load(Ordering::SeqCst) => {}
+                Err(TryLockError::WouldBlock) => {
+                    // Who sends is done in a moment, or begins to wait.
+                    std::thread::sleep(SHORT_POLL);
+                    continue;
+                }
+            }
+            return self.counters.snapshot();
+        }
+    }
+
     /// Follows who came and left; a latched publisher sends its message to who came.
     fn serve(&self) {
         self.serve_locked(&mut self.lock());
     }
 
     fn serve_locked(&self, state: &mut State) {
-        let newcomers = state.count_subscribers(&self.topic);
+        let newcomers = state.count_subscribers(self);
         match newcomers.and_then(|count| state.repeat_for(count, self)) {
             Ok(()) | Err(PublishError::Closed) => {}
             Err(error) => tracing::debug!(topic = self.topic, %error, "subscribers not served"),
@@ -373,19 +400,20 @@ impl Inner {
 
 impl State {
     /// Follows who came and left; returns how many came.
-    fn count_subscribers(&mut self, topic: &str) -> Result<usize, PublishError> {
+    fn count_subscribers(&mut self, publisher: &Inner) -> Result<usize, PublishError> {
+        let count = &publisher.counters.subscribers;
         let open = self.open.as_mut().ok_or(PublishError::Closed)?;
         let mut newcomers = 0_usize;
         while let Some(subscription) = open.socket.next_subscription()? {
-            if !topic.as_bytes().starts_with(&subscription.topic) {
+            if !publisher.topic.as_bytes().starts_with(&subscription.topic) {
                 continue;
             }
             if subscription.subscribe {
                 newcomers = newcomers.saturating_add(1);
                 self.has_seen = true;
-                self.subscribers = self.subscribers.saturating_add(1);
+                count.add(1);
             } else {
-                self.subscribers = self.subscribers.saturating_sub(1);
+                count.set(count.value().saturating_sub(1));
             }
         }
         Ok(newcomers)
@@ -399,11 +427,17 @@ impl State {
         let open = self.open.as_mut().ok_or(PublishError::Closed)?;
         let frames: Result<Vec<_>, _> = self.kept.iter_mut().map(Frame::share).collect();
         let mut parts: Vec<_> = frames?.into_iter().map(Part::Frame).collect();
-        let sent = deliver(&mut open.socket, &mut parts, publisher.block, &publisher.stop)?;
+        let sent = deliver(&mut open.socket, &mut parts, &publisher.room)?;
         if sent == Sent::Congested {
-            self.congested = self.congested.saturating_add(1);
+            publisher.counters.congested.add(1);
         }
         Ok(())
+    }
+}
+
+impl Counted for Inner {
+    fn count(&self, stats: &mut NodeStats) {
+        stats.publishers.push((self.topic.clone(), self.snapshot()));
     }
 }
 
@@ -411,6 +445,9 @@ impl Closable for Inner {
     fn close(&self) {
         // Who waits for room holds the lock.
         self.interrupt();
+        // Unregistered first: nobody is sent to a socket that is closed.
+        let registration = self.lock_registration().take();
+        drop(registration);
         let (open, kept) = {
             let mut state = self.lock();
             (state.open.take(), std::mem::take(&mut state.kept))
@@ -419,7 +456,7 @@ impl Closable for Inner {
     }
 
     fn interrupt(&self) {
-        self.stop.wake();
+        self.room.stop.wake();
     }
 
     fn tend(&self) {
@@ -433,13 +470,10 @@ impl Closable for Inner {
 /// Puts the frames of one message together and sends them.
 struct Sender<'s> {
     socket: &'s mut XpubSocket,
-    topic: &'s [u8],
+    publisher: &'s Inner,
     header: &'s [u8],
-    block: Duration,
-    stop: &'s Interrupt,
     /// Where a latched publisher keeps its message, and where the one before goes.
     kept: Option<(&'s mut Vec<Frame>, &'s mut Vec<Frame>)>,
-    sent_bytes: &'s mut u64,
 }
 
 impl<'s> Sender<'s> {
@@ -451,7 +485,9 @@ impl<'s> Sender<'s> {
     where
         's: 'b,
     {
-        let mut parts = vec![Part::Copy(self.topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let topic = self.publisher.topic.as_bytes();
+        let first = [Part::Copy(topic), Part::Copy(self.header), Part::Copy(metadata)];
+        let mut parts: Parts<'_> = first.into_iter().collect();
         for buffer in buffers {
             parts.push(buffer?);
         }
@@ -459,8 +495,8 @@ impl<'s> Sender<'s> {
         if let Some((kept, released)) = self.kept.take() {
             *released = std::mem::replace(kept, share_parts(&mut parts)?);
         }
-        let sent = deliver(self.socket, &mut parts, self.block, self.stop)?;
-        *self.sent_bytes = self.sent_bytes.saturating_add(len as u64);
+        let sent = deliver(self.socket, &mut parts, &self.publisher.room)?;
+        self.publisher.counters.sent_bytes.add(len as u64);
         Ok(sent)
     }
 }
@@ -469,17 +505,19 @@ impl<'s> Sender<'s> {
 fn deliver(
     socket: &mut XpubSocket,
     parts: &mut [Part<'_>],
-    block: Duration,
-    stop: &Interrupt,
+    room: &Room,
 ) -> Result<Sent, PublishError> {
-    if !block.is_zero() {
-        let deadline = Instant::now().checked_add(block);
+    if !room.block.is_zero() {
+        let deadline = Instant::now().checked_add(room.block);
         loop {
             if socket.try_send(parts)? == TrySent::Delivered {
                 return Ok(Sent::Delivered);
             }
+            room.is_awaited.store(true, Ordering::SeqCst);
+            let wait = socket.wait_for_room(deadline, Some(&room.stop));
+            room.is_awaited.store(false, Ordering::SeqCst);
             // At the end of the node the others shall have it all the same.
-            if socket.wait_for_room(deadline, Some(stop))? != Wait::Ready {
+            if wait? != Wait::Ready {
                 break;
             }
         }
@@ -492,16 +530,30 @@ fn deliver(
 fn encode_into<'o, 'b, M: Message>(
     message: &'b M,
     out: &'o mut Vec<u8>,
-) -> Result<(&'o [u8], Vec<&'b [u8]>), EncodeError> {
+) -> Result<(&'o [u8], BufferList<'b>), EncodeError> {
     loop {
-        let mut buffers = Vec::new();
+        let mut buffers = Collected(BufferList::new());
         match encode(message, out, &mut buffers).map(<[u8]>::len) {
-            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers)),
+            Ok(len) => return Ok((out.get(..len).unwrap_or_default(), buffers.0)),
             Err(EncodeError { kind: EncodeErrorKind::OutputFull, needed, .. }) => {
                 out.resize(needed.next_power_of_two().max(256), 0);
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The parts of a message: topic, header, metadata and up to five arrays without an allocation.
+pub(crate) type Parts<'p> = SmallVec<[Part<'p>; 8]>;
+/// The bytes of its arrays.
+type BufferList<'b> = SmallVec<[&'b [u8]; 5]>;
+
+struct Collected<'b>(BufferList<'b>);
+
+impl<'b> Buffers<'b> for Collected<'b> {
+    fn push(&mut self, buffer: &'b [u8]) -> Result<(), &'b [u8]> {
+        self.0.push(buffer);
+        Ok(())
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::agent::RegistrationGuard;
 use crate::discovery::Topic;
-use crate::endpoint::{Claim, Endpoint, SOCKET_MODE, claim, topic_address};
+use crate::endpoint::{Endpoint, SOCKET_MODE, claim};
 use crate::error::{CreateError, PublishError};
 use crate::node::{Closable, Shared, check_name};
-use crate::publisher::{Published, Registration};
+use crate::place::{Hold, Place};
+use crate::publisher::{Parts, Published, Registration};
 use crate::socket::context::Context;
 use crate::socket::owner::{Held, ViewFamily};
 use crate::socket::xpub::{Part, Sent, XpubOptions, XpubSocket};
@@ -43,7 +44,7 @@ struct State {
 struct Open {
     registration: Option<RegistrationGuard>,
     socket: XpubSocket,
-    _claim: Option<Claim>,
+    _hold: Hold,
 }
 
 struct Slice;
@@ -75,7 +76,7 @@ impl RawPublisher {
     ///
     /// When libzmq refuses, or the node was shut down.
     pub fn send(&self, frames: &[&[u8]]) -> Result<Published, PublishError> {
-        self.transmit(&mut frames.iter().map(|frame| Part::Copy(frame)).collect::<Vec<_>>())
+        self.transmit(&mut frames.iter().map(|frame| Part::Copy(frame)).collect::<Parts<'_>>())
     }
 
     /// Sends a message whose last frame is not copied: it keeps the owner until libzmq has sent it.
@@ -105,7 +106,7 @@ impl RawPublisher {
     ) -> Result<Published, PublishError> {
         let held = Held::<Slice, O>::new(owner, last);
         let last = held.with(|view, keeper| keeper.frame(view))?;
-        let mut parts: Vec<_> = first.iter().map(|frame| Part::Copy(frame)).collect();
+        let mut parts: Parts<'_> = first.iter().map(|frame| Part::Copy(frame)).collect();
         parts.push(Part::Frame(last));
         self.transmit(&mut parts)
     }
@@ -162,8 +163,9 @@ pub(crate) fn bind_in_node(
     fingerprint: u64,
 ) -> Result<RawPublisher, CreateError> {
     check_name("topic", topic)?;
-    let address = topic_address(&shared.folder, &shared.name, topic);
-    let publisher = open(&shared.context, &address)?;
+    let Place { socket, hold, address, reach } =
+        Place::bind(shared, topic, None, None, &options())?;
+    let publisher = wrap(socket, hold, address.clone());
     let topic = Topic {
         name: topic.to_owned(),
         address,
@@ -171,7 +173,7 @@ pub(crate) fn bind_in_node(
         fingerprint,
         publisher_node: shared.name.clone(),
     };
-    let registration = shared.agent.register(topic, RequestExt::default());
+    let registration = shared.agent.register(topic, RequestExt::default(), reach);
     if let Some(open) = &mut publisher.inner.lock().open {
         open.registration = Some(registration);
     }
@@ -183,15 +185,22 @@ pub(crate) fn bind_in_node(
 fn open(context: &Context, address: &str) -> Result<RawPublisher, CreateError> {
     let endpoint: Endpoint = address.parse()?;
     let mut claimed = endpoint.file_path().map(claim).transpose()?;
-    let options = XpubOptions { linger: LINGER, ..XpubOptions::default() };
-    let mut socket = XpubSocket::bind(context, address, &options)?;
+    let mut socket = XpubSocket::bind(context, address, &options())?;
     if let Some(claim) = &mut claimed {
         claim.bound(SOCKET_MODE)?;
     }
     let address = socket.last_endpoint()?;
-    let open = Open { registration: None, socket, _claim: claimed };
+    Ok(wrap(socket, Hold::from(claimed), address))
+}
+
+fn options() -> XpubOptions {
+    XpubOptions { linger: LINGER, ..XpubOptions::default() }
+}
+
+fn wrap(socket: XpubSocket, hold: Hold, address: String) -> RawPublisher {
+    let open = Open { registration: None, socket, _hold: hold };
     let state = Mutex::new(State { open: Some(open), subscribers: 0 });
-    Ok(RawPublisher { inner: Arc::new(Inner { address, state }) })
+    RawPublisher { inner: Arc::new(Inner { address, state }) }
 }
 
 impl State {

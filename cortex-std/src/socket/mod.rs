@@ -16,6 +16,7 @@ pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod frame;
 pub(crate) mod interrupt;
+pub(crate) mod library;
 pub(crate) mod loan;
 mod malloc;
 pub(crate) mod multipart;

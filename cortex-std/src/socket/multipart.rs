@@ -1,61 +1,49 @@
 //! A received message.
 
+use smallvec::SmallVec;
+
 use super::frame::Frame;
 
-/// Topic, header, metadata and one array: most messages need no more and so no allocation.
-const INLINE: usize = 4;
+/// Topic, header, metadata and five arrays: most messages need no more and so no allocation.
+const INLINE: usize = 8;
 
 /// The parts of one received message, in order.
 ///
 /// Used again for the next message it keeps its memory; moved away it keeps the message.
 #[derive(Debug, Default)]
 pub(crate) struct Multipart {
-    inline: [Frame; INLINE],
-    more: Vec<Frame>,
-    len: usize,
+    frames: SmallVec<[Frame; INLINE]>,
 }
 
 impl Multipart {
     /// The number of parts.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.frames.len()
     }
 
     /// True before anything was received.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.frames.is_empty()
     }
 
     /// The bytes of part `index`.
     pub(crate) fn frame(&self, index: usize) -> Option<&[u8]> {
-        if index >= self.len {
-            return None;
-        }
-        let slot = match index.checked_sub(INLINE) {
-            None => self.inline.get(index),
-            Some(index) => self.more.get(index),
-        };
-        slot.map(Frame::as_slice)
+        self.frames.get(index).map(Frame::as_slice)
     }
 
     /// The bytes of every part.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.inline.iter().chain(&self.more).take(self.len).map(Frame::as_slice)
+        self.frames.iter().map(Frame::as_slice)
     }
 
     /// Takes the first part out, and the others with it if they are not wanted.
     pub(crate) fn into_first(self) -> Option<Frame> {
-        let [first, ..] = self.inline;
-        (self.len > 0).then_some(first)
+        self.frames.into_iter().next()
     }
 
     /// Releases every part.
     pub(crate) fn clear(&mut self) {
-        for slot in self.inline.iter_mut().take(self.len) {
-            *slot = Frame::empty();
-        }
-        self.more.clear();
-        self.len = 0;
+        self.frames.clear();
     }
 
     /// Appends a part that `fill` receives into; it counts only if that succeeds.
@@ -65,21 +53,12 @@ impl Multipart {
         &mut self,
         fill: impl FnOnce(&mut Frame) -> Result<bool, E>,
     ) -> Result<Option<bool>, E> {
-        let slot = match self.len.checked_sub(INLINE) {
-            None => self.inline.get_mut(self.len),
-            Some(index) => {
-                if index >= self.more.len() {
-                    self.more.push(Frame::empty());
-                }
-                self.more.get_mut(index)
-            }
-        };
-        let Some(slot) = slot else { return Ok(None) };
-        if !fill(slot)? {
+        let mut frame = Frame::empty();
+        if !fill(&mut frame)? {
             return Ok(None);
         }
-        let more = slot.has_more();
-        self.len = self.len.saturating_add(1);
+        let more = frame.has_more();
+        self.frames.push(frame);
         Ok(Some(more))
     }
 }

@@ -45,30 +45,54 @@ impl Handle {
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<Wait, SocketError> {
-        // SAFETY: the descriptor is open as long as the socket, which `self` borrows meanwhile.
-        let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
-        let second = interrupt.map_or(fd, Interrupt::fd);
-        loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut fds = [
-                PollFd::from_borrowed_fd(fd, PollFlags::IN),
-                PollFd::from_borrowed_fd(second, PollFlags::IN),
-            ];
-            match poll(&mut fds, timeout.as_ref()) {
-                Ok(0) => {}
-                Ok(_) if interrupt.is_some() && !fds[1].revents().is_empty() => {
-                    return Ok(Wait::Interrupted);
-                }
-                Ok(_) => return Ok(Wait::Ready),
-                Err(Errno::INTR) => {}
-                Err(errno) => {
-                    return Err(SocketError::from_errno(errno.raw_os_error(), "wait", None));
-                }
+        let fd = self.fd();
+        let first = interrupt.map_or(fd, Interrupt::fd);
+        let mut fds = [
+            PollFd::from_borrowed_fd(first, PollFlags::IN),
+            PollFd::from_borrowed_fd(fd, PollFlags::IN),
+        ];
+        wait_at(&mut fds, deadline, interrupt.is_some())
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the socket, which is borrowed meanwhile.
+        unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+}
+
+/// Waits until something happened at one of the sockets; as [`RawSocket::wait`].
+pub(super) fn wait_any<'s>(
+    sockets: impl Iterator<Item = &'s RawSocket>,
+    deadline: Option<Instant>,
+    interrupt: &Interrupt,
+) -> Result<Wait, SocketError> {
+    let fds = std::iter::once(interrupt.fd()).chain(sockets.map(|socket| socket.handle.fd()));
+    let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    wait_at(&mut fds, deadline, true)
+}
+
+/// Waits at descriptors, of which the first may be an interrupt's.
+fn wait_at(
+    fds: &mut [PollFd<'_>],
+    deadline: Option<Instant>,
+    has_interrupt: bool,
+) -> Result<Wait, SocketError> {
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(fds, timeout.as_ref()) {
+            Ok(0) => {}
+            Ok(_) if has_interrupt && fds.first().is_some_and(|fd| !fd.revents().is_empty()) => {
+                return Ok(Wait::Interrupted);
             }
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                return Ok(Wait::TimedOut);
+            Ok(_) => return Ok(Wait::Ready),
+            Err(Errno::INTR) => {}
+            Err(errno) => {
+                return Err(SocketError::from_errno(errno.raw_os_error(), "wait", None));
             }
+        }
+        if deadline.is_some_and(|at| Instant::now() >= at) {
+            return Ok(Wait::TimedOut);
         }
     }
 }

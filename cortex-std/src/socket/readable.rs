@@ -1,6 +1,8 @@
 //! Sockets in a tokio runtime.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -27,13 +29,33 @@ impl Readiness {
     /// # Panics
     /// Outside of a tokio runtime with I/O enabled.
     pub(crate) fn of_sub(socket: &SubSocket) -> Result<Self, SocketError> {
+        Self::new(socket.fd())
+    }
+
+    /// For the socket of this descriptor; otherwise as [`of_sub`](Self::of_sub).
+    pub(super) fn new(fd: SocketFd) -> Result<Self, SocketError> {
         // SAFETY: libzmq's descriptor is open as long as the socket, which `SocketFd` keeps open; it
         // always gives the same number, and libzmq never replaces what is behind it.
-        let fd = unsafe { AsyncFd::register_with_interest(socket.fd(), Interest::READABLE) };
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
         match fd {
             Ok(fd) => Ok(Self { fd }),
             Err(error) => Err(registration_failed(&io::Error::from(error))),
         }
+    }
+
+    /// Ready if there was a change since the last call; otherwise the next one wakes the task, of all
+    /// those that ask the last one.
+    ///
+    /// # Errors
+    /// When the runtime shuts down.
+    pub(crate) fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        self.fd.poll_read_ready(context).map(|ready| match ready {
+            Ok(mut guard) => {
+                guard.clear_ready();
+                Ok(())
+            }
+            Err(error) => Err(registration_failed(&error)),
+        })
     }
 
     /// Waits for a change; returns at once if there was one since the last call.
@@ -44,13 +66,7 @@ impl Readiness {
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn changed(&self) -> Result<(), SocketError> {
-        match self.fd.readable().await {
-            Ok(mut guard) => {
-                guard.clear_ready();
-                Ok(())
-            }
-            Err(error) => Err(registration_failed(&error)),
-        }
+        poll_fn(|context| self.poll_changed(context)).await
     }
 }
 
@@ -63,10 +79,10 @@ fn registration_failed(error: &io::Error) -> SocketError {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
+    use super::Readiness;
     use crate::socket::context::Context;
     use crate::socket::multipart::Multipart;
-    use crate::socket::sub::SubOptions;
+    use crate::socket::sub::{SubOptions, SubSocket};
     use crate::socket::xpub::tests::wait_subscription;
     use crate::socket::xpub::{Part, Sent, XpubOptions, XpubSocket};
 

@@ -8,6 +8,8 @@ use super::frame::Frame;
 use super::interrupt::{Interrupt, Wait};
 use super::multipart::Multipart;
 use super::raw::RawSocket;
+#[cfg(feature = "tokio")]
+use super::readable::Readiness;
 
 /// Longest request and longest reply, in bytes, unless said otherwise.
 pub(crate) const MAX_BODY_LEN: i64 = 16 * 1024 * 1024;
@@ -46,11 +48,6 @@ impl ReqSocket {
         Ok(Self { context: context.clone(), address: address.into(), raw: Some(raw) })
     }
 
-    /// Where it asks.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Sends `body` and waits for the reply, of which the first part counts.
     ///
     /// Without a reply in time the connection is given up, and with it what is not sent yet: a
@@ -87,6 +84,37 @@ impl ReqSocket {
         self.raw = Some(raw);
         Ok(reply.into_first().unwrap_or_default())
     }
+
+    /// Sends `body` and waits for the reply, in a tokio runtime and for as long as somebody awaits it.
+    ///
+    /// # Errors
+    /// What the socket said. The next request works all the same.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
+    ///
+    /// # Cancel safety
+    /// As after a request without a reply in time.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn request_async(&mut self, body: &[u8]) -> Result<Frame, RequestError> {
+        // Taken, as above: a request that nobody awaits any more costs the socket.
+        let mut raw = match self.raw.take() {
+            Some(raw) => raw,
+            None => open_req(&self.context, &self.address)?,
+        };
+        let readiness = Readiness::new(raw.fd())?;
+        let mut question = Frame::from_copy(body)?;
+        while !raw.send(&mut question, 0)? {
+            readiness.changed().await?;
+        }
+        let mut reply = Multipart::default();
+        while !raw.recv_multipart(&mut reply)? {
+            readiness.changed().await?;
+        }
+        drop(readiness);
+        self.raw = Some(raw);
+        Ok(reply.into_first().unwrap_or_default())
+    }
 }
 
 fn open_req(context: &Context, address: &str) -> Result<RawSocket, SocketError> {
@@ -116,7 +144,8 @@ impl RepSocket {
     /// When no socket or file descriptor is left.
     pub(crate) fn new(context: &Context) -> Result<Self, SocketError> {
         let mut raw = RawSocket::open(context, zmq_sys::ZMQ_REP)?;
-        raw.set_int(zmq_sys::ZMQ_LINGER, 0)?;
+        // The answer to SHUTDOWN is sent right before the socket is closed.
+        raw.set_int(zmq_sys::ZMQ_LINGER, 200)?;
         raw.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
         Ok(Self { raw, owes: false })
     }

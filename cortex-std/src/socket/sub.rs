@@ -6,7 +6,10 @@ use super::context::Context;
 use super::error::SocketError;
 use super::interrupt::{Interrupt, Wait};
 use super::multipart::Multipart;
-use super::raw::RawSocket;
+use super::raw::{self, RawSocket};
+
+/// How long a tcp connection may take, before another one is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Settings of a [`SubSocket`].
 #[derive(Debug, Clone)]
@@ -64,6 +67,8 @@ impl SubSocket {
     /// When the address is invalid. That nobody is there is no error.
     pub(crate) fn connect(&mut self, address: &str) -> Result<(), SocketError> {
         self.raw.set_heartbeat(address, self.heartbeat)?;
+        // What the kernel tries by itself it tries at longer and longer intervals.
+        self.raw.set_millis(zmq_sys::ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
         self.raw.connect(address)
     }
 
@@ -118,6 +123,19 @@ impl SubSocket {
     pub(super) fn fd(&self) -> super::raw::SocketFd {
         self.raw.fd()
     }
+}
+
+/// Waits until something happened at one of the sockets, each of which must have had nothing to
+/// receive.
+///
+/// # Errors
+/// When the system refuses to wait.
+pub(crate) fn wait_any<'s>(
+    sockets: impl Iterator<Item = &'s SubSocket>,
+    deadline: Option<Instant>,
+    interrupt: &Interrupt,
+) -> Result<Wait, SocketError> {
+    raw::wait_any(sockets.map(|socket| &socket.raw), deadline, interrupt)
 }
 
 #[cfg(test)]

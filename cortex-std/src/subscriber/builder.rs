@@ -31,6 +31,7 @@ pub struct SubscriberBuilder<'n, M> {
     on_loss: Option<LossCallback>,
     deadline: Option<(Duration, SilenceCallback)>,
     thread: ThreadOptions,
+    trace: usize,
     message: PhantomData<fn() -> M>,
 }
 
@@ -51,6 +52,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
             on_loss: None,
             deadline: None,
             thread: ThreadOptions::default(),
+            trace: shared.trace_latency,
             message: PhantomData,
         }
     }
@@ -118,6 +120,16 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
         self
     }
 
+    /// Keeps the last `samples` times of each stage, for
+    /// [`SubscriberStats::latency`](crate::SubscriberStats::latency): receiving, decoding, the
+    /// callback. As many as the node keeps unless set, 0 for none; a million at most.
+    ///
+    /// Their memory is allocated here and now, 24 bytes for each, and none per message.
+    pub fn trace_latency(mut self, samples: usize) -> Self {
+        self.trace = samples;
+        self
+    }
+
     /// How the thread of [`on_thread`](Self::on_thread) is to run.
     pub fn thread(mut self, options: ThreadOptions) -> Self {
         self.thread = options;
@@ -140,6 +152,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
             spin: self.spin,
             on_loss: self.on_loss,
             deadline: self.deadline,
+            trace: self.trace,
         };
         let receiver = Receiver::new(self.shared, settings)?;
         let common = Arc::clone(receiver.common());

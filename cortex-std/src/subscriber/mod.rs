@@ -193,11 +193,16 @@ impl<M: Message + 'static> Subscriber<M> {
     {
         loop {
             let sample = Sample::<M>::new(self.receive().await?);
+            let counters = &self.common.counters;
+            let begun = counters.begin();
             match sample.message() {
                 Ok(message) => {
+                    counters.decoded(begun);
                     self.note_received(&sample);
                     let header = sample.header();
-                    let failure = crate::node::guarded(callback(message, header)).await;
+                    let begun = counters.begin();
+                    let failure = crate::callback::guarded(callback(message, header)).await;
+                    counters.called(begun);
                     self.common.note_failure(failure);
                 }
                 Err(error) => self.rejections.reject(error),
@@ -225,7 +230,9 @@ impl<M: Message + 'static> Subscriber<M> {
         loop {
             let received = self.receive().await?;
             if let Some(sample) = self.check(received) {
-                let failure = crate::node::guarded(callback(sample)).await;
+                let begun = self.common.counters.begin();
+                let failure = crate::callback::guarded(callback(sample)).await;
+                self.common.counters.called(begun);
                 self.common.note_failure(failure);
             }
             // As above.
@@ -287,10 +294,12 @@ impl<M: Message + 'static> Subscriber<M> {
     /// The sample, if the message decodes; counts it either way.
     fn check(&mut self, received: Received) -> Option<Sample<M>> {
         let sample = Sample::<M>::new(received);
+        let begun = self.common.counters.begin();
         if let Err(error) = sample.message() {
             self.rejections.reject(error);
             return None;
         }
+        self.common.counters.decoded(begun);
         self.note_received(&sample);
         Some(sample)
     }
@@ -301,10 +310,15 @@ impl<M: Message + 'static> Subscriber<M> {
         callback: &mut impl FnMut(M::View<'_>, Header) -> R,
     ) {
         let sample = Sample::<M>::new(received);
+        let counters = &self.common.counters;
+        let begun = counters.begin();
         match sample.message() {
             Ok(message) => {
+                counters.decoded(begun);
                 self.note_received(&sample);
-                let failure = crate::node::guarded_call(|| callback(message, sample.header()));
+                let begun = counters.begin();
+                let failure = crate::callback::guarded_call(|| callback(message, sample.header()));
+                counters.called(begun);
                 self.common.note_failure(failure);
             }
             Err(error) => self.rejections.reject(error),
@@ -324,10 +338,17 @@ impl<M> Subscriber<M> {
         &self.common.topic
     }
 
-    /// Where the publisher was found; `None` until then.
+    /// Where the publisher was found; `None` until then. Of several, the first.
     #[must_use]
     pub fn publisher_address(&self) -> Option<String> {
-        self.common.publisher()
+        self.publisher_addresses().into_iter().next()
+    }
+
+    /// Where all publishers were found that share the topic; see
+    /// [`PublisherBuilder::shared`](crate::PublisherBuilder::shared).
+    #[must_use]
+    pub fn publisher_addresses(&self) -> Vec<String> {
+        self.common.publishers()
     }
 
     /// What was seen so far.

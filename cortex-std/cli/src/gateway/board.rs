@@ -7,7 +7,9 @@ use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
 use cortex_std::{CreateError, Node};
 
-use super::wall_ns;
+use crate::failure::with_sources;
+use crate::output::note;
+use crate::tap::wall_ns;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,15 +49,19 @@ impl Board {
         self.node.as_ref().map(Node::name)
     }
 
-    /// Registers what it says that it publishes, and nothing else.
-    pub(super) fn hello(&mut self, hello: &Hello<'_>) {
+    /// Registers what it says that it publishes, and nothing else; what does not work is told when it
+    /// says so for the first time, and tried again whenever it says it.
+    pub(super) fn hello(&mut self, hello: &Hello<'_>, is_new: bool) {
         if self.name() != Some(hello.node) {
             self.topics.clear();
             self.node = None;
             match Node::builder(hello.node).discovery(&self.discovery).build() {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
-                    tracing::warn!(node = hello.node, %error, "the board is no node");
+                    if is_new {
+                        let error = with_sources(&error);
+                        note(&format!("cortex: {:?} cannot be a node: {error}", hello.node));
+                    }
                     return;
                 }
             }
@@ -82,7 +88,11 @@ impl Board {
                     self.topics.insert(topic.name.to_owned(), (kind, publisher));
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(topic = topic.name, %error, "not republished"),
+                Err(error) if is_new => {
+                    let error = with_sources(&error);
+                    note(&format!("cortex: {:?} is not republished: {error}", topic.name));
+                }
+                Err(_) => {}
             }
         }
     }

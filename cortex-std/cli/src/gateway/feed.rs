@@ -16,6 +16,9 @@ use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::{SocketError, StopToken};
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::failure::with_sources;
+use crate::output::note;
+
 /// Messages that wait for the line.
 const QUEUE: usize = 32;
 /// How soon the end is noticed.
@@ -79,7 +82,7 @@ impl Feed {
     }
 
     /// Subscribes to what the board says, and to nothing else.
-    pub(super) fn follow(&mut self, hello: &Hello<'_>) {
+    pub(super) fn follow(&mut self, hello: &Hello<'_>, is_new: bool) {
         let is_wanted = |name: &str| {
             let mut topics = hello.topics.into_iter();
             let of = |direction, name: &str| {
@@ -99,7 +102,11 @@ impl Feed {
                 Ok(tap) => {
                     self.topics.insert(topic.name.to_owned(), tap);
                 }
-                Err(error) => tracing::warn!(topic = topic.name, %error, "not forwarded"),
+                Err(error) if is_new => {
+                    let error = with_sources(error.as_ref());
+                    note(&format!("cortex: {:?} is not sent to the board: {error}", topic.name));
+                }
+                Err(_) => {}
             }
         }
     }

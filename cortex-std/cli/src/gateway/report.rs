@@ -1,7 +1,7 @@
 //! What is told of the link: lines for people, or objects for programs.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::link::{Direction, Hello, Stats};
@@ -9,6 +9,8 @@ use serde_json::{Value as Json, json};
 
 use super::board::Fate;
 use super::port::Place;
+use crate::failure::Result;
+use crate::output::{Paint, safe, say, say_json};
 
 /// Counts, and writes them every now and then.
 #[derive(Debug)]
@@ -36,24 +38,24 @@ impl Report {
         } += 1;
     }
 
-    pub(super) fn sent(&mut self, _: &[&[u8]]) {
+    pub(super) fn sent(&mut self) {
         self.sent += 1;
     }
 
-    pub(super) fn opened(&self, place: &Place) -> io::Result<()> {
+    pub(super) fn opened(&self, place: &Place) -> Result<()> {
         let place = place.to_string();
         self.write(format!("{place}: open"), json!({ "event": "open", "place": place }))
     }
 
-    pub(super) fn closed(&self, place: &Place, reason: &str) -> io::Result<()> {
+    pub(super) fn closed(&self, place: &Place, reason: &str) -> Result<()> {
         self.gone("closed", place, reason)
     }
 
-    pub(super) fn absent(&self, place: &Place, reason: &io::Error) -> io::Result<()> {
+    pub(super) fn absent(&self, place: &Place, reason: &io::Error) -> Result<()> {
         self.gone("absent", place, reason)
     }
 
-    fn gone(&self, event: &str, place: &Place, reason: impl Display) -> io::Result<()> {
+    fn gone(&self, event: &str, place: &Place, reason: impl Display) -> Result<()> {
         let (place, reason) = (place.to_string(), reason.to_string());
         let text = format!("{place}: {reason}; trying again until it is there");
         self.write(text, json!({ "event": event, "place": place, "reason": reason }))
@@ -86,20 +88,27 @@ impl Report {
     }
 
     /// Writes the counts since the start.
-    pub(super) fn say(&mut self, node: Option<&str>, link: Stats, late: u64) -> io::Result<()> {
+    pub(super) fn say(&mut self, node: Option<&str>, link: Stats, late: u64) -> Result<()> {
         self.said = Instant::now();
-        let text = format!(
-            "{}: {} republished, {} sent to it; lost {}, damaged {}, doubled {}, restarts {}, \
-             refused {}, too late for it {late}",
-            node.unwrap_or("no board yet"),
-            self.published,
-            self.sent,
-            link.lost,
-            link.damaged,
-            link.duplicated,
-            link.restarted,
-            link.refused + self.unknown + self.failed,
-        );
+        let paint = Paint::stdout();
+        let name = node.map_or_else(|| "no board yet".to_owned(), |node| paint.name(&safe(node)));
+        let (published, sent) = (self.published, self.sent);
+        let mut text = format!("{name}: {published} messages from it, {sent} to it");
+        let refused = link.refused + self.unknown + self.failed;
+        let wrong = [
+            ("lost", link.lost),
+            ("damaged", link.damaged),
+            ("refused", refused),
+            ("too late for it", late),
+        ];
+        for (what, count) in wrong.iter().filter(|(_, count)| *count > 0) {
+            text += &paint.bad(&format!(", {count} {what}"));
+        }
+        for (what, count) in [("doubled", link.duplicated), ("restarts", link.restarted)] {
+            if count > 0 {
+                text += &paint.warning(&format!(", {count} {what}"));
+            }
+        }
         let object = json!({
             "event": "stats",
             "node": node,
@@ -119,10 +128,7 @@ impl Report {
         self.write(text, object)
     }
 
-    fn write(&self, text: String, object: Json) -> io::Result<()> {
-        let line = if self.is_json { object.to_string() } else { text };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()
+    fn write(&self, text: String, object: Json) -> Result<()> {
+        if self.is_json { say_json(&object) } else { say(&text) }
     }
 }

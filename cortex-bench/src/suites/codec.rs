@@ -6,17 +6,22 @@
 
 use std::error::Error;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use cortex_wire::standard::{DictMessage, ImageMessage, PointCloudMessage, PoseMessage};
 use cortex_wire::{ArrayView, Map, Message, Value, decode_bare, encode};
 use rmp_serde::Serializer;
 use serde::{Deserialize, Serialize};
 
-use crate::Effort;
-use crate::report::Row;
-use crate::stats::Summary;
+use crate::Bench;
+use crate::contest::compete;
+use crate::reach::again;
+use crate::report::{Better, Column, Suite};
+use crate::suites::operation::Operation;
 
+/// Who is measured here.
+const OURS: &str = "cortex-wire";
+/// Who is compared with.
+const FLOOR: &str = "rmp-serde";
 /// More than any metadata here.
 const ROOM: usize = 1024;
 
@@ -78,8 +83,14 @@ const fn numpy<S>(buffer: usize, dtype: &str, shape: S) -> Descriptor<'_, S> {
 }
 
 /// Measures every message in both directions.
-pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
-    let mut rows = Vec::new();
+pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
+    let columns = vec![
+        Column::new("time", "ns", Better::Lower),
+        Column::new("allocations", "", Better::Neither),
+        Column::new("size", "B", Better::Neither),
+    ];
+    let question = "metadata of a message, from and to the same bytes; arrays stay where they are";
+    let mut suite = Suite::new("codec", question, FLOOR, columns);
 
     let pixels = vec![0_u8; 480 * 640 * 3];
     let image = ImageMessage::new(ArrayView::from_slice(&pixels, &[480, 640, 3])?, "rgb8");
@@ -89,8 +100,8 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
         &image,
         &same,
         |bytes| drop(black_box(rmp_serde::from_slice::<Image<'_>>(bytes))),
-        effort,
-        &mut rows,
+        bench,
+        &mut suite,
     )?;
 
     let (position, orientation) = ([1.0_f64, 2.0, 3.0], [0.0_f64, 0.0, 0.0, 1.0]);
@@ -106,8 +117,8 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
         &pose,
         &same,
         |bytes| drop(black_box(rmp_serde::from_slice::<Pose<'_>>(bytes))),
-        effort,
-        &mut rows,
+        bench,
+        &mut suite,
     )?;
 
     let floats = vec![0.0_f32; 30_000];
@@ -131,8 +142,8 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
         &cloud,
         &same,
         |bytes| drop(black_box(rmp_serde::from_slice::<PointCloud<'_>>(bytes))),
-        effort,
-        &mut rows,
+        bench,
+        &mut suite,
     )?;
 
     let angles = [0.5_f64; 16];
@@ -160,10 +171,14 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Row>, Box<dyn Error>> {
         &dict,
         &same,
         |bytes| drop(black_box(rmp_serde::from_slice::<Dict<'_>>(bytes))),
-        effort,
-        &mut rows,
+        bench,
+        &mut suite,
     )?;
-    Ok(rows)
+    suite.notes.push(
+        "rmp-serde compares no descriptor with its buffer and reads no dtype, as cortex-wire does"
+            .into(),
+    );
+    Ok(suite)
 }
 
 /// Measures one message in both directions, both contenders on the same bytes.
@@ -172,8 +187,8 @@ fn measure<M: Message, S: Serialize>(
     message: &M,
     same: &S,
     deserialize: impl Fn(&[u8]),
-    effort: Effort,
-    rows: &mut Vec<Row>,
+    bench: &Bench,
+    suite: &mut Suite,
 ) -> Result<(), Box<dyn Error>> {
     let mut out = [0; ROOM];
     let mut buffers = heapless::Vec::<&[u8], 8>::new();
@@ -185,96 +200,37 @@ fn measure<M: Message, S: Serialize>(
     }
 
     let mut ours_out = [0; ROOM];
-    let mut theirs_out = Vec::with_capacity(ROOM);
-    rows.extend(compete(
-        &format!("encode {name}"),
-        metadata.len(),
-        &mut || {
-            let mut buffers = heapless::Vec::<&[u8], 8>::new();
-            let written = encode(black_box(message), &mut ours_out, &mut buffers);
-            black_box((written.is_ok(), buffers.len()));
-        },
-        &mut || {
-            theirs_out.clear();
-            let mut serializer = Serializer::new(&mut theirs_out).with_struct_map();
-            black_box(black_box(same).serialize(&mut serializer).is_ok());
-        },
-        effort,
-    ));
-    rows.extend(compete(
-        &format!("decode {name}"),
-        metadata.len(),
-        &mut || {
-            let message = decode_bare::<M>(black_box(&metadata), &buffers);
-            black_box(&message);
-        },
-        &mut || {
-            deserialize(black_box(&metadata));
-        },
-        effort,
-    ));
-    Ok(())
-}
-
-/// Lets both contenders take turns; the first is the one that ratios compare with.
-fn compete<'w>(
-    task: &str,
-    bytes: usize,
-    ours: &'w mut dyn FnMut(),
-    theirs: &'w mut dyn FnMut(),
-    effort: Effort,
-) -> [Row; 2] {
-    let round = Duration::from_millis(if effort.quick { 5 } else { 100 });
-    let mut contenders = [("cortex-wire", ours), ("rmp-serde", theirs)];
-    let mut samples = [const { Vec::new() }; 2];
-    let counts = contenders.each_mut().map(|(_, work)| operations_in(round, work));
-    for _ in 0..effort.rounds {
-        for (index, (_, work)) in contenders.iter_mut().enumerate() {
-            let time = time_of(counts[index], work);
-            samples[index].push(time.as_secs_f64() * 1e9 / counts[index] as f64);
-        }
-    }
-    let summaries = samples.map(|samples| Summary::of(&samples));
-    let mut index = 0;
-    contenders.map(|(contender, work)| {
-        let ns = summaries[index];
-        index += 1;
-        Row {
-            task: task.into(),
-            contender,
-            ns,
-            allocations: allocations_of(work),
-            bytes,
-            ratio: ns.median / summaries[0].median,
-        }
-    })
-}
-
-/// How many operations take about `time`, after as many to warm up.
-fn operations_in(time: Duration, work: &mut dyn FnMut()) -> u32 {
-    let mut count = 16;
-    loop {
-        let taken = time_of(count, work);
-        if taken >= time / 4 {
-            let per_second = f64::from(count) / taken.as_secs_f64();
-            return (per_second * time.as_secs_f64()) as u32 + 1;
-        }
-        count *= 2;
-    }
-}
-
-fn time_of(count: u32, work: &mut dyn FnMut()) -> Duration {
-    let start = Instant::now();
-    for _ in 0..count {
-        work();
-    }
-    start.elapsed()
-}
-
-fn allocations_of(work: &mut dyn FnMut()) -> f64 {
-    const OPERATIONS: u32 = 100;
-    let info = allocation_counter::measure(|| {
-        time_of(OPERATIONS, work);
+    let ours = Operation::new(bench, metadata.len(), || {
+        let mut buffers = heapless::Vec::<&[u8], 8>::new();
+        let written = encode(black_box(message), &mut ours_out, &mut buffers);
+        black_box((written.is_ok(), buffers.len()));
     });
-    info.count_total as f64 / f64::from(OPERATIONS)
+    let theirs = || {
+        let mut out = Vec::with_capacity(ROOM);
+        Operation::new(bench, metadata.len(), move || {
+            out.clear();
+            let mut serializer = Serializer::new(&mut out).with_struct_map();
+            black_box(black_box(same).serialize(&mut serializer).is_ok());
+        })
+    };
+    let contenders = named(theirs(), theirs(), ours);
+    bench.progress.expect(contenders.len());
+    compete(suite, bench, &format!("encode {name}"), contenders, Operation::sample)?;
+
+    let ours = Operation::new(bench, metadata.len(), || {
+        let message = decode_bare::<M>(black_box(&metadata), &buffers);
+        black_box(&message);
+    });
+    let theirs = || Operation::new(bench, metadata.len(), || deserialize(black_box(&metadata)));
+    let contenders = named(theirs(), theirs(), ours);
+    bench.progress.expect(contenders.len());
+    compete(suite, bench, &format!("decode {name}"), contenders, Operation::sample)
+}
+
+fn named<'w>(
+    floor: Operation<'w>,
+    twin: Operation<'w>,
+    ours: Operation<'w>,
+) -> Vec<(String, Operation<'w>)> {
+    vec![(FLOOR.into(), floor), (again(FLOOR), twin), (OURS.into(), ours)]
 }

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Two machines and one daemon: nodes on both sides of a link, which is cut for longer than a lease lasts
+# and mended. The machines are network namespaces, which takes root and iproute2. Takes about 40 seconds
+# beside building.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+near="cortex-near-$$"
+far="cortex-far-$$"
+folder=$(mktemp -d)
+programs=()
+
+finish() {
+    for program in "${programs[@]}"; do
+        kill "$program" 2>/dev/null || true
+    done
+    ip netns del "$near" 2>/dev/null || true
+    ip netns del "$far" 2>/dev/null || true
+    rm -rf "$folder"
+}
+
+fail() {
+    echo "FAILED: $1"
+    for log in "$folder"/*.err; do
+        echo "--- $(basename "$log")"
+        tail -n 20 "$log"
+    done
+    exit 1
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "SKIPPED: network namespaces take root"
+    exit 0
+fi
+if ! command -v ip >/dev/null; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y iproute2 >/dev/null
+fi
+trap finish EXIT
+if ! { ip netns add "$near" && ip netns add "$far" \
+    && ip link add "cx-near-$$" netns "$near" type veth peer name "cx-far-$$" netns "$far"; }; then
+    echo "SKIPPED: this system makes no network namespaces"
+    exit 0
+fi
+ip -n "$near" address add 10.77.0.1/24 dev "cx-near-$$"
+ip -n "$far" address add 10.77.0.2/24 dev "cx-far-$$"
+for side in near far; do
+    name="cortex-$side-$$"
+    ip -n "$name" link set lo up
+    ip -n "$name" link set "cx-$side-$$" up
+done
+
+cargo build --quiet -p cortex-tests --bin graph
+graph="${CARGO_TARGET_DIR:-target}/debug/graph"
+export CORTEX_DISCOVERY=tcp://10.77.0.1:7447
+# The programs end with their stdin, which ends with this script.
+mkfifo "$folder/stdin"
+exec 9<>"$folder/stdin"
+
+# start SIDE LOG ROLE ARGUMENTS..: starts a program and waits until it is ready.
+start() {
+    local side=$1 log="$folder/$2"
+    shift 2
+    : >"$log"
+    ip netns exec "cortex-$side-$$" "$graph" "$@" <"$folder/stdin" >"$log" 2>"$log.err" 9>&- &
+    programs+=($!)
+    for _ in $(seq 300); do
+        if grep -q ready "$log"; then return; fi
+        sleep 0.1
+    done
+    fail "$* is not ready"
+}
+
+# heard LOG TIME: whether a message came that was sent after TIME, in nanoseconds.
+heard() {
+    local last
+    last=$(tail -n 2 "$folder/$1" | grep -o '^\[[0-9]*\]$' | tail -n 1 | tr -d '[]') || return 1
+    [ "${last:-0}" -gt "$2" ]
+}
+
+# hears WHAT SECONDS LOG..: waits until each listener hears what is sent from now on.
+hears() {
+    local what=$1 limit=$2 from begin=$SECONDS
+    shift 2
+    from=$(date +%s%N)
+    for log in "$@"; do
+        until heard "$log" "$from"; do
+            if [ $((SECONDS - begin)) -gt "$limit" ]; then fail "$what: $log hears nothing"; fi
+            sleep 0.1
+        done
+    done
+    echo "$what: $(($(date +%s%N) / 1000000 - from / 1000000)) ms"
+}
+
+start near daemon daemon
+start near near-talker publish near-talker /near
+start far far-talker publish far-talker /far
+start near near-listener listen near-listener /far
+start far far-listener listen far-listener /near
+hears "both sides hear each other" 30 near-listener far-listener
+
+# One end is down and says so; the other one sends into the void. Longer than a lease of ten seconds.
+ip -n "$far" link set "cx-far-$$" down
+sleep 15
+now=$(date +%s%N)
+sleep 1
+grep -q "a lease ended" "$folder/daemon.err" || fail "the daemon keeps who is gone"
+if heard near-listener "$now" || heard far-listener "$now"; then fail "the link is not cut"; fi
+# A node that starts while there is no way to the daemon waits for one.
+start far late-talker publish late-talker /late
+start near late-listener listen late-listener /late
+ip -n "$far" link set "cx-far-$$" up
+hears "both sides hear each other again" 30 near-listener far-listener
+hears "a node that started without a network is heard" 30 late-listener
+# Whoever asks the daemon anew finds both sides' topics.
+start near new-near listen new-near /far
+start far new-far listen new-far /near
+hears "newcomers hear the other side" 30 new-near new-far
+echo "two machines: passed"

@@ -1,0 +1,52 @@
+//! Two reports side by side.
+
+use std::error::Error;
+use std::path::Path;
+
+use crate::report::{Better, Report, number};
+
+/// Prints what differs between two reports by more than both spread, and how everything else stands.
+pub(crate) fn compare(before: &Path, after: &Path) -> Result<(), Box<dyn Error>> {
+    let [before, after] = [Report::read_json(before)?, Report::read_json(after)?];
+    println!("before:");
+    before.print_machine();
+    println!("after:");
+    after.print_machine();
+    for suite in &after.suites {
+        let Some(old) = before.suites.iter().find(|old| old.name == suite.name) else {
+            println!("\n{}: not in the first report", suite.name);
+            continue;
+        };
+        println!("\n{}: {}", suite.name, suite.question);
+        println!("{:<8} {:>10} {:>10} {:>7}  what", "", "before", "after", "ratio");
+        for row in &suite.rows {
+            let Some(old_row) = old.row(&row.task, &row.contender) else { continue };
+            for (index, column) in suite.columns.iter().enumerate() {
+                let place = old.columns.iter().position(|old| old.name == column.name);
+                let Some(place) = place else { continue };
+                let (was, is) = (old_row.summary(place), row.summary(index));
+                let verdict = match column.better {
+                    _ if was.low <= is.high && is.low <= was.high => "",
+                    Better::Neither => "changed",
+                    Better::Lower if is.median < was.median => "better",
+                    Better::Higher if is.median > was.median => "better",
+                    _ => "WORSE",
+                };
+                println!(
+                    "{verdict:<8} {:>10} {:>10} {:>6.2}x  {}, {}: {} {}",
+                    number(was.median),
+                    number(is.median),
+                    is.median / was.median,
+                    row.task,
+                    row.contender,
+                    column.name,
+                    column.unit,
+                );
+            }
+        }
+    }
+    println!(
+        "\nof two runs only large differences mean something: within one, contenders take turns"
+    );
+    Ok(())
+}

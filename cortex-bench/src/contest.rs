@@ -1,0 +1,112 @@
+//! Contenders that take turns.
+
+use std::error::Error;
+
+use crate::peer::{Pair, Receiving, Run, Sending, Setup, Transport};
+use crate::reach::again;
+use crate::report::{Row, Suite};
+use crate::{Bench, Effort};
+
+/// A contender of the suites that send messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Contender {
+    pub(crate) name: String,
+    pub(crate) setup: Setup,
+}
+
+impl Contender {
+    pub(crate) fn new(
+        name: &str,
+        transport: Transport,
+        sending: Sending,
+        receiving: Receiving,
+        len: usize,
+    ) -> Self {
+        Self { name: name.into(), setup: Setup::new(transport, sending, receiving, len) }
+    }
+
+    /// With something changed.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Setup)) -> Self {
+        change(&mut self.setup);
+        self
+    }
+
+    /// Both of them again, to be compared with themselves.
+    pub(crate) fn twice(self) -> [Self; 2] {
+        let again = Self { name: again(&self.name), setup: self.setup.clone() };
+        [self, again]
+    }
+}
+
+/// Lets the contenders of one task take turns, each round beginning with another one; `measure` gives
+/// one sample for each column.
+pub(crate) fn compete<C>(
+    suite: &mut Suite,
+    bench: &Bench,
+    task: &str,
+    mut contenders: Vec<(String, C)>,
+    mut measure: impl FnMut(&mut C) -> Result<Vec<f64>, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut rows: Vec<_> = contenders
+        .iter()
+        .map(|(name, _)| Row {
+            task: task.into(),
+            contender: name.clone(),
+            samples: vec![Vec::new(); suite.columns.len()],
+        })
+        .collect();
+    let count = contenders.len();
+    for round in 0..bench.effort.rounds as usize {
+        for turn in 0..count {
+            let index = (turn + round) % count;
+            let (name, contender) = &mut contenders[index];
+            bench.progress.show(&suite.name, task, name);
+            for (samples, sample) in rows[index].samples.iter_mut().zip(measure(contender)?) {
+                samples.push(sample);
+            }
+            bench.progress.step();
+        }
+    }
+    suite.rows.extend(rows);
+    Ok(())
+}
+
+/// Starts a pair for each contender.
+pub(crate) fn pairs(contenders: &[Contender]) -> Result<Vec<(String, Pair)>, Box<dyn Error>> {
+    contenders
+        .iter()
+        .map(|contender| Ok((contender.name.clone(), Pair::start(&contender.setup)?)))
+        .collect()
+}
+
+/// Leaves out who needs a Python that is not there.
+pub(crate) fn available(contenders: Vec<Contender>, bench: &Bench) -> Vec<Contender> {
+    let is_there =
+        |contender: &Contender| contender.setup.transport != Transport::Pyzmq || bench.has_python;
+    contenders.into_iter().filter(is_there).collect()
+}
+
+/// How many messages take about `seconds`, as the first pair sends them.
+pub(crate) fn messages_in(
+    seconds: f64,
+    pair: &mut Pair,
+    first_guess: u64,
+) -> Result<u64, Box<dyn Error>> {
+    let mut count = first_guess;
+    loop {
+        let run = Run { count, warmup: count.div_ceil(4), period_ns: 0, is_timed: false };
+        let received = pair.run(run)?.received;
+        if received.seconds > seconds / 8.0 || count > 1 << 24 {
+            let rate = received.count as f64 / received.seconds.max(1e-9);
+            return Ok((rate * seconds).max(4.0) as u64);
+        }
+        count *= 4;
+    }
+}
+
+impl Effort {
+    /// `full`, or less for a look.
+    pub(crate) fn seconds(self, full: f64) -> f64 {
+        if self.quick { full / 8.0 } else { full }
+    }
+}

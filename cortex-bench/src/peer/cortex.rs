@@ -1,0 +1,166 @@
+//! Sending and receiving as a user of this project does.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cortex_std::wire::{ArrayMessage, ArrayView};
+use cortex_std::{Node, PublishError, Publisher, Queue, ThreadOptions};
+
+use super::inbox::Inbox;
+use super::publisher::Send;
+use super::{FRAME_ID, Receiving, Sending, Setup, TOPIC};
+
+/// How long a subscriber may take to find its publisher, or a full queue to have room.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Messages = Publisher<ArrayMessage<'static>>;
+
+fn node(setup: &Setup, name: &str) -> Result<Node, Box<dyn Error>> {
+    Ok(Node::builder(name).discovery(&setup.discovery()).build()?)
+}
+
+fn topic(index: usize) -> String {
+    format!("{TOPIC}/{index}")
+}
+
+fn message(payload: &[u8]) -> ArrayMessage<'_> {
+    let data = ArrayView::from_slice(payload, &[payload.len()]).expect("it is as long as it is");
+    ArrayMessage { data, name: "", frame_id: FRAME_ID }
+}
+
+/// Publishers that all subscribers have found.
+pub(super) fn sender(
+    setup: &Setup,
+    bound: impl Fn() -> Result<(), Box<dyn Error>>,
+) -> Result<Box<dyn Send>, Box<dyn Error>> {
+    let node = node(setup, "sender")?;
+    let publishers = (0..setup.topics)
+        .map(|index| {
+            let publisher = node.publisher(&topic(index)).queue(setup.queue);
+            let patience = if setup.waits { PATIENCE } else { Duration::ZERO };
+            publisher.block_for(patience).create()
+        })
+        .collect::<Result<Vec<Messages>, _>>()?;
+    bound()?;
+    for publisher in &publishers {
+        if !publisher.wait_for_subscribers_blocking(setup.subscribers, PATIENCE) {
+            return Err(format!("nobody subscribed to {}", publisher.topic()).into());
+        }
+    }
+    let payload = vec![0; setup.len];
+    let next = (0..publishers.len()).cycle();
+    let turns = Turns { publishers, next, _node: node };
+    Ok(match setup.sending {
+        Sending::Copy => Box::new(Copying { turns, payload }),
+        Sending::Owner => Box::new(Owning { turns, payload: Arc::new(payload) }),
+        Sending::Loan => Box::new(Loaning { turns, len: setup.len }),
+    })
+}
+
+/// Every topic in turn.
+struct Turns {
+    publishers: Vec<Messages>,
+    next: std::iter::Cycle<std::ops::Range<usize>>,
+    _node: Node,
+}
+
+impl Turns {
+    fn next(&mut self) -> &Messages {
+        &self.publishers[self.next.next().unwrap_or_default()]
+    }
+}
+
+struct Copying {
+    turns: Turns,
+    payload: Vec<u8>,
+}
+
+impl Send for Copying {
+    fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
+        self.payload[..8].copy_from_slice(&stamp.to_le_bytes());
+        let _ = self.turns.next().publish(&message(&self.payload))?;
+        Ok(())
+    }
+}
+
+struct Owning {
+    turns: Turns,
+    payload: Arc<Vec<u8>>,
+}
+
+impl Send for Owning {
+    fn send(&mut self, _stamp: u64) -> Result<(), Box<dyn Error>> {
+        let payload = Arc::clone(&self.payload);
+        let _ = self.turns.next().publish_from(payload, |payload| message(payload))?;
+        Ok(())
+    }
+}
+
+struct Loaning {
+    turns: Turns,
+    len: usize,
+}
+
+impl Send for Loaning {
+    fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
+        let mut loan = self.turns.next().loan::<u8>(&[self.len])?;
+        loan[..8].copy_from_slice(&stamp.to_le_bytes());
+        let _ = loan
+            .publish(|data| ArrayMessage { data, name: "", frame_id: FRAME_ID })
+            .map_err(|error: PublishError| error)?;
+        Ok(())
+    }
+}
+
+/// Receives on threads of its own until the process ends.
+pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
+    let setup = setup.clone();
+    let inbox = inbox.clone();
+    if setup.receiving == Receiving::Async {
+        std::thread::spawn(move || {
+            // What a panic says goes to stderr, which the other side shows.
+            receive_async(&setup, &inbox).expect("it receives");
+        });
+        return Ok(());
+    }
+    let node = node(&setup, "receiver")?;
+    for index in 0..setup.topics * setup.subscribers {
+        let subscriber = node
+            .subscriber::<ArrayMessage>(&topic(index % setup.topics))
+            .queue(Queue::KeepOldest(setup.queue));
+        let inbox = inbox.clone();
+        if setup.receiving == Receiving::Blocking {
+            let mut subscriber = subscriber.create()?;
+            std::thread::spawn(move || {
+                loop {
+                    let sample = subscriber.recv_blocking().expect("it receives");
+                    inbox.take(sample.message().expect("it was checked").data.data());
+                }
+            });
+        } else {
+            let options = ThreadOptions::named("receiver");
+            // Ends with the process.
+            std::mem::forget(
+                subscriber
+                    .thread(options)
+                    .on_thread(move |message, _| inbox.take(message.data.data()))?,
+            );
+        }
+    }
+    std::mem::forget(node);
+    Ok(())
+}
+
+fn receive_async(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
+    let node = node(setup, "receiver")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for index in 0..setup.topics * setup.subscribers {
+        let inbox = inbox.clone();
+        node.subscriber::<ArrayMessage>(&topic(index % setup.topics))
+            .queue(Queue::KeepOldest(setup.queue))
+            .on_message(async move |message, _| inbox.take(message.data.data()))?;
+    }
+    runtime.block_on(node.run())?;
+    Ok(())
+}

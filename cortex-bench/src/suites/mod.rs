@@ -1,0 +1,10 @@
+//! One file for each question.
+
+pub(crate) mod codec;
+pub(crate) mod fanout;
+pub(crate) mod images;
+pub(crate) mod latency;
+mod operation;
+pub(crate) mod scale;
+pub(crate) mod throughput;
+pub(crate) mod timers;

@@ -1,0 +1,30 @@
+//! `cortex completions`.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::failure::{Outcome, Result};
+
+/// Write completions for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    cortex completions bash > ~/.local/share/bash-completion/completions/cortex\n  \
+    cortex completions zsh > ~/.zfunc/_cortex\n  \
+    cortex completions fish > ~/.config/fish/completions/cortex.fish")]
+pub(crate) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(&self) -> Result {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut crate::Cli::command(), "cortex", &mut script);
+        let mut out = std::io::stdout().lock();
+        out.write_all(&script)?;
+        out.flush()?;
+        Ok(Outcome::Found)
+    }
+}

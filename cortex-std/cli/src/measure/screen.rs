@@ -1,0 +1,153 @@
+//! A table that is refreshed in place on a terminal, and lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+
+use crate::failure::Result;
+use crate::output::{Paint, say, visible};
+
+/// Columns of a terminal that does not tell.
+const WIDTH: usize = 80;
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Where numbers are shown again and again. No mode of the terminal is changed, so there is nothing
+/// to restore.
+pub(crate) struct Screen {
+    paint: Paint,
+    is_terminal: bool,
+    /// Lines of the table that stands there.
+    shown: usize,
+}
+
+/// A topic, its numbers or why there are none, and those of the past.
+type Row<'a> = (String, Result<Vec<String>, String>, &'a [f64]);
+
+impl Screen {
+    pub(crate) fn new(paint: Paint) -> Self {
+        Self { paint, is_terminal: std::io::stdout().is_terminal(), shown: 0 }
+    }
+
+    /// Shows a row for each topic.
+    pub(crate) fn show<'a>(
+        &mut self,
+        titles: &[&str],
+        rows: impl Iterator<Item = Row<'a>>,
+    ) -> Result<()> {
+        if !self.is_terminal {
+            return rows.into_iter().try_for_each(|(name, cells, _)| match cells {
+                Err(why) => say(&format!("{name}  {why}")),
+                Ok(cells) => {
+                    let pairs =
+                        titles.iter().zip(&cells).map(|(title, cell)| format!("{title} {cell}"));
+                    say(&format!("{name}  {}", pairs.collect::<Vec<_>>().join("  ")))
+                }
+            });
+        }
+        let (width, height) = size();
+        let mut lines = self.table(titles, rows.collect(), width);
+        lines.truncate(height.saturating_sub(1).max(2));
+        let mut text = String::new();
+        if self.shown > 0 {
+            text += &format!("\x1b[{}A", self.shown);
+        }
+        // What the user typed meanwhile, and a taller table, go as well.
+        text += "\r\x1b[J";
+        for line in &lines {
+            text += line;
+            text.push('\n');
+        }
+        self.shown = lines.len();
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    fn table(&self, titles: &[&str], rows: Vec<Row<'_>>, width: usize) -> Vec<String> {
+        let name_width =
+            rows.iter().map(|(name, ..)| visible(name)).chain([5]).max().unwrap_or_default();
+        let cell_width = |at: usize| {
+            let cells = rows.iter().filter_map(|(_, cells, _)| cells.as_ref().ok()?.get(at));
+            let title = titles.get(at).map_or(0, |title| visible(title));
+            cells.map(|cell| visible(cell)).chain([title]).max().unwrap_or_default()
+        };
+        let widths: Vec<_> = (0..titles.len()).map(cell_width).collect();
+        let mut head = format!("{:name_width$}", "TOPIC");
+        for (title, width) in titles.iter().zip(&widths) {
+            head += &format!("  {:>width$}", title.to_uppercase());
+        }
+        let mut lines = vec![self.paint.faint(&cut(&head, width))];
+        for (name, cells, past) in rows {
+            let mut line = format!("{name:name_width$}");
+            let mut used = name_width;
+            match &cells {
+                Err(why) => {
+                    line += &format!("  {why}");
+                    used += 2 + visible(why);
+                }
+                Ok(cells) => {
+                    for (cell, width) in cells.iter().zip(&widths) {
+                        line += &format!("  {cell:>width$}");
+                        used += 2 + width;
+                    }
+                }
+            }
+            let line = cut(&line, width);
+            let room = width.saturating_sub(used + 3);
+            let start = past.len().saturating_sub(room);
+            let bars = sparkline(past.get(start..).unwrap_or_default());
+            lines.push(match cells {
+                Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
+                Err(_) => self.paint.warning(&line),
+            });
+        }
+        lines
+    }
+
+    /// Leaves the table where it is, and the cursor below it.
+    pub(crate) fn leave(&mut self) {
+        if self.is_terminal && self.shown > 0 {
+            // The terminal wrote ^C there.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"\r\x1b[J").and_then(|()| out.flush());
+        }
+        self.shown = 0;
+    }
+}
+
+/// The first characters of a line without colours, as many as there is room for.
+fn cut(line: &str, width: usize) -> String {
+    line.chars().take(width).collect()
+}
+
+/// Numbers as bars, the largest of them as the tallest.
+fn sparkline(numbers: &[f64]) -> String {
+    let largest = numbers.iter().copied().filter(|number| number.is_finite()).fold(0.0, f64::max);
+    let bar = |number: &f64| {
+        let part = if largest > 0.0 { number / largest } else { 0.0 };
+        let at = (part * (BARS.len() - 1) as f64).round();
+        BARS.get(at as usize).copied().unwrap_or(BARS[0])
+    };
+    numbers.iter().map(bar).collect()
+}
+
+/// Columns and lines of the terminal.
+fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            (usize::from(size.ws_col), usize::from(size.ws_row))
+        }
+        _ => (WIDTH, 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_tall_as_their_part_of_the_largest() {
+        assert_eq!(sparkline(&[0.0, 5.0, 10.0]), "▁▅█");
+        assert_eq!(sparkline(&[0.0, 0.0]), "▁▁");
+        assert_eq!(sparkline(&[]), "");
+    }
+}

@@ -1,0 +1,234 @@
+//! Messages as people read them.
+
+use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use cortex_std::wire::{ArrayView, Value};
+
+use crate::items::{Summary, items};
+use crate::message::AnyMessage;
+use crate::output::{Paint, safe};
+use crate::plain::{Arrays, SHOWN, key_text};
+
+/// Characters of a text, and bytes, that are shown where not all are.
+const LONG: usize = 200;
+
+/// How values are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Render {
+    pub(crate) paint: Paint,
+    pub(crate) arrays: Arrays,
+}
+
+impl Render {
+    /// A message: a line about it, a line or more for each field, and a rule.
+    pub(crate) fn message(self, topic: &str, message: &AnyMessage<'_>, received_ns: u64) -> String {
+        let header = &message.header;
+        let about = format!(
+            "{}  #{}  {}  {}",
+            message.type_name(),
+            header.sequence,
+            time(header.timestamp_ns),
+            delay(received_ns, header.timestamp_ns),
+        );
+        let mut text = format!("{}  {}\n", self.paint.name(topic), self.paint.faint(&about));
+        for (name, value) in &message.fields {
+            self.entry(&mut text, 0, name, *value);
+        }
+        text += &self.paint.faint("---");
+        text
+    }
+
+    /// A value without a name: on one line, but for what is inside of it.
+    pub(crate) fn value(self, value: Value<'_>) -> String {
+        let mut text = String::new();
+        match value {
+            Value::List(_) | Value::Map(_) => self.inside(&mut text, 0, value),
+            _ => text += &self.scalar(value),
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    fn entry(self, text: &mut String, depth: usize, name: &str, value: Value<'_>) {
+        let indent = "  ".repeat(depth);
+        let _ = write!(text, "{indent}{}:", self.paint.key(&safe(name)));
+        match value {
+            Value::List(list) if !list.is_empty() && !is_flat(value) => {
+                text.push('\n');
+                self.inside(text, depth + 1, value);
+            }
+            Value::Map(map) if !map.is_empty() => {
+                text.push('\n');
+                self.inside(text, depth + 1, value);
+            }
+            _ => {
+                let _ = writeln!(text, " {}", self.scalar(value));
+            }
+        }
+    }
+
+    /// The items of a list or map, below each other.
+    fn inside(self, text: &mut String, depth: usize, value: Value<'_>) {
+        match value {
+            Value::List(list) => {
+                for (at, item) in list.iter().enumerate() {
+                    self.entry(text, depth, &format!("[{at}]"), item);
+                }
+            }
+            Value::Map(map) => {
+                for (key, value) in map.iter() {
+                    self.entry(text, depth, &key_text(key), value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn scalar(self, value: Value<'_>) -> String {
+        match value {
+            Value::Nil => "null".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => format!("{value:?}"),
+            Value::Str(value) => self.text(value),
+            Value::Bytes(value) => self.bytes(value),
+            Value::List(list) => {
+                let items: Vec<_> = list.iter().map(|item| self.scalar(item)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            // A map that is not empty has lines of its own.
+            Value::Map(_) => "{}".to_owned(),
+            Value::Array(array) => self.array(&array),
+            Value::Tensor(tensor) => {
+                let grad = if tensor.requires_grad { " requires_grad" } else { "" };
+                format!("{}{grad} {}", safe(tensor.device), self.array(&tensor.array))
+            }
+        }
+    }
+
+    fn text(self, text: &str) -> String {
+        match text.char_indices().nth(LONG) {
+            Some((end, _)) if self.arrays != Arrays::Full => {
+                let more = text.len() - end;
+                let start = text.get(..end).unwrap_or_default();
+                format!("{start:?}{}", self.paint.faint(&format!(".. {more} bytes more")))
+            }
+            _ => format!("{text:?}"),
+        }
+    }
+
+    fn bytes(self, bytes: &[u8]) -> String {
+        let shown = match self.arrays {
+            Arrays::Full => bytes.len(),
+            _ => bytes.len().min(LONG / 2),
+        };
+        let digits = cortex_cli::notation::hex(bytes.get(..shown).unwrap_or_default());
+        let more = match bytes.len() - shown {
+            0 => String::new(),
+            more => self.paint.faint(&format!(".. {more} bytes more")),
+        };
+        format!("0x{digits}{more}")
+    }
+
+    fn array(self, array: &ArrayView<'_>) -> String {
+        let kind = format!("{} {:?}", array.dtype().as_text(), array.shape());
+        let kind = self.paint.warning(&kind);
+        let first = |count| {
+            let items: Vec<_> =
+                items(array).take(count).map(|item| safe(&item.to_string())).collect();
+            let more = if array.item_count() > count { ", .." } else { "" };
+            format!("[{}{more}]", items.join(", "))
+        };
+        match self.arrays {
+            Arrays::Shape => kind,
+            Arrays::Full => format!("{kind} {}", first(usize::MAX)),
+            Arrays::Summary => {
+                let summary = Summary::of(array).filter(|_| array.item_count() > 1);
+                let summary = summary.map_or_else(String::new, |summary| {
+                    let nans = match summary.nans {
+                        0 => String::new(),
+                        nans => format!(" nan {nans}"),
+                    };
+                    let Summary { min, max, mean, .. } = summary;
+                    let (min, max, mean) = (short(min), short(max), short(mean));
+                    self.paint.faint(&format!(" min {min} max {max} mean {mean}{nans}"))
+                });
+                format!("{kind}{summary} {}", first(SHOWN))
+            }
+        }
+    }
+}
+
+/// Whether a list fits on a line: few items, none with others inside.
+fn is_flat(value: Value<'_>) -> bool {
+    let is_leaf = |item: Value<'_>| {
+        !matches!(item, Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Tensor(_))
+    };
+    matches!(value, Value::List(list) if list.len() <= 64 && list.iter().all(is_leaf))
+}
+
+/// A number with as many digits as people look at.
+pub(crate) fn short(number: f64) -> String {
+    if number == number.trunc() && number.abs() < 1e15 {
+        return format!("{number}");
+    }
+    match number.abs() {
+        size if (1e-3..1e6).contains(&size) => {
+            let text = format!("{number:.4}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => format!("{number:.4e}"),
+    }
+}
+
+/// A time of the wall clock, in UTC.
+fn time(timestamp_ns: u64) -> String {
+    let time = UNIX_EPOCH.checked_add(Duration::from_nanos(timestamp_ns));
+    time.map_or_else(
+        || timestamp_ns.to_string(),
+        |time| humantime::format_rfc3339_nanos(time).to_string(),
+    )
+}
+
+/// How long a message travelled, by two clocks.
+fn delay(received_ns: u64, sent_ns: u64) -> String {
+    match received_ns.checked_sub(sent_ns) {
+        Some(delay) => format!("+{}", duration(Duration::from_nanos(delay).as_secs_f64())),
+        None => "from the future".to_owned(),
+    }
+}
+
+/// Seconds in the unit that suits them, three digits.
+pub(crate) fn duration(seconds: f64) -> String {
+    let size = seconds.abs();
+    let (value, unit) = match size {
+        _ if size < 1e-3 => (seconds * 1e6, "us"),
+        _ if size < 1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    match value.abs() {
+        size if size < 10.0 => format!("{value:.2} {unit}"),
+        size if size < 100.0 => format!("{value:.1} {unit}"),
+        _ => format!("{value:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_long_as_people_look_at_them() {
+        for (number, text) in
+            [(255.0, "255"), (127.456_78, "127.4568"), (0.5, "0.5"), (1e-9, "1.0000e-9")]
+        {
+            assert_eq!(short(number), text);
+        }
+        for (seconds, text) in
+            [(0.0000123, "12.3 us"), (0.5, "500 ms"), (2.0, "2.00 s"), (-0.002, "-2.00 ms")]
+        {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `cortex topic bw`.
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use crate::failure::Result;
+use crate::measure::{Gauge, Measuring, Meter};
+use crate::session::Session;
+
+/// Measure how many bytes come in a second, and how large messages are.
+///
+/// All frames of a message count, the topic included. A megabyte is 1,000,000 bytes. What
+/// `cortex topic hz --help` says of windows, terminals and exit codes holds here.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cortex topic bw /cam/frame\n  cortex topic bw --all --json")]
+pub(crate) struct Bw {
+    #[command(flatten)]
+    measuring: Measuring,
+}
+
+impl Bw {
+    pub(crate) fn run(&self, session: &Session) -> Result {
+        self.measuring.run::<Self>(session)
+    }
+}
+
+impl Gauge for Bw {
+    const TITLES: &'static [&'static str] = &["bandwidth", "mean", "smallest", "largest", "lost"];
+
+    fn cells(meter: &Meter) -> Vec<String> {
+        let size = |size: Option<f64>| size.map_or_else(|| "-".to_owned(), bytes);
+        let sizes = meter.sizes();
+        vec![
+            per_second(meter.byte_rate()),
+            size(sizes.map(|(_, mean, _)| mean)),
+            size(sizes.map(|(min, ..)| min as f64)),
+            size(sizes.map(|(.., max)| max as f64)),
+            format!("{:.2} %", meter.loss() * 100.0),
+        ]
+    }
+
+    fn trend(meter: &Meter) -> f64 {
+        meter.byte_rate().unwrap_or_default()
+    }
+
+    fn to_json(meter: &Meter) -> Json {
+        with_sizes(meter, meter.byte_rate())
+    }
+
+    fn summary(meter: &Meter) -> String {
+        format!("{} in all, {}", bytes(meter.bytes() as f64), per_second(meter.total_byte_rate()))
+    }
+
+    fn summary_json(meter: &Meter) -> Json {
+        with_sizes(meter, meter.total_byte_rate())
+    }
+}
+
+fn with_sizes(meter: &Meter, rate: Option<f64>) -> Json {
+    let sizes = meter.sizes();
+    json!({
+        "bytes_per_s": rate,
+        "bytes": meter.bytes(),
+        "smallest_bytes": sizes.map(|(min, ..)| min),
+        "mean_bytes": sizes.map(|(_, mean, _)| mean),
+        "largest_bytes": sizes.map(|(.., max)| max),
+    })
+}
+
+fn per_second(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "- B/s".to_owned(), |rate| format!("{}/s", bytes(rate)))
+}
+
+/// Bytes in the unit that suits them.
+fn bytes(count: f64) -> String {
+    match count {
+        _ if count < 1e3 => format!("{count:.0} B"),
+        _ if count < 1e6 => format!("{:.2} kB", count / 1e3),
+        _ if count < 1e9 => format!("{:.2} MB", count / 1e6),
+        _ => format!("{:.2} GB", count / 1e9),
+    }
+}

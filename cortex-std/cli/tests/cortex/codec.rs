@@ -1,0 +1,138 @@
+//! `cortex decode` and `cortex encode` as a user runs them.
+
+use cortex_tests::golden;
+use serde_json::{Value as Json, json};
+
+use crate::{end, start};
+
+/// Stdout, stderr and exit code of a command that is given these lines.
+fn run(arguments: &[&str], lines: &[String]) -> (Vec<String>, String, Option<i32>) {
+    let mut program = start(arguments, &[]);
+    for line in lines {
+        program.send_line(line);
+    }
+    program.close_stdin();
+    let ended = end(program);
+    (ended.lines, ended.stderr, ended.code)
+}
+
+fn golden_lines() -> Vec<String> {
+    let line = |case: &Json| {
+        let frames = golden::frames(case);
+        frames.iter().map(|frame| golden::hex(frame)).collect::<Vec<_>>().join(" ")
+    };
+    golden::cases("messages.json").iter().map(line).collect()
+}
+
+#[test]
+fn all_golden_messages_are_decoded_and_come_back_byte_for_byte() {
+    let lines = golden_lines();
+    assert_eq!(lines.len(), 97);
+    let (decoded, said, code) = run(&["decode", "--typed"], &lines);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    for (text, case) in decoded.iter().zip(golden::cases("messages.json")) {
+        let object: Json = serde_json::from_str(text).expect("a JSON object");
+        let name = &case["name"];
+        assert_eq!(object["message"], case["message"], "{name}");
+        assert_eq!(object["timestamp_ns"], case["timestamp_ns"], "{name}");
+        assert_eq!(object["sequence"], case["sequence"], "{name}");
+        assert_eq!(object["fields"], golden::without_repr(case["fields"].clone()), "{name}");
+        let class = format!("cortex.messages.standard.{}", case["message"].as_str().expect("text"));
+        assert_eq!(object["class"], class, "{name}");
+        let fingerprint = &golden::frames(&case)[0][..8];
+        assert_eq!(object["fingerprint"], format!("0x{}", golden::hex(fingerprint)), "{name}");
+    }
+    let (encoded, said, code) = run(&["encode", "--typed"], &decoded);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    assert_eq!(encoded, lines);
+}
+
+#[test]
+fn plain_json_of_golden_messages_encodes_to_messages_of_the_same_values() {
+    // An int in a float field is a float afterwards, and NaN may have other bits.
+    let (plain, said, code) = run(&["decode"], &golden_lines());
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let (encoded, said, code) = run(&["encode"], &plain);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let (again, ..) = run(&["decode"], &encoded);
+    let parse = |line: &String| serde_json::from_str::<Json>(line).expect("JSON");
+    for (plain, again) in plain.iter().zip(&again) {
+        let (plain, again) = (parse(plain), parse(again));
+        if plain["fields"] != json!([{ "name": "data", "value": 3 }]) {
+            assert_eq!(again, plain);
+        }
+    }
+    assert_eq!(again.len(), 97);
+}
+
+#[test]
+fn fields_of_an_unknown_class_are_numbered_and_come_back() {
+    // fingerprint 1, time 2, number 3; [7, "x", {"dtype": "<f4", ..}].
+    let metadata = "9307a17884ae5f5f636f727465785f6f6f625f5fa56e756d7079a662756666657200a56474797065a33c6634a57368617065\
+        9100";
+    let line = format!("{:016x}{:016x}{:016x} {metadata} ", 1, 2, 3);
+    let (decoded, said, code) = run(&["decode", "--typed"], std::slice::from_ref(&line));
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let object: Json = serde_json::from_str(&decoded[0]).expect("JSON");
+    let expected = json!({
+        "message": null,
+        "class": null,
+        "fingerprint": "0x0000000000000001",
+        "timestamp_ns": "2",
+        "sequence": "3",
+        "fields": [
+            { "name": "0", "value": { "int": "7" } },
+            { "name": "1", "value": { "str": "x" } },
+            { "name": "2", "value": { "array": { "dtype": "<f4", "shape": [0], "data": "" } } },
+        ],
+    });
+    assert_eq!(object, expected);
+    // The empty buffer makes the line end in a space.
+    assert_eq!(run(&["encode", "--typed"], &decoded).0, [line]);
+}
+
+#[test]
+fn what_is_wrong_with_a_line_is_told_with_its_number_and_the_others_go_on() {
+    let good = golden_lines().swap_remove(0);
+    let lines = ["zz".to_owned(), good.clone(), "00".to_owned(), format!("{good}c0"), good.clone()];
+    let (decoded, said, code) = run(&["decode"], &lines);
+    assert_eq!((decoded.len(), code), (2, Some(1)));
+    let told: Vec<_> = said.lines().collect();
+    assert_eq!(told.len(), 3, "{said}");
+    assert!(told[0].starts_with("cortex decode: line 1: header: character 1 is 'z'"), "{said}");
+    assert!(told[1].starts_with("cortex decode: line 3: "), "{said}");
+    assert!(told[2].starts_with("cortex decode: line 4: "), "{said}");
+
+    let lines = ["{".to_owned(), String::new(), decoded[0].clone(), r#"{"fields": []}"#.to_owned()];
+    let (encoded, said, code) = run(&["encode"], &lines);
+    assert_eq!((encoded, code), (vec![good], Some(1)));
+    let told: Vec<_> = said.lines().collect();
+    assert!(told[0].starts_with("cortex encode: line 1: not JSON: "), "{said}");
+    assert!(told[1].starts_with("cortex encode: line 2: not JSON: "), "{said}");
+    assert_eq!(
+        told[2],
+        "cortex encode: line 4: \"fingerprint\", \"class\" or \"message\" is needed"
+    );
+}
+
+#[test]
+fn a_message_as_deep_as_the_format_allows_comes_back() {
+    // 127 maps of one pair in the list of fields.
+    let header = format!("{:048x}", 1);
+    let line = format!("{header} 91{}c0", "81a161".repeat(127));
+    let (decoded, said, code) = run(&["decode", "--typed"], std::slice::from_ref(&line));
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    assert_eq!(run(&["encode", "--typed"], &decoded).0, [line]);
+    let deeper = format!("{header} 91{}c0", "81a161".repeat(128));
+    assert_eq!(run(&["decode", "--typed"], &[deeper]).2, Some(1));
+}
+
+#[test]
+fn a_single_blob_is_decoded_too() {
+    let case = golden::message("image_explicit");
+    let blob = case["single_blob"].as_str().expect("hex").to_owned();
+    let (decoded, said, code) = run(&["decode", "--typed"], &[blob]);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let object: Json = serde_json::from_str(&decoded[0]).expect("JSON");
+    assert_eq!(object["fields"], golden::without_repr(case["fields"].clone()));
+}

@@ -1,0 +1,174 @@
+//! `cortex topic echo`.
+
+use cortex_std::wire::{ArrayView, Header, ImageMessage};
+use cortex_std::{Published, Registration};
+use cortex_tests::graph::{Folder, daemon, node};
+use cortex_tests::{DEADLINE, golden, wait_until};
+use serde_json::{Value as Json, json};
+
+use crate::{end, python_publisher, run_in, start_in};
+
+/// A golden message for each of several types.
+const EACH: [&str; 6] =
+    ["string_2", "float_1", "bytes_2", "dict_nested_arrays", "list_mixed", "image_explicit"];
+
+#[test]
+fn messages_of_a_python_node_are_shown_with_all_their_bits() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    for name in EACH {
+        let topic = format!("/{name}");
+        let _publisher = python_publisher(&folder, name, &topic, name);
+        let case = golden::message(name);
+        let arguments = ["topic", "echo", "--json", "--typed", "-n", "2", &topic];
+        let messages = run_in(&folder, &arguments).with_code(0).json();
+        assert_eq!(messages.len(), 2);
+        for message in &messages {
+            assert_eq!(message["topic"], topic);
+            assert_eq!(message["message"], case["message"]);
+            assert_eq!(message["fields"], golden::without_repr(case["fields"].clone()), "{name}");
+        }
+        let number =
+            |message: &Json| message["sequence"].as_str().and_then(|n| n.parse::<u64>().ok());
+        assert_eq!(number(&messages[0]).map(|n| n + 1), number(&messages[1]));
+        // What --raw writes is what decode reads.
+        let raw = run_in(&folder, &["topic", "echo", "--raw", "--once", &topic]).with_code(0);
+        let mut decoding = start_in(&folder, &["decode", "--typed"]);
+        decoding.send_line(&raw.lines[0]);
+        decoding.close_stdin();
+        let decoded = end(decoding).with_code(0).json();
+        assert_eq!(decoded[0]["fields"], messages[0]["fields"], "{name}");
+    }
+}
+
+#[test]
+fn arrays_are_summed_up_or_shown_in_full_or_not_at_all() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let camera = node(&folder, "camera");
+    let images = camera.publisher::<ImageMessage>("/cam").latched().create().expect("it binds");
+    wait_until("it is registered", || images.registration() == Registration::Registered);
+    let pixels: Vec<u8> = (0..24).collect();
+    let data = ArrayView::from_slice(&pixels, &[2, 4, 3]).expect("an array");
+    let _ = images.publish(&ImageMessage::new(data, "rgb8")).expect("it is kept");
+    let echo = |flags: &[&str]| {
+        run_in(&folder, &[&["topic", "echo", "--once", "/cam"], flags].concat()).with_code(0)
+    };
+
+    let shown = echo(&[]);
+    assert!(shown.lines[0].starts_with("/cam  ImageMessage  #0  20"), "{shown:?}");
+    assert_eq!(
+        shown.lines[1..],
+        [
+            "data: |u1 [2, 4, 3] min 0 max 23 mean 11.5 [0, 1, 2, 3, 4, 5, 6, 7, ..]",
+            "encoding: \"rgb8\"",
+            "width: 4",
+            "height: 2",
+            "---",
+        ]
+    );
+    let full: Vec<String> = (0..24).map(|n| n.to_string()).collect();
+    assert_eq!(echo(&["--full"]).lines[1], format!("data: |u1 [2, 4, 3] [{}]", full.join(", ")));
+    assert_eq!(echo(&["--no-arr"]).lines[1], "data: |u1 [2, 4, 3]");
+    assert_eq!(echo(&["--csv"]).lines, [format!("{},rgb8,4,2", full.join(","))]);
+    assert_eq!(echo(&["--csv", "--field", "width"]).lines, ["4"]);
+    assert_eq!(echo(&["--field", "encoding"]).lines, ["\"rgb8\""]);
+    let values =
+        |flags: &[&str]| echo(&[&["--json"], flags].concat()).json()[0]["fields"][0].clone();
+    assert_eq!(
+        values(&[])["value"],
+        json!({ "dtype": "|u1", "shape": [2, 4, 3], "min": 0.0, "max": 23.0, "mean": 11.5, "first": [0, 1, 2, 3, 4, 5, 6, 7] })
+    );
+    assert_eq!(values(&["--full"])["value"]["data"][1][3], json!([21, 22, 23]));
+    assert_eq!(values(&["--no-arr"])["value"], json!({ "dtype": "|u1", "shape": [2, 4, 3] }));
+    assert_eq!(values(&["--field", "width"]), json!({ "name": "width", "value": 4 }));
+}
+
+#[test]
+fn fields_inside_maps_and_lists_are_found_by_their_path() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let value = r#"{"gains": {"kp": 0.5, "list": [1, {"x": "deep"}]}}"#;
+    let mut publisher =
+        start_in(&folder, &["topic", "pub", "-r", "50", "/config", "DictMessage", value]);
+    let echo = |path: &str| {
+        run_in(&folder, &["topic", "echo", "--once", "--timeout", "30", "--field", path, "/config"])
+    };
+    assert_eq!(echo("data.gains.kp").with_code(0).lines, ["0.5"]);
+    assert_eq!(echo("data.gains.list.1.x").with_code(0).lines, ["\"deep\""]);
+    assert_eq!(echo("0.gains.list.0").with_code(0).lines, ["1"]);
+    assert_eq!(
+        echo("data.gains").with_code(0).lines,
+        ["kp: 0.5", "list:", "  [0]: 1", "  [1]:", "    x: \"deep\""]
+    );
+    let missing = echo("data.nothing").with_code(1);
+    assert_eq!(missing.stderr, "cortex: a DictMessage has no field data.nothing\n");
+    publisher.interrupt();
+    assert!(publisher.wait().success());
+}
+
+#[test]
+fn a_class_that_nobody_knows_has_numbered_fields() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let base = node(&folder, "base");
+    let publisher = base.raw_publisher("/cmd", "Cmd", 7).expect("it binds");
+    wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
+    let mut echo = start_in(&folder, &["topic", "echo", "-n", "1", "/cmd"]);
+    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
+    // Another topic with the same beginning, and what is no message, are no messages of this topic.
+    let _ = publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
+    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
+    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
+    let about = echo.next_line();
+    assert!(
+        about.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
+        "{about}"
+    );
+    assert_eq!([echo.next_line(), echo.next_line(), echo.next_line()], ["0: 1", "1: \"x\"", "---"]);
+    let ended = end(echo).with_code(0);
+    assert!(ended.stderr.starts_with("cortex: a message on /cmd cannot be read: "), "{ended:?}");
+}
+
+#[test]
+fn a_topic_that_comes_later_is_waited_for_and_silence_is_not_for_ever() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let echo = start_in(&folder, &["topic", "echo", "--once", "--timeout", "30", "/late"]);
+    let talker = node(&folder, "talker");
+    let publisher = talker.raw_publisher("/late", "StringMessage", 1).expect("it binds");
+    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    let header = Header { fingerprint: 1, timestamp_ns: 1, sequence: 0 };
+    let sent = publisher.send(&[b"/late", &header.encode(), b"\x91\xa2hi"]).expect("it is sent");
+    assert_eq!(sent, Published::Sent);
+    assert_eq!(end(echo).with_code(0).lines[1], "0: \"hi\"");
+    let silent = run_in(&folder, &["topic", "echo", "--timeout", "0.1", "/late"]).with_code(1);
+    assert_eq!(silent.stderr, "cortex: no message on /late for 100ms\n");
+}
+
+#[test]
+fn showing_large_images_holds_no_publisher_up() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let camera = node(&folder, "camera");
+    let images = camera.publisher::<ImageMessage>("/cam").queue(100).create().expect("it binds");
+    wait_until("it is registered", || images.registration() == Registration::Registered);
+    let mut echo = start_in(&folder, &["topic", "echo", "--json", "/cam"]);
+    wait_until("it subscribed", || images.subscriber_count() == 1);
+    let pixels = vec![7_u8; 1080 * 1920 * 3];
+    let data = ArrayView::from_slice(&pixels, &[1080, 1920, 3]).expect("an array");
+    for _ in 0..45 {
+        let sent = images.publish(&ImageMessage::new(data, "rgb8")).expect("it is sent");
+        assert_eq!(sent, Published::Sent);
+        std::thread::sleep(std::time::Duration::from_millis(33));
+    }
+    let first = echo.next_json();
+    assert_eq!(first["fields"][0]["value"]["mean"], 7.0);
+    // The newest is shown however many were skipped.
+    while echo.next_json()["sequence"] != "44" {}
+    assert_eq!(images.stats().congested, 0);
+    echo.interrupt();
+    let ended = end(echo).with_code(0);
+    assert!(!ended.stderr.contains("lost"), "{ended:?}");
+}

@@ -1,0 +1,207 @@
+//! `cortex doctor` and `cortex completions`; no daemon.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use cortex_std::discovery::{Client, Topic};
+use cortex_std::wire::discovery::RequestExt;
+use cortex_tests::graph::{Folder, daemon, node, registered};
+use cortex_tests::{DEADLINE, python};
+use serde_json::Value as Json;
+
+use crate::{Ended, end, run_in, start};
+
+/// The findings of a check.
+fn findings<'a>(found: &'a [Json], check: &str) -> Vec<(&'a str, &'a str)> {
+    let text = |json: &'a Json| json.as_str().expect("text");
+    found
+        .iter()
+        .filter(|finding| finding["check"] == check)
+        .map(|finding| (text(&finding["status"]), text(&finding["text"])))
+        .collect()
+}
+
+/// Makes the folder one that no check complains of.
+fn closed(folder: &Folder) {
+    let mode = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), mode).expect("it is ours");
+}
+
+#[test]
+fn without_a_daemon_every_command_says_so_within_a_second() {
+    let folder = Folder::new();
+    for arguments in [
+        &["topic", "list"][..],
+        &["topic", "info", "/t"],
+        &["topic", "echo", "/t"],
+        &["topic", "hz", "--all"],
+        &["topic", "pub", "/t", "StringMessage", "hi"],
+        &["node", "list"],
+        &["graph"],
+    ] {
+        let start = Instant::now();
+        let ended = run_in(&folder, arguments).with_code(1);
+        assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+        let expected = format!(
+            "cortex: no discovery daemon answers at {} (start one with `cortex-discovery`)\n",
+            folder.discovery()
+        );
+        assert_eq!(ended.stderr, expected, "{arguments:?}");
+        assert!(ended.lines.is_empty());
+    }
+    assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_none() {
+    let folder = Folder::new();
+    let path = folder.path().join("discovery.sock");
+    let _silent = UnixListener::bind(&path).expect("it binds");
+    let ended = run_in(&folder, &["topic", "list"]).with_code(1);
+    assert!(ended.stderr.starts_with("cortex: no discovery daemon answers at "), "{ended:?}");
+    let found = run_in(&folder, &["doctor", "--json"]).with_code(1).json();
+    let text = format!("listens at {} and does not answer", path.display());
+    let daemon = findings(&found, "daemon");
+    assert!(
+        daemon.len() == 1 && daemon[0].0 == "problem" && daemon[0].1.ends_with(&text),
+        "{daemon:?}"
+    );
+}
+
+#[test]
+fn a_graph_that_is_well_has_no_problem() {
+    let folder = Folder::new();
+    closed(&folder);
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let _notes = registered(&talker);
+    let found = run_in(&folder, &["doctor", "--json"]).with_code(0).json();
+    let daemon = findings(&found, "daemon");
+    assert_eq!(daemon[0].0, "ok");
+    assert!(
+        daemon[0].1.contains("a Rust daemon (epoch ")
+            && daemon[0].1.contains(&format!("process {}", std::process::id())),
+        "{daemon:?}"
+    );
+    let versions = findings(&found, "versions");
+    assert!(
+        versions[0].1.contains("libzmq 4.3.") && versions[0].1.contains("with ipc"),
+        "{versions:?}"
+    );
+    assert_eq!(
+        findings(&found, "topics"),
+        [("ok", "1, each with its publisher, no types disagree")]
+    );
+    assert_eq!(findings(&found, "files"), [("ok", "2 socket(s), all served")]);
+    assert_eq!(findings(&found, "permissions")[0].0, "ok");
+    for check in ["limits", "clock"] {
+        assert!(
+            findings(&found, check).iter().all(|(status, _)| *status != "problem"),
+            "{found:?}"
+        );
+    }
+    let text = run_in(&folder, &["doctor"]).with_code(0);
+    assert!(text.lines[1].starts_with("ok       daemon: answers at ipc://"), "{text:?}");
+    assert!(text.lines.last().is_some_and(|line| line.starts_with("no problem, ")), "{text:?}");
+}
+
+#[test]
+fn a_python_daemon_is_told_from_a_rust_one() {
+    let folder = Folder::new();
+    let mut daemon = python::peer("daemon.py", ["--address", &folder.discovery()]);
+    daemon.expect_event("ready");
+    let found = run_in(&folder, &["doctor", "--json"]).json();
+    let told = findings(&found, "daemon");
+    assert!(
+        told[0].1.contains("a Python daemon")
+            && told[0].1.contains(&format!("process {}", daemon.id())),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_a_dead_publisher_left_is_found_and_deleted_by_fix() {
+    let folder = Folder::new();
+    closed(&folder);
+    let daemon = daemon(&folder);
+    std::fs::create_dir(folder.path().join("topics")).expect("a folder");
+    let path = folder.path().join("topics").join("gone.sock");
+    // A listener that is dropped leaves its file.
+    drop(UnixListener::bind(&path).expect("it binds"));
+    let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
+    let ghost = Topic {
+        name: "/gone".to_owned(),
+        address: format!("ipc://{}", path.display()),
+        message_type: "StringMessage".to_owned(),
+        fingerprint: 1,
+        publisher_node: "ghost".to_owned(),
+    };
+    client.register(&ghost, RequestExt::default()).expect("it is registered");
+
+    let found = run_in(&folder, &["doctor", "--json"]).with_code(1).json();
+    let stale = format!("nobody serves {}", path.display());
+    assert_eq!(findings(&found, "files"), [("warning", stale.as_str())]);
+    let gone = "/gone is registered by ghost, but nobody listens at its address";
+    assert_eq!(findings(&found, "topics"), [("problem", gone)]);
+    assert!(
+        findings(&found, "fingerprints")[0]
+            .1
+            .contains("is not the fingerprint of that standard message")
+    );
+    assert!(path.exists(), "only --fix deletes");
+
+    let ended: Ended = run_in(&folder, &["doctor", "--fix"]);
+    let fixed = format!("fixed    files: deleted {}, which nobody served", path.display());
+    assert!(ended.lines.contains(&fixed), "{ended:?}");
+    assert!(!path.exists());
+    // Sockets that are served stay.
+    client.ping().expect("the daemon is there");
+    daemon.stop();
+}
+
+#[test]
+fn a_folder_that_is_open_to_all_or_too_long_is_told() {
+    let folder = Folder::new();
+    let mode = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), mode).expect("it is ours");
+    let found = run_in(&folder, &["doctor", "--json"]).with_code(1).json();
+    assert_eq!(findings(&found, "permissions")[0].0, "warning");
+    let long = format!("ipc:///tmp/{}/discovery.sock", "x".repeat(75));
+    let ended = end(start(&["doctor", "--json", "--discovery", &long], &[]));
+    let found = ended.with_code(1).json();
+    assert_eq!(findings(&found, "paths")[0].0, "problem", "{found:?}");
+}
+
+#[test]
+fn shells_get_completions_and_people_get_help_with_examples() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = end(start(&["completions", shell], &[])).with_code(0).text();
+        assert!(script.contains("doctor") && script.contains("decode"), "{shell}");
+    }
+    end(start(&["completions", "tcl"], &[])).with_code(2);
+    for verb in [
+        &["topic", "list"][..],
+        &["topic", "info"],
+        &["topic", "type"],
+        &["topic", "find"],
+        &["topic", "echo"],
+        &["topic", "hz"],
+        &["topic", "bw"],
+        &["topic", "delay"],
+        &["topic", "pub"],
+        &["node", "list"],
+        &["node", "info"],
+        &["graph"],
+        &["doctor"],
+        &["gateway"],
+        &["decode"],
+        &["encode"],
+        &["completions"],
+        &[],
+    ] {
+        let help = end(start(&[verb, &["--help"]].concat(), &[])).with_code(0).text();
+        assert!(help.contains("Examples:\n  "), "{verb:?}: {help}");
+        assert!(help.contains("--discovery") && help.contains("--json"), "{verb:?}");
+    }
+}

@@ -1,0 +1,198 @@
+//! `cortex topic pub`.
+
+use std::process::Command;
+
+use cortex_std::wire::Message;
+use cortex_std::{Registration, Subscriber};
+use cortex_tests::graph::{Folder, daemon, node, registered};
+use cortex_tests::{DEADLINE, python, wait_until};
+use serde_json::{Value as Json, json};
+
+use crate::{end, run_in, start_in};
+
+/// What a Python subscriber gets of one message that `cortex` publishes.
+#[track_caller]
+fn python_gets(folder: &Folder, ty: &str, value: &str) -> Json {
+    let mut publisher = start_in(folder, &["topic", "pub", "--times", "1", "/out", ty, value]);
+    let discovery = folder.discovery();
+    let mut subscriber = python::peer(
+        "subscriber.py",
+        ["--discovery", &discovery, "--topic", "/out", "--message", ty, "--count", "1"],
+    );
+    let message = subscriber.expect_event("message");
+    assert_eq!(message["sequence"].to_string().trim_matches('"'), "0");
+    assert!(publisher.wait().success(), "{}", publisher.stderr());
+    message["fields"].clone()
+}
+
+fn values(fields: &Json) -> Vec<Json> {
+    fields.as_array().expect("fields").iter().map(|field| field["value"].clone()).collect()
+}
+
+#[test]
+fn a_python_node_gets_what_is_published_and_the_first_message_too() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let text = python_gets(&folder, "StringMessage", "\"héllo\"");
+    assert_eq!(text, json!([{ "name": "data", "value": { "str": "héllo" } }]));
+    let pose = r#"{"position": [1, 2, 0.5], "orientation": {"dtype": "<f4", "shape": [4], "data": "0000000000000000000000000000803f"}, "frame_id": "map"}"#;
+    let pose = values(&python_gets(&folder, "PoseMessage", pose));
+    let position = "000000000000f03f0000000000000040000000000000e03f";
+    assert_eq!(
+        pose,
+        [
+            json!({ "array": { "dtype": "<f8", "shape": [3], "data": position } }),
+            json!({ "array": { "dtype": "<f4", "shape": [4], "data": "0000000000000000000000000000803f" } }),
+            json!({ "str": "map" }),
+            json!({ "str": "" }),
+        ]
+    );
+    let map = r#"{"speed": 3, "tags": ["a", null, true], "raw": {"bytes": "00ff"}}"#;
+    let map = values(&python_gets(&folder, "DictMessage", map));
+    assert_eq!(
+        map[0]["map"],
+        json!([
+            [{ "str": "speed" }, { "int": "3" }],
+            [{ "str": "tags" }, { "list": [{ "str": "a" }, { "nil": null }, { "bool": true }] }],
+            [{ "str": "raw" }, { "bytes": "00ff" }],
+        ])
+    );
+}
+
+#[test]
+fn arrays_come_from_files() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let saved = Command::new(python::interpreter())
+        .args(["-c", "import numpy, sys; numpy.save(sys.argv[1], numpy.asfortranarray(numpy.arange(6, dtype='>i2').reshape(2, 3)))"])
+        .arg(path("a.npy"))
+        .status();
+    assert!(saved.expect("python runs").success());
+    let array = values(&python_gets(&folder, "ArrayMessage", &format!("@{}", path("a.npy"))));
+    let data = "000000010002000300040005";
+    assert_eq!(array[0], json!({ "array": { "dtype": ">i2", "shape": [2, 3], "data": data } }));
+
+    // A 1x2 grey picture.
+    let file = std::fs::File::create(path("p.png")).expect("a file");
+    let mut encoder = png::Encoder::new(file, 2, 1);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&[7, 9]).expect("pixels");
+    writer.finish().expect("it is written");
+    let image = json!({ "data": format!("@{}", path("p.png")) }).to_string();
+    let image = values(&python_gets(&folder, "ImageMessage", &image));
+    assert_eq!(
+        image,
+        [
+            json!({ "array": { "dtype": "|u1", "shape": [1, 2], "data": "0709" } }),
+            json!({ "str": "mono8" }),
+            json!({ "int": "2" }),
+            json!({ "int": "1" }),
+        ]
+    );
+    std::fs::write(path("v.json"), "{\"data\": 3}").expect("a file");
+    let number = values(&python_gets(&folder, "FloatMessage", &format!("@{}", path("v.json"))));
+    assert_eq!(number[0]["float"], "4008000000000000");
+}
+
+#[test]
+fn a_rust_node_gets_any_class_at_the_rate_asked_for() {
+    #[derive(Message)]
+    #[cortex(class = "robot.msgs.Cmd")]
+    struct Cmd<'a> {
+        left: f64,
+        note: Option<&'a str>,
+    }
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let robot = node(&folder, "robot");
+    let mut commands: Subscriber<Cmd> = robot.subscriber("/cmd").create().expect("a subscriber");
+    let publisher = start_in(
+        &folder,
+        &[
+            "topic",
+            "pub",
+            "--json",
+            "--rate",
+            "200",
+            "--times",
+            "5",
+            "--class",
+            "robot.msgs.Cmd",
+            "--fields",
+            "left:float,note:str?",
+            "/cmd",
+            "{\"left\": 2}",
+        ],
+    );
+    for sequence in 0..5 {
+        let sample = commands.recv_timeout(DEADLINE).expect("no error").expect("in time");
+        let command = sample.message().expect("it decodes");
+        assert_eq!((sample.header().sequence, command.left, command.note), (sequence, 2.0, None));
+    }
+    let said = end(publisher).with_code(0).json();
+    assert_eq!(said.len(), 5);
+    assert_eq!((&said[4]["sequence"], &said[4]["result"]), (&json!(4), &json!("sent")));
+}
+
+#[test]
+fn it_waits_for_subscribers_unless_told_otherwise() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let alone =
+        run_in(&folder, &["topic", "pub", "--once", "-w", "0", "/t", "StringMessage", "hi"]);
+    assert_eq!(alone.with_code(0).lines, ["#0 no subscribers"]);
+    let waiting =
+        run_in(&folder, &["topic", "pub", "--timeout", "0.1", "/t", "StringMessage", "hi"]);
+    let waiting = waiting.with_code(1);
+    assert!(waiting.lines.is_empty());
+    assert!(
+        waiting.stderr.ends_with("cortex: 0 of 1 subscriptions to /t in time\n"),
+        "{waiting:?}"
+    );
+    // It left nothing behind, and Ctrl-C ends the wait, too.
+    let listed = run_in(&folder, &["topic", "list"]);
+    assert!(listed.with_code(0).lines.is_empty());
+    let mut waiting = start_in(&folder, &["topic", "pub", "/t", "StringMessage", "hi"]);
+    wait_until("it waits", || waiting.stderr().contains("waiting for 1"));
+    waiting.interrupt();
+    end(waiting).with_code(1);
+}
+
+#[test]
+fn a_topic_of_another_node_is_not_taken() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let notes = registered(&talker);
+    let taken =
+        run_in(&folder, &["topic", "pub", "-w", "0", "--once", "/t", "StringMessage", "hi"]);
+    let taken = taken.with_code(1);
+    assert!(taken.stderr.starts_with("cortex: ") && taken.stderr.contains("talker"), "{taken:?}");
+    assert_eq!(notes.registration(), Registration::Registered);
+}
+
+#[test]
+fn wrong_values_are_wrong_usage_and_told() {
+    let folder = Folder::new();
+    let check = |arguments: &[&str], told: &str| {
+        let ended = run_in(&folder, &[&["topic", "pub", "/t"], arguments].concat()).with_code(2);
+        assert!(ended.stderr.contains(told), "{ended:?}");
+    };
+    check(
+        &["NoMessage", "1"],
+        "no standard message is called NoMessage: there are StringMessage, ",
+    );
+    check(&["StringMessage"], "VALUE is missing");
+    check(&["IntMessage", "1.5"], "data: 1.5 is no int");
+    check(&["ImageMessage", "{\"encoding\": \"x\"}"], "the field data of type array is missing");
+    check(&["ArrayMessage", "@nothing.npy"], "nothing.npy: No such file");
+    check(&["--class", "Cmd", "{}"], "Cmd has no module: give MODULE.CLASS");
+    check(
+        &["--class", "a.Cmd", "--fields", "x:double", "{}"],
+        "x: \"double\" is none of bool, int",
+    );
+    check(&["--rate", "0", "IntMessage", "1"], "a rate from 0.001 to 1000000 is needed");
+}

@@ -1,0 +1,160 @@
+//! `cortex topic list`, `info`, `type` and `find`; `cortex node`; `cortex graph`.
+
+use cortex_tests::graph::{Folder, daemon, node, registered};
+use cortex_tests::{Program, python};
+use serde_json::{Value as Json, json};
+
+use crate::{python_publisher, run_in};
+
+const IMAGE: &str = "0xa51dd7f890942cad";
+const STRING: &str = "0xacf8d6475271e065";
+
+/// A Rust node that publishes text on `/t` and a Python one that publishes images on `/cam`.
+fn populated(folder: &Folder) -> (cortex_std::Node, impl Sized, Program) {
+    let talker = node(folder, "talker");
+    let notes = registered(&talker);
+    let camera = python_publisher(folder, "camera", "/cam", "image_explicit");
+    (talker, notes, camera)
+}
+
+#[track_caller]
+fn check_names(folder: &Folder) {
+    let listed = run_in(folder, &["topic", "list"]).with_code(0);
+    assert_eq!(listed.lines, ["/cam", "/t"]);
+    let listed = run_in(folder, &["topic", "list", "-t"]).with_code(0);
+    assert_eq!(listed.lines, ["/cam  ImageMessage   camera", "/t    StringMessage  talker"]);
+    assert_eq!(run_in(folder, &["topic", "list", "--count-topics"]).text(), "2");
+    let count = run_in(folder, &["topic", "list", "-c", "--json"]).json();
+    assert_eq!(count, [json!({ "topics": 2 })]);
+    let listed = run_in(folder, &["--json", "topic", "list"]).with_code(0).json();
+    let summary: Vec<_> = listed
+        .iter()
+        .map(|topic| (&topic["name"], &topic["message_type"], &topic["publisher_node"]))
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            (&json!("/cam"), &json!("ImageMessage"), &json!("camera")),
+            (&json!("/t"), &json!("StringMessage"), &json!("talker")),
+        ]
+    );
+    assert_eq!(listed[0]["fingerprint"], IMAGE);
+    assert_eq!(listed[0]["address"], folder.address("camera.sock"));
+
+    assert_eq!(run_in(folder, &["topic", "type", "/t"]).with_code(0).lines, ["StringMessage"]);
+    let found = run_in(folder, &["topic", "find", "ImageMessage"]).with_code(0);
+    assert_eq!(found.lines, ["/cam"]);
+    let class = "cortex.messages.standard.StringMessage";
+    assert_eq!(run_in(folder, &["topic", "find", class, "--json"]).json()[0]["name"], "/t");
+    assert!(run_in(folder, &["topic", "find", "PoseMessage"]).with_code(1).lines.is_empty());
+}
+
+#[test]
+fn topics_of_rust_and_python_nodes_are_listed_alike() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let _peers = populated(&folder);
+    check_names(&folder);
+}
+
+#[test]
+fn a_python_daemon_is_asked_like_a_rust_one() {
+    let folder = Folder::new();
+    let mut daemon = python::peer("daemon.py", ["--address", &folder.discovery()]);
+    daemon.expect_event("ready");
+    let _peers = populated(&folder);
+    check_names(&folder);
+}
+
+#[test]
+fn a_topic_is_described_with_fields_and_process() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let (_talker, _notes, camera) = populated(&folder);
+    let info = run_in(&folder, &["topic", "info", "/cam"]).with_code(0);
+    let expected = [
+        "topic        /cam".to_owned(),
+        "type         cortex.messages.standard.ImageMessage".to_owned(),
+        format!("fingerprint  {IMAGE}"),
+        "node         camera".to_owned(),
+        format!("address      {}", folder.address("camera.sock")),
+        format!("listening    yes (process {})", camera.id()),
+        "fields       data: array".to_owned(),
+        "             encoding: str".to_owned(),
+        "             width: int".to_owned(),
+        "             height: int".to_owned(),
+    ];
+    assert_eq!(info.lines, expected);
+    let info = run_in(&folder, &["topic", "info", "--json", "/t"]).with_code(0).json();
+    assert_eq!(info[0]["fingerprint"], STRING);
+    assert_eq!(info[0]["class"], "cortex.messages.standard.StringMessage");
+    assert_eq!(info[0]["fields"], json!([{ "name": "data", "type": "str", "optional": false }]));
+    assert_eq!(info[0]["listening"], true);
+    assert_eq!(info[0]["pid"], std::process::id());
+}
+
+#[test]
+fn a_topic_that_nobody_publishes_is_an_error_that_helps() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let _peers = populated(&folder);
+    for verb in ["info", "type", "echo", "hz", "bw", "delay"] {
+        let ended = run_in(&folder, &["topic", verb, "gone"]).with_code(1);
+        assert_eq!(
+            ended.stderr,
+            "cortex: nobody publishes gone (--timeout SECONDS waits for it)\n"
+        );
+    }
+    let ended = run_in(&folder, &["topic", "info", "CAM", "--timeout", "0.1"]).with_code(1);
+    assert_eq!(ended.stderr, "cortex: nobody publishes CAM; there is /cam\n");
+}
+
+#[test]
+fn nodes_and_the_graph_are_shown_as_text_and_for_programs() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let (_talker, _notes, camera) = populated(&folder);
+    assert_eq!(run_in(&folder, &["node", "list"]).with_code(0).lines, ["camera", "talker"]);
+    let nodes = run_in(&folder, &["node", "list", "--json"]).json();
+    assert_eq!(nodes[1], json!({ "node": "talker", "topics": ["/t"] }));
+    let info = run_in(&folder, &["node", "info", "camera"]).with_code(0);
+    assert_eq!(info.lines[0], format!("camera  process {}", camera.id()));
+    assert_eq!(info.lines[1], format!("  /cam  ImageMessage  {}", folder.address("camera.sock")));
+    let info = run_in(&folder, &["node", "info", "talker", "--json"]).json();
+    assert_eq!(
+        (&info[0]["pid"], &info[0]["topics"][0]["name"]),
+        (&json!(std::process::id()), &json!("/t"))
+    );
+    let missing = run_in(&folder, &["node", "info", "nobody"]).with_code(1);
+    assert_eq!(
+        missing.stderr,
+        "cortex: no node nobody publishes anything; there is camera, talker\n"
+    );
+
+    let drawn = run_in(&folder, &["graph"]).with_code(0);
+    assert_eq!(drawn.lines, ["camera", "└─ /cam  ImageMessage", "talker", "└─ /t  StringMessage"]);
+    let edges = run_in(&folder, &["graph", "--json"]).json();
+    let edge = json!({ "node": "camera", "topic": "/cam", "message_type": "ImageMessage" });
+    assert_eq!(edges[0], edge);
+    let dot = run_in(&folder, &["graph", "--dot"]).with_code(0).text();
+    assert!(dot.starts_with("digraph cortex {") && dot.contains("n0 -> n0t0;"), "{dot}");
+    let mermaid = run_in(&folder, &["graph", "--mermaid"]).with_code(0).text();
+    assert!(
+        mermaid.contains("n1([\"talker\"])\n  n1 --> n1t0[\"/t<br/>StringMessage\"]"),
+        "{mermaid}"
+    );
+}
+
+#[test]
+fn an_empty_graph_has_no_topics_and_no_nodes() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    for arguments in [&["topic", "list"][..], &["node", "list"], &["graph"]] {
+        assert_eq!(run_in(&folder, arguments).with_code(0).lines, [""; 0]);
+    }
+    assert_eq!(
+        run_in(&folder, &["topic", "hz", "--all", "-d", "0.1"]).with_code(1).stderr,
+        "cortex: there is no topic yet\ncortex: there is no topic\n"
+    );
+    let _: Vec<Json> = run_in(&folder, &["graph", "--json"]).json();
+}

@@ -1,0 +1,58 @@
+//! Without tokio: a thread timer publishes, a thread with a callback counts, and `main` reads.
+//!
+//! `cargo run --release --bin blocking`
+//! or, as in a program that has cortex-std with `default-features = false`, a node on two terminals.
+//!
+//! Everything here also works with the feature `tokio` off. Ctrl-C ends it.
+//! Python twin: `subscriber.py` in tests/peers, with `--topic /ticks --message FloatMessage`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use cortex_std::wire::FloatMessage;
+use cortex_std::{Node, Queue, ReceiveError, ThreadOptions};
+
+const TOPIC: &str = "/ticks";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let node = Node::builder("blocking").build()?;
+    let ticks = node.publisher::<FloatMessage>(TOPIC).create()?;
+    let _timer = node
+        .timer_builder(Duration::from_millis(20))
+        .thread(ThreadOptions::named("ticks"))
+        .on_thread(move |tick| {
+            let millis = tick.late.as_secs_f64() * 1e3;
+            ticks.publish(&FloatMessage { data: millis }).map(drop)
+        })?;
+
+    // One reader has a callback on a thread, and sees only what is newest.
+    let latest = node
+        .subscriber::<FloatMessage>(TOPIC)
+        .queue(Queue::Latest)
+        .thread(ThreadOptions::named("latest"))
+        .on_thread(|tick, header| {
+            println!("latest [{}] {:.3} ms late", header.sequence, tick.data)
+        })?;
+
+    // Another one reads on a thread of the node, and sees all; it ends with the node.
+    let mut all = node.subscriber::<FloatMessage>(TOPIC).queue(100).create()?;
+    let counted = all.handle();
+    node.spawn_thread(ThreadOptions::named("all"), move |_stop| {
+        loop {
+            match all.recv_blocking() {
+                Ok(sample) => println!("all [{}]", sample.header().sequence),
+                Err(ReceiveError::Closed) => return,
+                Err(error) => return eprintln!("{error}"),
+            }
+        }
+    })?;
+
+    node.spin()?;
+    println!(
+        "received {}, of which {} as the latest",
+        counted.stats().received,
+        latest.stats().received
+    );
+    Ok(())
+}

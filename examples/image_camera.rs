@@ -1,0 +1,41 @@
+//! A camera of images: publishes an `ImageMessage` on `/cam/image`, 10 times a second.
+//!
+//! Terminal 1: `cargo run --release --bin cortex-discovery`
+//! Terminal 2: `cargo run --release --bin image_camera`
+//! Terminal 3: `cargo run --release --bin image_viewer`
+//!
+//! Python twin: `image_camera.py` in tests/peers; `image_viewer.py` sees this one.
+
+use std::error::Error;
+use std::time::Duration;
+
+use cortex_std::Node;
+use cortex_std::wire::ImageMessage;
+
+const TOPIC: &str = "/cam/image";
+const HEIGHT: usize = 240;
+const WIDTH: usize = 320;
+/// Any text that both sides agree on; ROS's names are usual.
+const ENCODING: &str = "bayer_rggb8";
+const PERIOD: Duration = Duration::from_millis(100);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let node = Node::builder("image_camera").build()?;
+    let images = node.publisher::<ImageMessage>(TOPIC).create()?;
+    println!("publishing {TOPIC} at {}", images.address());
+
+    node.timer(PERIOD, async move |tick| {
+        // Filled where it is sent from: no copy is made. `publish` would copy once.
+        let mut pixels = images.loan::<u8>(&[HEIGHT, WIDTH])?;
+        pixels.fill((tick.index % 200) as u8);
+        pixels[0] = 250;
+        // Width and height are taken from the shape.
+        let _ = pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
+        Ok::<(), Box<dyn Error>>(())
+    });
+
+    node.run().await?;
+    Ok(())
+}

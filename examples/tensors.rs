@@ -1,0 +1,46 @@
+//! Tensors: weights with a device and whether they want gradients, updated twenty times a second.
+//!
+//! `cargo run --release --bin tensors`
+//!
+//! Nothing here computes on a GPU: `device` says where the sender keeps the tensor, the bytes come
+//! through memory. Python twin: a subscriber to TensorMessage, which gets a `torch.Tensor` on that
+//! device; `subscriber.py` in tests/peers shows the fields.
+
+use std::error::Error;
+use std::time::Duration;
+
+use cortex_std::Node;
+use cortex_std::wire::{ArrayError, ArrayView, TensorMessage, TensorView};
+
+const TOPIC: &str = "/policy/weights";
+const SHAPE: [usize; 2] = [3, 4];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let node = Node::builder("policy").build()?;
+    let published = node.publisher::<TensorMessage>(TOPIC).create()?;
+    let mut weights = [0.0_f32; SHAPE[0] * SHAPE[1]];
+    node.timer(Duration::from_millis(50), async move |_| {
+        weights.iter_mut().for_each(|weight| *weight += 0.5);
+        let array = ArrayView::from_slice(&weights, &SHAPE)?;
+        let data = TensorView { array, device: "cuda:0", requires_grad: true };
+        let _ = published.publish(&TensorMessage { data, name: "layer0" })?;
+        Ok::<(), Box<dyn Error>>(())
+    });
+
+    node.subscriber::<TensorMessage>(TOPIC).on_message(async |message, header| {
+        let TensorView { array, device, requires_grad } = message.data;
+        // Any alignment will do for `iter`; `as_slice` borrows where the frame is aligned.
+        let sum: f32 = array.iter::<f32>()?.sum();
+        println!(
+            "[{}] {} {:?} on {device}, gradients: {requires_grad}, sum {sum}",
+            header.sequence,
+            message.name,
+            array.shape()
+        );
+        Ok::<(), ArrayError>(())
+    })?;
+    node.run().await?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! What the library allocates for each message: nothing, on the thread that publishes or receives.
+//!
+//! The counting allocator is Rust's global one, on one thread at a time. libzmq is C and allocates with
+//! malloc, for every frame of more than 33 bytes; that is not counted here.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use cortex_std::wire::{
+    ArrayMessage, ArrayView, DictMessage, ImageMessage, Map, Message, PointCloudMessage,
+    PoseMessage, StringMessage, Value,
+};
+use cortex_std::{Node, Published, Publisher, Queue, Subscriber};
+use cortex_tests::DEADLINE;
+use cortex_tests::graph::{Folder, connect, daemon, node};
+
+/// Messages until all memory that is kept is there.
+const WARMUP: u64 = 20;
+const COUNT: u64 = 200;
+
+/// A publisher and a subscriber of this type that are connected.
+fn pair<M: Message + 'static>(node: &Node) -> (Publisher<M>, Subscriber<M>) {
+    let publisher = node.publisher::<M>("/t").queue(1000).create().expect("it binds");
+    let mut subscriber =
+        node.subscriber::<M>("/t").queue(Queue::KeepOldest(1000)).create().expect("a subscriber");
+    connect(&mut subscriber, &publisher, 1);
+    (publisher, subscriber)
+}
+
+fn receive<M: Message + 'static>(subscriber: &mut Subscriber<M>) {
+    let sample = subscriber.recv_timeout(DEADLINE).expect("no error").expect("it was sent");
+    std::hint::black_box(&sample.message().expect("it was checked"));
+}
+
+/// Allocations of publishing so many messages, and of receiving each before the next.
+fn allocations<M: Message + 'static>(publish: impl Fn(&Publisher<M>) -> Published) -> (u64, u64) {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let node = node(&folder, "both");
+    let (publisher, mut subscriber) = pair::<M>(&node);
+    let mut round = || {
+        let published = measure(|| assert_eq!(publish(&publisher), Published::Sent));
+        let received = measure(|| receive(&mut subscriber));
+        (published.count_total, received.count_total)
+    };
+    for _ in 0..WARMUP {
+        round();
+    }
+    (0..COUNT).map(|_| round()).fold(NONE, |sum, count| (sum.0 + count.0, sum.1 + count.1))
+}
+
+const NONE: (u64, u64) = (0, 0);
+
+#[test]
+fn text_is_published_and_received_without_an_allocation() {
+    let count = allocations::<StringMessage>(|publisher| {
+        publisher
+            .publish(&StringMessage { data: "forty bytes of text, and some more of it" })
+            .expect("sent")
+    });
+    assert_eq!(count, NONE);
+}
+
+#[test]
+fn pictures_are_published_and_received_without_an_allocation() {
+    let pixels = vec![0_u8; 480 * 640 * 3];
+    let count = allocations::<ImageMessage>(|publisher| {
+        let data = ArrayView::from_slice(&pixels, &[480, 640, 3]).expect("it fits");
+        publisher.publish(&ImageMessage::new(data, "rgb8")).expect("sent")
+    });
+    assert_eq!(count, NONE);
+}
+
+#[test]
+fn messages_of_several_arrays_are_published_and_received_without_an_allocation() {
+    let numbers = [0.5_f64; 4];
+    let count = allocations::<PoseMessage>(|publisher| {
+        let pose = PoseMessage {
+            position: ArrayView::from_slice(&numbers[..3], &[3]).expect("it fits"),
+            orientation: ArrayView::from_slice(&numbers, &[4]).expect("it fits"),
+            frame_id: "map",
+            child_frame_id: "base_link",
+        };
+        publisher.publish(&pose).expect("sent")
+    });
+    assert_eq!(count, NONE);
+    let points = vec![0_f32; 3000];
+    let count = allocations::<PointCloudMessage>(|publisher| {
+        let triples = ArrayView::from_slice(&points, &[1000, 3]).expect("it fits");
+        let cloud = PointCloudMessage {
+            points: triples,
+            colors: Some(triples),
+            intensity: Some(ArrayView::from_slice(&points[..1000], &[1000]).expect("it fits")),
+            normals: Some(triples),
+            frame_id: "lidar",
+        };
+        publisher.publish(&cloud).expect("sent")
+    });
+    assert_eq!(count, NONE);
+}
+
+#[test]
+fn nested_values_are_published_and_received_without_an_allocation() {
+    let angles = [0.5_f64; 6];
+    let count = allocations::<DictMessage>(|publisher| {
+        let vector = Value::from(ArrayView::from_slice(&angles, &[6]).expect("it fits"));
+        let joints = [("position", vector), ("velocity", vector)];
+        let pairs =
+            [("name", Value::from("arm")), ("joints", Value::from(&joints[..])), ("last", vector)];
+        publisher.publish(&DictMessage { data: Map::from(&pairs[..]) }).expect("sent")
+    });
+    assert_eq!(count, NONE);
+}
+
+#[test]
+fn an_owner_costs_one_allocation_and_a_loan_two() {
+    let pixels = Arc::new(vec![0_u8; 100_000]);
+    let (published, received) = allocations::<ArrayMessage>(|publisher| {
+        let sent = publisher.publish_from(Arc::clone(&pixels), |pixels| ArrayMessage {
+            data: ArrayView::from_slice(pixels, &[100_000]).expect("it fits"),
+            name: "",
+            frame_id: "",
+        });
+        sent.expect("sent")
+    });
+    // What keeps the owner, and the view into it, until libzmq has sent the frame.
+    assert_eq!((published, received), (COUNT, 0));
+    let (published, received) = allocations::<ArrayMessage>(|publisher| {
+        let loan = publisher.loan::<u8>(&[100_000]).expect("there is memory");
+        let sent = loan.publish(|data| ArrayMessage { data, name: "", frame_id: "" });
+        sent.expect("sent")
+    });
+    // A further block, where libzmq has sent the last one but not let go of it yet.
+    let blocks = published.saturating_sub(2 * COUNT);
+    assert!(blocks < COUNT / 4, "{published} allocations for {COUNT} loans");
+    assert_eq!(received, 0);
+}
+
+/// Allocations of a task that receives so many messages.
+fn allocations_of_task(count: u64) -> u64 {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let node = node(&folder, "both");
+    let (publisher, subscriber) = pair::<StringMessage>(&node);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (seen, done) = (Cell::new(0), tokio::sync::Notify::new());
+    let info = measure(|| {
+        runtime.block_on(async {
+            let receiving = subscriber.for_each(async |_message, _header| {
+                seen.set(seen.get() + 1);
+                match seen.get() {
+                    last if last == count => done.notify_one(),
+                    // The next one, so that it is waited for each time.
+                    _ => assert_eq!(publish_text(&publisher), Published::Sent),
+                }
+            });
+            assert_eq!(publish_text(&publisher), Published::Sent);
+            tokio::select! {
+                _ = receiving => panic!("it ended"),
+                () = done.notified() => {}
+            }
+        });
+    });
+    info.count_total
+}
+
+fn publish_text(publisher: &Publisher<StringMessage<'static>>) -> Published {
+    publisher
+        .publish(&StringMessage { data: "forty bytes of text, and some more of it" })
+        .expect("sent")
+}
+
+#[test]
+fn a_task_that_waits_for_messages_allocates_nothing_for_each() {
+    let (few, many) = (allocations_of_task(WARMUP), allocations_of_task(WARMUP + COUNT));
+    println!("{few} and {many}");
+    // Beginning allocates; each further message does not.
+    assert!(many < few + COUNT / 2, "{few} for {WARMUP} messages, {many} for {COUNT} more");
+}

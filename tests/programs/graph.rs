@@ -1,0 +1,80 @@
+//! Programs of the graphs in tests/hosting.rs and tests/healing.rs: a daemon, or a node that
+//! publishes or listens. They end with a signal, or with their stdin.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cortex_std::discovery::{Daemon, default_address};
+use cortex_std::wire::StringMessage;
+use cortex_std::{Node, Queue, ThreadOptions};
+
+/// How often somebody publishes.
+const PERIOD: Duration = Duration::from_millis(10);
+/// How often somebody who listens says what was heard.
+const REPORT: Duration = Duration::from_millis(50);
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let role = arguments.next().unwrap_or_default();
+    let name = arguments.next().unwrap_or_default();
+    let topics: Vec<_> = arguments.collect();
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    if role == "daemon" {
+        let daemon = Daemon::bind(&default_address()).unwrap_or_else(|error| {
+            eprintln!("{error}");
+            std::process::exit(2);
+        });
+        println!("ready");
+        daemon.run().expect("no error");
+        return;
+    }
+    let node = Node::builder(&name).build().expect("a node");
+    match role.as_str() {
+        "publish" => publish(&node, &topics),
+        "listen" => listen(&node, &topics),
+        "idle" => {}
+        other => panic!("no role is called {other:?}"),
+    }
+    println!("ready");
+    node.spin().expect("no error");
+}
+
+fn publish(node: &Node, topics: &[String]) {
+    for topic in topics {
+        let notes = node.publisher::<StringMessage>(topic).create().expect("it binds");
+        let timer = node
+            .timer_builder(PERIOD)
+            .thread(ThreadOptions::named("notes"))
+            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }).map(drop));
+        // Runs until the node ends.
+        std::mem::forget(timer.expect("a thread"));
+    }
+}
+
+/// Says again and again when the last message of each topic was sent.
+fn listen(node: &Node, topics: &[String]) {
+    let heard: Vec<_> = topics.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
+    for (topic, heard) in topics.iter().zip(&heard) {
+        let heard = Arc::clone(heard);
+        let seen = node.subscriber::<StringMessage>(topic).queue(Queue::Latest);
+        let seen = seen.on_thread(move |_, header| {
+            heard.store(header.timestamp_ns, Ordering::SeqCst);
+        });
+        std::mem::forget(seen.expect("a thread"));
+    }
+    let report = move |stop: cortex_std::StopToken| {
+        while !stop.wait_timeout(REPORT) {
+            let times: Vec<_> = heard.iter().map(|time| time.load(Ordering::SeqCst)).collect();
+            // Whoever reads it may have ended.
+            let _ = writeln!(std::io::stdout(), "{times:?}");
+        }
+    };
+    let thread = node.spawn_thread(ThreadOptions::named("report"), report);
+    std::mem::forget(thread.expect("a thread"));
+}

@@ -1,0 +1,233 @@
+//! What publishers, subscribers, timers and nodes tell of themselves.
+
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
+use cortex_std::{Latency, Node, Published, ThreadOptions};
+use cortex_tests::graph::{Folder, connect, node};
+use cortex_tests::{DEADLINE, wait_until};
+
+const NOTE: StringMessage<'static> = StringMessage { data: "note" };
+
+#[test]
+fn the_last_samples_of_each_stage_are_kept_and_their_times_are_in_nanoseconds() {
+    const BUSY: Duration = Duration::from_millis(3);
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").queue(0).create().expect("it binds");
+    let (sender, receiver) = channel();
+    let seen = node
+        .subscriber::<StringMessage>("/t")
+        .queue(0)
+        .trace_latency(4)
+        .on_thread(move |_, header| {
+            std::thread::sleep(BUSY);
+            sender.send(header.sequence)
+        })
+        .expect("a subscriber");
+    wait_until("it is connected", || notes.subscriber_count() == 1);
+    let start = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(notes.publish(&NOTE).expect("it is published"), Published::Sent);
+    }
+    for number in 0..10 {
+        assert_eq!(receiver.recv_timeout(DEADLINE), Ok(number));
+    }
+    wait_until("the last callback has returned", || {
+        seen.stats().latency.callback.first().is_some_and(|&time| time >= BUSY)
+    });
+    let took = start.elapsed();
+    let Latency { receive, decode, callback, .. } = seen.stats().latency;
+    assert_eq!((receive.len(), decode.len(), callback.len()), (4, 4, 4));
+    assert!(callback.iter().all(|&time| time >= BUSY && time <= took), "{callback:?}");
+    assert!(decode.iter().all(|&time| time <= took), "{decode:?}");
+    // The later ones waited, in libzmq, for the callbacks of those before.
+    assert!(receive.iter().all(|&time| time >= BUSY), "{receive:?}");
+    assert!(callback.quantile(1.0) >= callback.quantile(0.5));
+}
+
+#[test]
+fn a_reader_without_a_callback_has_the_first_two_stages_and_one_that_did_not_ask_has_none() {
+    let folder = Folder::new();
+    let node = Node::builder("both").discovery(&folder.discovery()).trace_latency(3);
+    let node = node.build().expect("a node");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    let mut traced = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    let silent = node.subscriber::<StringMessage>("/t").trace_latency(0);
+    let mut silent = silent.create().expect("a subscriber");
+    connect(&mut traced, &notes, 1);
+    connect(&mut silent, &notes, 2);
+    for _ in 0..2 {
+        assert_eq!(notes.publish(&NOTE).expect("it is published"), Published::Sent);
+        for seen in [&mut traced, &mut silent] {
+            assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
+        }
+    }
+    let Latency { receive, decode, callback, .. } = traced.stats().latency;
+    assert_eq!((receive.len(), decode.len(), callback.len()), (2, 2, 0));
+    assert_eq!(silent.stats().latency, Latency::default());
+}
+
+/// Runs itself once more, in a process with the variable.
+#[test]
+fn the_environment_says_how_many_stage_samples_are_kept() {
+    const VARIABLE: &str = "CORTEX_TRACE_LATENCY";
+    const NAME: &str = "the_environment_says_how_many_stage_samples_are_kept";
+    let Ok(count) = std::env::var(VARIABLE) else {
+        for count in ["2", "nonsense", "-1"] {
+            let program = std::env::current_exe().expect("this program");
+            let run = Command::new(program).args(["--exact", NAME]).env(VARIABLE, count).output();
+            let run = run.expect("it runs");
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+        }
+        return;
+    };
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    connect(&mut seen, &notes, 1);
+    for _ in 0..3 {
+        assert_eq!(notes.publish(&NOTE).expect("it is published"), Published::Sent);
+        assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
+    }
+    assert_eq!(seen.stats().latency.decode.len(), count.parse().unwrap_or(0));
+}
+
+#[test]
+fn keeping_samples_allocates_nothing_per_message() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").queue(0).create().expect("it binds");
+    let allocations = [0, 100].map(|samples| {
+        let mut seen = node
+            .subscriber::<StringMessage>("/t")
+            .queue(0)
+            .trace_latency(samples)
+            .create()
+            .expect("a subscriber");
+        connect(&mut seen, &notes, 1);
+        let mut receive = |count| {
+            for _ in 0..count {
+                assert_eq!(notes.publish(&NOTE).expect("it is published"), Published::Sent);
+            }
+            let measured = allocation_counter::measure(|| {
+                for _ in 0..count {
+                    assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
+                }
+            });
+            measured.count_total
+        };
+        receive(10);
+        let allocations = receive(200);
+        drop(seen);
+        wait_until("it has left", || notes.subscriber_count() == 0);
+        allocations
+    });
+    assert_eq!(allocations[0], allocations[1]);
+}
+
+#[test]
+fn a_nodes_stats_tell_of_its_publishers_subscribers_and_timers_by_topic() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let b = node.publisher::<StringMessage>("/b").create().expect("it binds");
+    let a = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    let mut seen = node.subscriber::<StringMessage>("/b").create().expect("a subscriber");
+    connect(&mut seen, &b, 1);
+    for _ in 0..3 {
+        assert_eq!(b.publish(&NOTE).expect("it is published"), Published::Sent);
+        assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
+    }
+    let period = Duration::from_millis(2);
+    let timer = node
+        .timer_builder(period)
+        .thread(ThreadOptions::named("ticks"))
+        .on_thread(|tick| {
+            if tick.index == 0 {
+                std::thread::sleep(Duration::from_millis(9));
+            }
+            Err("said no")
+        })
+        .expect("a thread");
+    wait_until("the timer overran", || timer.ticks() >= 5);
+
+    let stats = node.stats();
+    let publishers: Vec<_> =
+        stats.publishers.iter().map(|(topic, stats)| (topic.as_str(), stats.published)).collect();
+    assert_eq!(publishers, [("/a", 0), ("/b", 3)]);
+    let subscribers: Vec<_> =
+        stats.subscribers.iter().map(|(topic, stats)| (topic.as_str(), stats.received)).collect();
+    assert_eq!(subscribers, [("/b", 3)]);
+    let [ticks] = &stats.timers[..] else { panic!("{stats:?}") };
+    assert_eq!((ticks.period, ticks.thread.as_deref()), (period, Some("ticks")));
+    assert!(ticks.ticks >= 5 && ticks.overruns >= 1 && ticks.failures >= 5, "{ticks:?}");
+
+    // What is gone is not told of, but of a node that ended, what was there then.
+    drop(a);
+    wait_until("its publisher is gone", || node.stats().publishers.len() == 1);
+    let handle = node.handle();
+    drop(node);
+    drop((b, seen, timer));
+    assert_eq!(handle.stats().publishers[0].1.published, 3);
+    assert_eq!(handle.stats().subscribers[0].1.received, 3);
+    assert_eq!(handle.stats().timers.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nodes_stats_tell_of_what_runs_in_its_task_even_after_the_end() {
+    let folder = Folder::new();
+    let node = node(&folder, "clock");
+    let handle = node.handle();
+    node.timer(Duration::from_millis(10), async move |tick| {
+        if tick.index == 4 {
+            handle.shutdown();
+        }
+    });
+    node.run().await.expect("no error");
+    let [ticks] = &node.stats().timers[..] else { panic!("one timer") };
+    // The fifth had not returned yet when the end began.
+    assert_eq!((ticks.ticks, ticks.overruns, ticks.thread.as_deref()), (4, 0, None));
+}
+
+#[test]
+fn stats_wait_for_nobody_who_waits_for_room() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let arrays = node
+        .publisher::<ArrayMessage>("/t")
+        .queue(1)
+        .block_for(Duration::MAX)
+        .create()
+        .expect("it binds");
+    let mut stuck = node.subscriber::<ArrayMessage>("/t").queue(1).create().expect("a subscriber");
+    connect(&mut stuck, &arrays, 1);
+    let publishing = arrays.clone();
+    let publisher = std::thread::spawn(move || {
+        let data = vec![0_u8; 1 << 20];
+        let data = ArrayView::from_slice(&data, &[1 << 20]).expect("it fits");
+        let message = ArrayMessage { data, name: "", frame_id: "" };
+        // For ever, until the node ends: nobody reads.
+        while publishing.publish(&message).is_ok() {}
+    });
+    // Nothing is published any more: it waits for room, and goes on waiting.
+    let mut last = (0, Instant::now());
+    wait_until("the publisher waits for room", || {
+        let published = arrays.stats().published;
+        if published != last.0 {
+            last = (published, Instant::now());
+        }
+        published > 0 && last.1.elapsed() > Duration::from_millis(200)
+    });
+    let stats = arrays.stats();
+    assert_eq!((stats.published, stats.subscribers), (last.0, 1));
+    assert_eq!(arrays.subscriber_count(), 1);
+    assert!(arrays.wait_for_subscribers_blocking(1, Duration::ZERO));
+    assert!(!arrays.wait_for_subscribers_blocking(2, Duration::from_millis(5)));
+    assert_eq!(node.stats().publishers[0].1.published, last.0);
+    let _ = arrays.registration();
+    node.handle().shutdown();
+    publisher.join().expect("it ends");
+}
