@@ -11,9 +11,6 @@ cd "$(dirname "$0")/.."
 install qemu-system-arm qemu-system-arm
 target=thumbv7em-none-eabihf
 mkdir -p target/firmware
-cargo build --quiet --locked -p cortex-cli --bin cortex-gateway --bin cortex-discovery
-# The same packages as the tests use.
-cargo test --quiet --locked -p cortex-cli --test firmware --no-run
 (
     use_build_std
     export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=$RUST_LLD
