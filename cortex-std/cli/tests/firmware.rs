@@ -93,7 +93,8 @@ fn the_firmware_is_a_node_of_the_graph() {
     while stats["sent"] == 0 {
         stats = bridge.expect_event("stats");
     }
-    assert_eq!((&stats["lost"], &stats["damaged"]), (&0.into(), &0.into()), "{stats}");
+    // The gateway may have come in the middle of a frame.
+    assert!(stats["lost"] == 0 && stats["damaged"].as_u64() <= Some(1), "{stats}");
 
     let subscriber = RawSubscriber::with_queue(1000).expect("a subscriber");
     let mut readings = Readings { subscriber, address: String::new() };

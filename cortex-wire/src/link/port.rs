@@ -6,7 +6,7 @@ use core::ops::Range;
 use embedded_io::{Read, ReadReady, Write};
 
 use super::sender::prefix;
-use super::{Event, FrameEncoder, LinkError, Receiver, Sender, Stats};
+use super::{Event, FrameEncoder, KIND_HELLO, KIND_MESSAGE, LinkError, Receiver, Sender, Stats};
 use crate::multipart::frames;
 use crate::stream::{StreamError, read_some, write_all};
 #[cfg(feature = "async")]
@@ -129,10 +129,14 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         hello: &[u8],
         now_ms: u64,
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        if !self.sender.hello_is_due(now_ms) {
-            return Ok(());
-        }
-        let mut frame = self.sender.start_hello();
+        if self.sender.hello_is_due(now_ms) { self.say(hello) } else { Ok(()) }
+    }
+
+    // What needs a frame's block on the stack needs it only while it runs.
+    #[inline(never)]
+    fn say(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
         push(&mut self.stream, &mut frame, hello)?;
         finish(&mut self.stream, &mut frame)
     }
@@ -142,8 +146,10 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// # Errors
     ///
     /// `Io` or `Ended`; the message is lost.
+    #[inline(never)]
     pub fn send(&mut self, frames: &[&[u8]]) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = self.sender.start_message();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
             push(&mut self.stream, &mut frame, &prefix(bytes))?;
             push(&mut self.stream, &mut frame, bytes)?;
@@ -227,7 +233,8 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         if !self.sender.hello_is_due(now_ms) {
             return Ok(());
         }
-        let mut frame = self.sender.start_hello();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
         push_async(&mut self.stream, &mut frame, hello).await?;
         write_all_async(&mut self.stream, frame.finish()).await?;
         self.stream.flush().await.map_err(StreamError::Io)
@@ -246,7 +253,8 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         &mut self,
         frames: &[&[u8]],
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = self.sender.start_message();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
             push_async(&mut self.stream, &mut frame, &prefix(bytes)).await?;
             push_async(&mut self.stream, &mut frame, bytes).await?;
