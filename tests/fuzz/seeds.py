@@ -66,7 +66,7 @@ def multipart(*frames):
 
 
 # [version, node, epoch, [[direction, name, type, fingerprint, layout]]]
-HELLO = b"\x94\x01\xa5board\x07\x91\x95\x00\xa2/t\xa3Int\xcf" + bytes(range(1, 9)) + b"\xc0"
+HELLO = b"\x94\x01\xa5board\x07\x91\x95\x00\xa2/t\xa3Int\xcf" + bytes(range(1, 9)) + b"\x05"
 MESSAGE = multipart(b"/t", bytes(24), b"\x91\xcc\xc8")
 for number, frames in enumerate(
     [
@@ -79,6 +79,7 @@ for number, frames in enumerate(
     keep("link", f"line_{number}", b"\x05" + line)
     keep("link", f"cut_{number}", b"\x05" + line[7:] + line)
 
+keep("link", "hello", HELLO)
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
 
 
