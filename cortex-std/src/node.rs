@@ -19,7 +19,9 @@ use crate::raw::{self, RawPublisher};
 use crate::signal::{Listener, listen};
 use crate::socket::context::Context;
 use crate::stop::StopToken;
-use crate::subscriber::{Outcome, SubscriberBuilder};
+#[cfg(feature = "tokio")]
+use crate::subscriber::Outcome;
+use crate::subscriber::SubscriberBuilder;
 use crate::thread::{STOP_LIMIT, ThreadHandle, ThreadOptions, Threads};
 #[cfg(feature = "tokio")]
 use crate::timer::Tick;

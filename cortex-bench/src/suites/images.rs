@@ -18,7 +18,7 @@ const FLOOR: &str = "libzmq, no copy";
 
 /// Who carries pictures, or only copies them.
 enum Carrier {
-    Pair(Pair),
+    Pair(Box<Pair>),
     Memory { from: Vec<u8>, to: Vec<u8> },
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         let count = messages_in(bench.effort.seconds(0.8), &mut pairs[0].1, 16)?;
         let run = Run { count, warmup: count.div_ceil(8), period_ns: 0, is_timed: false };
         let mut carriers: Vec<_> =
-            pairs.into_iter().map(|(name, pair)| (name, Carrier::Pair(pair))).collect();
+            pairs.into_iter().map(|(name, pair)| (name, Carrier::Pair(Box::new(pair)))).collect();
         let memory = Carrier::Memory { from: vec![1; len], to: vec![2; len] };
         carriers.push(("memcpy".into(), memory));
         compete(&mut suite, bench, task, carriers, |carrier| match carrier {

@@ -78,6 +78,9 @@ struct Registered {
     _folder: tempfile::TempDir,
 }
 
+/// A question about the topic of an index.
+type Ask<'a> = dyn FnMut(&mut Client, usize) -> Result<(), Box<dyn Error>> + 'a;
+
 impl Registered {
     fn start(topics: usize) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::Builder::new().prefix("cortex-bench").tempdir()?;
@@ -92,18 +95,16 @@ impl Registered {
 
     /// Microseconds to look one up, to register one again, and to list all.
     fn ask(&mut self, count: usize) -> Result<Vec<f64>, Box<dyn Error>> {
-        let mut each =
-            |count: usize,
-             ask: &mut dyn FnMut(&mut Client, usize) -> Result<(), Box<dyn Error>>| {
-                let mut times = histogram();
-                for index in 0..count {
-                    let start = Instant::now();
-                    ask(&mut self.client, index % self.topics)?;
-                    times.saturating_record(u64::try_from(start.elapsed().as_nanos())?);
-                }
-                let [p50] = percentiles(&times, [50.0]);
-                Ok::<f64, Box<dyn Error>>(p50)
-            };
+        let mut each = |count: usize, ask: &mut Ask<'_>| {
+            let mut times = histogram();
+            for index in 0..count {
+                let start = Instant::now();
+                ask(&mut self.client, index % self.topics)?;
+                times.saturating_record(u64::try_from(start.elapsed().as_nanos())?);
+            }
+            let [p50] = percentiles(&times, [50.0]);
+            Ok::<f64, Box<dyn Error>>(p50)
+        };
         Ok(vec![
             each(count, &mut |client, index| {
                 client.look_up(&topic(index).name)?.ok_or("it was registered")?;

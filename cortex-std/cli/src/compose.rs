@@ -86,9 +86,11 @@ pub(crate) fn values(
         return object.iter().map(value).collect();
     }
     if let Some(name) = object.keys().find(|name| !is_field(name)) {
-        // The map or array of a message that has nothing else.
-        if let Ok(values) = single(&json, fields, is_image)
-            && !object.keys().any(is_field)
+        // The map or array of a message that needs nothing else; both the notation of an array and many
+        // messages have something called data.
+        let is_array = matches!(fields.0[0].1, Type::Array | Type::Tensor);
+        if (is_array && object.contains_key("dtype") || !object.keys().any(is_field))
+            && let Ok(values) = single(&json, fields, is_image)
         {
             return Ok(values);
         }

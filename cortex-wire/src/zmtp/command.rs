@@ -98,6 +98,6 @@ mod tests {
         let long = b"\x05READY\x0bSocket-Type\xff\xff\xff\xffSUB";
         assert_eq!(Command::read(long), Err(ZmtpErrorKind::Command));
         assert_eq!(Command::read(b"\x04PING\0"), Err(ZmtpErrorKind::Command));
-        assert_eq!(Command::read(b"\x04PING\0\012345678901234567"), Err(ZmtpErrorKind::Command));
+        assert_eq!(Command::read(b"\x04PING\0\x0012345678901234567"), Err(ZmtpErrorKind::Command));
     }
 }
