@@ -8,6 +8,7 @@ mod doctor;
 mod encode;
 mod failure;
 mod file;
+mod gateway;
 mod graph;
 mod interrupt;
 mod items;
@@ -75,6 +76,7 @@ enum Verb {
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
     Discovery(daemon::Daemon),
+    Gateway(gateway::Gateway),
     Decode(decode::Decode),
     Encode(encode::Encode),
     Completions(completions::Completions),
@@ -83,9 +85,12 @@ enum Verb {
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
     cli.session.settle();
-    // The daemon has a flag for it.
-    if !matches!(cli.verb, Verb::Discovery(_)) {
-        log();
+    match cli.verb {
+        // It has a flag for it.
+        Verb::Discovery(_) => {}
+        // It runs unattended.
+        Verb::Gateway(_) => log(LevelFilter::WARN),
+        _ => log(LevelFilter::OFF),
     }
     let ended = run(&cli);
     interrupt::wipe();
@@ -110,6 +115,7 @@ fn run(cli: &Cli) -> Result {
         Verb::Graph(verb) => verb.run(&cli.session),
         Verb::Doctor(verb) => verb.run(&cli.session),
         Verb::Discovery(verb) => verb.run(&cli.session),
+        Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
@@ -117,8 +123,8 @@ fn run(cli: &Cli) -> Result {
 }
 
 /// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
-fn log() {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+fn log(unless_set: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(unless_set.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
         .with_ansi(Paint::stderr().is_on())

@@ -214,6 +214,7 @@ fn shells_get_completions_and_people_get_help_with_examples() {
         &["node"],
         &["doctor"],
         &["discovery"],
+        &["gateway"],
         &["decode"],
         &["encode"],
         &["completions"],
