@@ -32,7 +32,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{Paint, note};
+use crate::output::{Paint, note, safe};
 use crate::session::Session;
 
 /// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
@@ -98,7 +98,8 @@ fn main() -> ExitCode {
         Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Err(Failure::Failed(reason)) => {
-            note(&format!("cortex: {reason}"));
+            // Peers may have had a word in it.
+            note(&format!("cortex: {}", safe(&reason)));
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {

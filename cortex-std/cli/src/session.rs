@@ -8,6 +8,7 @@ use cortex_std::discovery::{Client, DiscoveryError, Found, Topic, default_addres
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
 use crate::listener;
+use crate::output::safe;
 
 /// How long the daemon has for an answer unless said otherwise: what runs answers in
 /// milliseconds, and people who forgot to start it shall know at once.
@@ -118,9 +119,9 @@ impl Session {
             })
             .collect();
         alike.sort_unstable();
-        let mut text = format!("nobody publishes {name}");
+        let mut text = format!("nobody publishes {}", safe(name));
         match (alike.is_empty(), self.timeout) {
-            (false, _) => text += &format!("; there is {}", alike.join(", ")),
+            (false, _) => text += &format!("; there is {}", safe(&alike.join(", "))),
             (true, None) => text += " (--timeout SECONDS waits for it)",
             (true, Some(_)) => {}
         }

@@ -94,8 +94,10 @@ impl Screen {
             let start = past.len().saturating_sub(room);
             let bars = sparkline(past.get(start..).unwrap_or_default());
             lines.push(match cells {
-                Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
                 Err(_) => self.paint.warning(&line),
+                // Not even a space more than there is room for.
+                Ok(_) if bars.is_empty() => line,
+                Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
             });
         }
         lines
@@ -131,6 +133,21 @@ fn sparkline(numbers: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let screen = Screen::new(Paint::stdout());
+        let past = [1.0; 30];
+        for width in 0..80 {
+            let rows = vec![
+                ("/cam/frame".to_owned(), Ok(vec!["30.00 Hz".to_owned(); 3]), &past[..]),
+                ("/imu".to_owned(), Err("silent for 7 s".to_owned()), &past[..]),
+            ];
+            for line in screen.table(&["rate", "published", "lost"], rows, width) {
+                assert!(visible(&line) <= width, "{width}: {line}");
+            }
+        }
+    }
 
     #[test]
     fn bars_are_as_tall_as_their_part_of_the_largest() {
