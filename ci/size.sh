@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures what encoding and decoding a header and an image's metadata take on a Cortex-M4 without
-# std, and what the node of examples/firmware does beside its buffers, and writes it into the table
-# of cortex-wire/README.md; with --check, and in CI, it fails instead where the table is off by more
-# than 5 %. The node must not take more than 24 KiB of flash and 2 KiB of RAM.
+# std, and what the node of examples/firmware does beside its buffers, and writes it into the tables
+# of cortex-wire/README.md and of the book; with --check, and in CI, it fails instead where a table is
+# off by more than 5 %. The node must not take more than 24 KiB of flash and 2 KiB of RAM.
 #
 # Flash is what the program's sections have more than those of one that does nothing. Stack is how
 # far down a painted stack was written, run by qemu-arm, with the message, its metadata and its list
@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/debian-rustc.sh
 
-readme=cortex-wire/README.md
+pages=(cortex-wire/README.md docs/src/boards.md)
 target=thumbv7em-none-eabihf
 programs=target/size/$target/size
 
@@ -69,32 +69,46 @@ table=$(
     done <<<"$rows"
 )
 
-# The text between the markers of the README.
+# The text between the markers of a page.
 written() {
-    sed -n '/^<!-- size table -->$/,/^<!-- end -->$/p' "$readme" | sed '1d;$d'
+    sed -n '/^<!-- size table -->$/,/^<!-- end -->$/p' "$1" | sed '1d;$d'
 }
 
-if [ "${1-}" = --check ] || [ "${CI-}" = true ]; then
+# Fails where a page is off.
+check() {
+    local page=$1 operation flash stack old_flash old_stack old new difference
     while read -r operation flash stack; do
-        read -r old_flash old_stack < <(written |
+        read -r old_flash old_stack < <(written "$page" |
             sed -n "s/^| ${names[$operation]} | \([0-9]\+\) bytes | \([0-9]\+\) bytes |\$/\1 \2/p") ||
-            fail "$readme has no size of $operation; run ci/size.sh"
+            fail "$page has no size of $operation; run ci/size.sh"
         for pair in "$old_flash $flash" "$old_stack $stack"; do
             read -r old new <<<"$pair"
             difference=$((new > old ? new - old : old - new))
             [ $((difference * 20)) -le "$old" ] ||
-                fail "$operation takes $new bytes, $readme says $old; run ci/size.sh"
+                fail "$operation takes $new bytes, $page says $old; run ci/size.sh"
         done
     done <<<"$rows"
-    say "the table in $readme is right"
-else
-    grep -q '^<!-- size table -->$' "$readme" ||
-        printf '\n<!-- size table -->\n<!-- end -->\n' >>"$readme"
+    say "the table in $page is right"
+}
+
+# Writes the table into a page.
+write() {
+    local page=$1
+    grep -q '^<!-- size table -->$' "$page" ||
+        printf '\n<!-- size table -->\n<!-- end -->\n' >>"$page"
     TABLE=$table awk '
         /^<!-- end -->$/ { inside = 0 }
         !inside { print }
         /^<!-- size table -->$/ { inside = 1; print ENVIRON["TABLE"] }
-    ' "$readme" >target/size/readme
-    cat target/size/readme >"$readme"
-    say "written into $readme"
-fi
+    ' "$page" >target/size/page
+    cat target/size/page >"$page"
+    say "written into $page"
+}
+
+for page in "${pages[@]}"; do
+    if [ "${1-}" = --check ] || [ "${CI-}" = true ]; then
+        check "$page"
+    else
+        write "$page"
+    fi
+done
