@@ -17,7 +17,7 @@ if [ "${1-}" = --runs ]; then
 fi
 targets=("$@")
 [ $# -gt 0 ] ||
-    targets=(frames walk blob tagged discovery_request discovery_response)
+    targets=(frames walk blob tagged discovery_request discovery_response link zmtp)
 
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz ||
     fail "cannot install cargo-fuzz"

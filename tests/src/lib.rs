@@ -365,6 +365,8 @@ mod book {
     mod tensors {}
     #[doc = include_str!("../../docs/src/control-loops.md")]
     mod control_loops {}
+    #[doc = include_str!("../../docs/src/boards.md")]
+    mod boards {}
     #[doc = include_str!("../../docs/src/migrating.md")]
     mod migrating {}
     #[doc = include_str!("../../docs/src/performance.md")]

@@ -2,11 +2,13 @@
 
 mod completions;
 mod compose;
+mod daemon;
 mod decode;
 mod doctor;
 mod encode;
 mod failure;
 mod file;
+mod gateway;
 mod graph;
 mod interrupt;
 mod items;
@@ -26,9 +28,11 @@ mod types;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::note;
+use crate::output::{Paint, note, safe};
 use crate::session::Session;
 
 /// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
@@ -55,27 +59,47 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// What is published, and what is in it.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex topic list -t\n  cortex topic echo --once /cam/frame\n  \
+            cortex topic hz --all\n  cortex topic pub --once /chatter StringMessage hello"
+    )]
     Topic(topic::Topic),
     /// Who publishes.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex node list\n  cortex node info camera"
+    )]
     Node(node::Node),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
+    Discovery(daemon::Daemon),
+    Gateway(gateway::Gateway),
     Decode(decode::Decode),
     Encode(encode::Encode),
     Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.session.settle();
+    match cli.verb {
+        // It has a flag for it.
+        Verb::Discovery(_) => {}
+        // It runs unattended.
+        Verb::Gateway(_) => log(LevelFilter::WARN),
+        _ => log(LevelFilter::OFF),
+    }
     let ended = run(&cli);
     interrupt::wipe();
     match ended {
         Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Err(Failure::Failed(reason)) => {
-            note(&format!("cortex: {reason}"));
+            // Peers may have had a word in it.
+            note(&format!("cortex: {}", safe(&reason)));
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {
@@ -91,8 +115,20 @@ fn run(cli: &Cli) -> Result {
         Verb::Node(verb) => verb.run(&cli.session),
         Verb::Graph(verb) => verb.run(&cli.session),
         Verb::Doctor(verb) => verb.run(&cli.session),
+        Verb::Discovery(verb) => verb.run(&cli.session),
+        Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     }
+}
+
+/// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
+fn log(unless_set: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(unless_set.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(Paint::stderr().is_on())
+        .with_writer(std::io::stderr)
+        .init();
 }

@@ -372,7 +372,7 @@ mod tests {
             for topic in 0..1000 {
                 let name = format!("/robot/topic_{}", topic % topics);
                 assert_eq!(table.publishers(&name).len(), 1);
-                assert_eq!(table.publishers(&name[1..]).len(), 0);
+                assert_eq!(table.publishers(&format!("/absent/{topic}")).len(), 0);
             }
             let compared = COMPARED.get();
             // Listing looks for no name at all.
@@ -381,9 +381,10 @@ mod tests {
             compared
         };
         let (few, many) = (compared(10), compared(10_000));
-        // One for each that is there; by chance one more, where seven bits of the hash agree.
-        assert!((1000..1300).contains(&few), "{few} names were compared in a table of 10");
-        assert!((1000..1300).contains(&many), "{many} names were compared in a table of 10,000");
+        // One for each that is there, and by chance some more, where seven bits of the hash agree: one
+        // pair of the ten does so a hundred times. Walking the tables would be 15,000 and more.
+        assert!((1000..5000).contains(&few), "{few} names were compared in a table of 10");
+        assert!((1000..5000).contains(&many), "{many} names were compared in a table of 10,000");
     }
 
     #[test]

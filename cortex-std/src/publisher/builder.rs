@@ -162,6 +162,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             open: Some(Open { latch: None, socket, _hold: hold }),
             metadata: Vec::new(),
             has_seen: false,
+            looked_at_ns: 0,
             kept: Vec::new(),
         };
         let inner = Arc::new(Inner {

@@ -35,6 +35,9 @@ const POLL: Duration = Duration::from_millis(1);
 /// The same, where somebody is about to be done.
 const SHORT_POLL: Duration = Duration::from_micros(20);
 
+/// How long a publisher that has subscribers sends without looking who came and left.
+const LOOK_NS: u64 = 1_000_000;
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a congested subscriber has lost the message"]
@@ -114,6 +117,8 @@ struct State {
     metadata: Vec<u8>,
     /// Whether anybody ever subscribed.
     has_seen: bool,
+    /// When a publish last looked who came and left, by the wall clock.
+    looked_at_ns: u64,
     /// The last message of a latched publisher.
     kept: Vec<Frame>,
 }
@@ -146,7 +151,8 @@ impl<M: Message + 'static> Publisher<M> {
     }
 
     /// Sends a message that borrows from `owner`, without a copy of its arrays: the frames keep
-    /// the owner until libzmq has sent them.
+    /// the owner until libzmq has sent them. An array of a kibibyte or less is copied all the same, which
+    /// costs less.
     ///
     /// The owner may be dropped on libzmq's own thread, or inside a later call to this publisher:
     /// its `Drop` must neither wait nor use the publisher or the node. What waits for a subscriber
@@ -230,8 +236,14 @@ impl<M: Message + 'static> Publisher<M> {
         // Dropped behind the lock: the owner of what was kept may do anything.
         let mut released = Vec::new();
         let mut state = self.inner.lock();
-        let newcomers = state.count_subscribers(&self.inner)?;
-        let State { open, metadata, has_seen, kept } = &mut *state;
+        let now = wall_clock_ns();
+        let newcomers = if state.is_to_look(now, &self.inner) {
+            state.looked_at_ns = now;
+            state.count_subscribers(&self.inner)?
+        } else {
+            0
+        };
+        let State { open, metadata, has_seen, kept, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
         // They change only while the state is locked.
         let counters = &self.inner.counters;
@@ -241,7 +253,7 @@ impl<M: Message + 'static> Publisher<M> {
             counters.published.add(1);
             return Ok(Published::NoSubscribers);
         }
-        let header = Header::of::<M>(wall_clock_ns(), counters.published.value()).encode();
+        let header = Header::of::<M>(now, counters.published.value()).encode();
         let sender = Sender {
             socket: &mut open.socket,
             publisher: &self.inner,
@@ -399,6 +411,15 @@ impl Inner {
 }
 
 impl State {
+    /// Whether somebody may have come or left for too long without being seen; the look costs a system
+    /// call. Before anybody came nothing is sent, so then it is worth one for each message.
+    fn is_to_look(&self, now_ns: u64, publisher: &Inner) -> bool {
+        publisher.is_latched
+            || publisher.counters.subscribers.value() == 0
+            // A clock that was set back makes it very large.
+            || now_ns.wrapping_sub(self.looked_at_ns) >= LOOK_NS
+    }
+
     /// Follows who came and left; returns how many came.
     fn count_subscribers(&mut self, publisher: &Inner) -> Result<usize, PublishError> {
         let count = &publisher.counters.subscribers;

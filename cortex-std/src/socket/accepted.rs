@@ -34,6 +34,11 @@ impl Accepted {
         self.is_new = true;
     }
 
+    /// Whether somebody came since the last call of [`widen`](Self::widen).
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Gives the connections that came since the last call a larger buffer.
     ///
     /// Where the system refuses, they keep what they have: it is slower and nothing else.

@@ -221,6 +221,7 @@ impl XpubSocket {
     /// Sends frames; `WouldBlock` can only come before the first.
     fn transmit(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
         if let Some(accepted) = &mut self.accepted
+            && accepted.is_new()
             && parts.iter().any(|part| part.len() >= LARGE)
         {
             accepted.widen();

@@ -191,6 +191,7 @@ impl<M: Message + 'static> Subscriber<M> {
         F: AsyncFnMut(M::View<'_>, Header) -> R,
         R: Outcome,
     {
+        let mut turn = Turn::begin();
         loop {
             let sample = Sample::<M>::new(self.receive().await?);
             let counters = &self.common.counters;
@@ -207,8 +208,7 @@ impl<M: Message + 'static> Subscriber<M> {
                 }
                 Err(error) => self.rejections.reject(error),
             }
-            // One task drives many: without this a flood would starve the timers.
-            tokio::task::yield_now().await;
+            turn.pass().await;
         }
     }
 
@@ -227,6 +227,7 @@ impl<M: Message + 'static> Subscriber<M> {
         F: AsyncFnMut(Sample<M>) -> R,
         R: Outcome,
     {
+        let mut turn = Turn::begin();
         loop {
             let received = self.receive().await?;
             if let Some(sample) = self.check(received) {
@@ -235,8 +236,7 @@ impl<M: Message + 'static> Subscriber<M> {
                 self.common.counters.called(begun);
                 self.common.note_failure(failure);
             }
-            // As above.
-            tokio::task::yield_now().await;
+            turn.pass().await;
         }
     }
 
@@ -328,6 +328,32 @@ impl<M: Message + 'static> Subscriber<M> {
     fn note_received(&self, sample: &Sample<M>) {
         self.common.counters.received.add(1);
         self.common.counters.received_bytes.add(sample.len() as u64);
+    }
+}
+
+/// The time that one subscriber may take before others have theirs.
+///
+/// One task drives many: without this a flood would starve the timers. Letting the others go first costs
+/// a system call, so small messages share one.
+#[cfg(feature = "tokio")]
+struct Turn {
+    since: Instant,
+}
+
+#[cfg(feature = "tokio")]
+impl Turn {
+    const LENGTH: Duration = Duration::from_micros(50);
+
+    fn begin() -> Self {
+        Self { since: Instant::now() }
+    }
+
+    /// Lets the others go first if the turn is over.
+    async fn pass(&mut self) {
+        if self.since.elapsed() >= Self::LENGTH {
+            tokio::task::yield_now().await;
+            self.since = Instant::now();
+        }
     }
 }
 

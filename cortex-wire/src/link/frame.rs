@@ -43,17 +43,22 @@ pub struct FrameEncoder {
 }
 
 impl FrameEncoder {
-    pub(super) fn new(kind: u8, sequence: u32) -> Self {
-        let mut frame = Self { checksum: 0, cobs: Blocks::new() };
-        let mut preamble = [0; PREAMBLE_LEN];
-        if let Some((first, rest)) = preamble.split_first_mut() {
-            *first = kind;
-            rest.copy_from_slice(&sequence.to_be_bytes());
-        }
-        frame.checksum = continued(0, &preamble);
-        // So few never fill a block.
-        let _ = frame.cobs.push(&mut &preamble[..]);
-        frame
+    /// A frame that was not begun. Inline, and apart from [`begin`](Self::begin): what is begun where
+    /// it stays is not copied from one stack frame to the next.
+    #[inline(always)]
+    pub(super) const fn new() -> Self {
+        let bytes = heapless::Vec::new();
+        let cobs = Blocks { bytes, open: 1, run: 0, follows_full: false, taken: 0 };
+        Self { checksum: 0, cobs }
+    }
+
+    pub(super) fn begin(&mut self, kind: u8, sequence: u32) {
+        // The zero before the frame, and the first code.
+        append(&mut self.cobs.bytes, &[0, 0]);
+        let [s0, s1, s2, s3] = sequence.to_be_bytes();
+        let preamble: [u8; PREAMBLE_LEN] = [kind, s0, s1, s2, s3];
+        self.checksum = continued(0, &preamble);
+        self.cobs.push_all(&preamble);
     }
 
     /// Takes bytes of the payload from the start of `input`; returns bytes for the line when there
@@ -106,13 +111,6 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new() -> Self {
-        let mut bytes = heapless::Vec::new();
-        // The zero before the frame, and the first code.
-        append(&mut bytes, &[0, 0]);
-        Self { bytes, open: 1, run: 0, follows_full: false, taken: 0 }
-    }
-
     /// Takes bytes until enough are closed, then returns true.
     fn push(&mut self, input: &mut &[u8]) -> bool {
         self.drop_taken();
@@ -196,7 +194,8 @@ mod tests {
 
     /// The frame, pushed in pieces of `step` bytes.
     fn encoded(payload: &[u8], step: usize) -> Vec<u8> {
-        let mut frame = FrameEncoder::new(2, 0x0102_0300);
+        let mut frame = FrameEncoder::new();
+        frame.begin(2, 0x0102_0300);
         let mut out = Vec::new();
         for mut piece in payload.chunks(step) {
             while let Some(bytes) = frame.push(&mut piece) {

@@ -3,10 +3,10 @@
 use core::fmt;
 use core::ops::Range;
 
-use embedded_io::{Read, Write};
+use embedded_io::{Read, ReadReady, Write};
 
 use super::sender::prefix;
-use super::{Event, FrameEncoder, LinkError, Receiver, Sender, Stats};
+use super::{Event, FrameEncoder, KIND_HELLO, KIND_MESSAGE, LinkError, Receiver, Sender, Stats};
 use crate::multipart::frames;
 use crate::stream::{StreamError, read_some, write_all};
 #[cfg(feature = "async")]
@@ -42,12 +42,12 @@ impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
 ///
 /// # Examples
 ///
-/// A board's loop, over any blocking stream with a time limit for reading:
+/// A board's loop, over any stream that tells whether a byte has come:
 ///
 /// ```
 /// use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
 /// use cortex_wire::{FloatMessage, Header, IntMessage, decode};
-/// # fn example<S: embedded_io::Read + embedded_io::Write>(uart: S, now_ms: fn() -> u64)
+/// # fn example<S: embedded_io::Read + embedded_io::ReadReady + embedded_io::Write>(uart: S, now_ms: fn() -> u64)
 /// # -> Result<(), Box<dyn core::error::Error>> where S::Error: 'static {
 ///
 /// let topics = [
@@ -63,7 +63,7 @@ impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
 ///     link.tend(hello, now_ms())?;
 ///     let header = Header::of::<FloatMessage>(0, sequence);
 ///     link.publish("/temperature", &header, &FloatMessage { data: 21.5 }, &mut scratch)?;
-///     if let Ok(Some(Event::Message(message))) = link.receive()
+///     if let Ok(Some(Event::Message(message))) = link.poll()
 ///         && message.topic() == b"/rate"
 ///     {
 ///         let rate = decode::<IntMessage>(&message)?.data;
@@ -129,10 +129,14 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         hello: &[u8],
         now_ms: u64,
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        if !self.sender.hello_is_due(now_ms) {
-            return Ok(());
-        }
-        let mut frame = self.sender.start_hello();
+        if self.sender.hello_is_due(now_ms) { self.say(hello) } else { Ok(()) }
+    }
+
+    // What needs a frame's block on the stack needs it only while it runs.
+    #[inline(never)]
+    fn say(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
         push(&mut self.stream, &mut frame, hello)?;
         finish(&mut self.stream, &mut frame)
     }
@@ -142,8 +146,10 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// # Errors
     ///
     /// `Io` or `Ended`; the message is lost.
+    #[inline(never)]
     pub fn send(&mut self, frames: &[&[u8]]) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = self.sender.start_message();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
             push(&mut self.stream, &mut frame, &prefix(bytes))?;
             push(&mut self.stream, &mut frame, bytes)?;
@@ -194,6 +200,20 @@ impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     }
 }
 
+impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// As [`receive`](Self::receive), but does not wait for the other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn poll(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
+        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+            return Ok(None);
+        }
+        self.receive()
+    }
+}
+
 #[cfg(feature = "async")]
 impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// As [`tend`](Self::tend).
@@ -213,7 +233,8 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         if !self.sender.hello_is_due(now_ms) {
             return Ok(());
         }
-        let mut frame = self.sender.start_hello();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
         push_async(&mut self.stream, &mut frame, hello).await?;
         write_all_async(&mut self.stream, frame.finish()).await?;
         self.stream.flush().await.map_err(StreamError::Io)
@@ -232,7 +253,8 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         &mut self,
         frames: &[&[u8]],
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = self.sender.start_message();
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
             push_async(&mut self.stream, &mut frame, &prefix(bytes)).await?;
             push_async(&mut self.stream, &mut frame, bytes).await?;

@@ -338,7 +338,8 @@ mod tests {
         let mut sender = Sender::new();
         let mut line = Vec::new();
         for (kind, payload) in [(3, &b""[..]), (2, b""), (2, b"\0\0\0\x01"), (1, b"\xc1")] {
-            let mut frame = FrameEncoder::new(kind, sender.sequence);
+            let mut frame = FrameEncoder::new();
+            frame.begin(kind, sender.sequence);
             sender.sequence += 1;
             let mut payload = payload;
             assert!(frame.push(&mut payload).is_none());

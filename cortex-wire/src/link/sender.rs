@@ -72,9 +72,15 @@ impl Sender {
     }
 
     fn start(&mut self, kind: u8) -> FrameEncoder {
-        let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
-        FrameEncoder::new(kind, sequence)
+        let mut frame = FrameEncoder::new();
+        self.begin(&mut frame, kind);
+        frame
+    }
+
+    /// Begins a frame where it is.
+    pub(super) fn begin(&mut self, frame: &mut FrameEncoder, kind: u8) {
+        frame.begin(kind, self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
     }
 }
 

@@ -6,10 +6,14 @@ use core::arch::asm;
 use core::hint::black_box;
 use core::ptr::{read_volatile, write_volatile};
 
-/// Makes a program that prints how many bytes of stack `$function` takes.
+/// Makes a program that prints how many bytes of stack `$function` takes, beside `$buffers` bytes of
+/// its own.
 #[macro_export]
 macro_rules! size_of_stack {
     ($function:path) => {
+        $crate::size_of_stack!($function, beside 0);
+    };
+    ($function:path, beside $buffers:expr) => {
         #[panic_handler]
         fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
             loop {}
@@ -18,7 +22,7 @@ macro_rules! size_of_stack {
         // SAFETY: the only function of this name.
         #[unsafe(no_mangle)]
         extern "C" fn _start() -> ! {
-            $crate::size::report($crate::size::measure($function))
+            $crate::size::report($crate::size::measure($function).saturating_sub($buffers))
         }
     };
 }

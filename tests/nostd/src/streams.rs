@@ -120,6 +120,7 @@ fn link_on_a_stream(input: &[u8], image: &ImageMessage<'_>) {
     if let Ok(Some(link::Event::Message(each))) = link.receive() {
         message(each);
     }
+    used(link.poll().is_ok());
     used((link.stats(), link.stream().flush()));
 }
 

@@ -1,0 +1,291 @@
+//! `cortex gateway` with a board that is simulated behind a pseudo terminal or a TCP stream.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cortex_std::{Node, Subscriber};
+use cortex_tests::graph::{Folder, daemon, node};
+use cortex_tests::{DEADLINE, Program, wait_until};
+use cortex_wire::link::{Direction, Event, Hello, Receiver, Sender, Topic};
+use cortex_wire::{Header, IntMessage, decode, encode};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// What is promised after a reset, or after plugging in again.
+const PROMISE: Duration = Duration::from_secs(2);
+
+/// A board that publishes its count on `/board/count` and obeys `/board/period`, in microseconds.
+struct Board {
+    is_over: Arc<AtomicBool>,
+    period_us: Arc<AtomicI64>,
+    commands: Arc<Mutex<Vec<(Header, i64)>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Board {
+    /// Starts it on its end of the line, which neither read nor write waits for.
+    fn start(mut line: impl Read + Write + Send + 'static) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let period_us = Arc::new(AtomicI64::new(2000));
+        let commands = Arc::new(Mutex::new(Vec::new()));
+        let shared = (is_over.clone(), period_us.clone(), commands.clone());
+        let thread = std::thread::spawn(move || {
+            let (is_over, period_us, commands) = shared;
+            let topics = [
+                Topic::of::<IntMessage>(Direction::Published, "/board/count"),
+                Topic::of::<IntMessage>(Direction::Subscribed, "/board/period"),
+            ];
+            let hello = Hello { node: "board", epoch: wall_ns(), topics: topics[..].into() };
+            let mut out = [0; 256];
+            let hello = hello.encode(&mut out).expect("it fits");
+            let (mut sender, mut receiver) = (Sender::new(), Receiver::new([0; 256]));
+            let start = Instant::now();
+            let mut next = start;
+            let mut sequence = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let mut bytes = Vec::new();
+                let now_ms = u64::try_from(start.elapsed().as_millis()).expect("it is short");
+                if sender.hello_is_due(now_ms) {
+                    sender.hello(hello, |piece| bytes.extend_from_slice(piece));
+                }
+                if Instant::now() >= next {
+                    let period =
+                        u64::try_from(period_us.load(Ordering::Relaxed)).expect("positive");
+                    next += Duration::from_micros(period);
+                    let header = Header::of::<IntMessage>(0, sequence).encode();
+                    let message = IntMessage { data: i64::try_from(sequence).expect("few").into() };
+                    let mut metadata = [0; 16];
+                    let mut buffers = cortex_wire::heapless::Vec::<&[u8], 0>::new();
+                    let metadata = encode(&message, &mut metadata, &mut buffers).expect("it fits");
+                    sender.message(&[b"/board/count", &header, metadata], |piece| {
+                        bytes.extend_from_slice(piece);
+                    });
+                    sequence += 1;
+                }
+                // A UART does not wait either: what finds no room is lost.
+                let _ = line.write(&bytes);
+                let mut input = [0; 256];
+                let count = line.read(&mut input).unwrap_or(0);
+                let mut input = &input[..count];
+                while let Some(event) = receiver.receive(&mut input) {
+                    match event {
+                        Ok(Event::Hello { is_new: true, .. }) => sender.hello_soon(),
+                        Ok(Event::Message(message)) => {
+                            assert_eq!(message.topic(), b"/board/period");
+                            let header = message.frames().nth(1).expect("a header");
+                            let header = Header::decode(header).expect("a header");
+                            let period = decode::<IntMessage>(&message).expect("a number").data;
+                            let period = i64::try_from(period).expect("a small one");
+                            period_us.store(period, Ordering::Relaxed);
+                            commands.lock().expect("no panic").push((header, period));
+                        }
+                        _ => {}
+                    }
+                }
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        });
+        Self { is_over, period_us, commands, thread: Some(thread) }
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A pseudo terminal whose other end is found at `device`, wherever that led before.
+fn plug_in(device: &Path) -> File {
+    // Not for the gateway that is started later: it would keep the line open.
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).expect("a pseudo terminal");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it is ours");
+    let slave = ptsname(&master, Vec::new()).expect("a name");
+    let slave = PathBuf::from(slave.to_str().expect("a path"));
+    let _ = std::fs::remove_file(device);
+    symlink(slave, device).expect("a link");
+    rustix::io::ioctl_fionbio(&master, true).expect("it need not wait");
+    File::from(master)
+}
+
+fn gateway(folder: &Folder, arguments: &[&str]) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
+    command
+        .args(["gateway", "--json", "--discovery", &folder.discovery(), "--every", "0.2"])
+        .args(arguments);
+    Program::spawn(command)
+}
+
+fn on(device: &Path, folder: &Folder) -> Program {
+    gateway(folder, &["--serial", &device.display().to_string()])
+}
+
+fn counts(node: &Node) -> Subscriber<IntMessage> {
+    node.subscriber("/board/count").create().expect("a subscriber")
+}
+
+fn wall_ns() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_nanos();
+    u64::try_from(now).expect("it is before 2554")
+}
+
+/// Header and count of the next message.
+fn next(subscriber: &mut Subscriber<IntMessage>) -> (Header, u64) {
+    let sample = subscriber.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    let count = u64::try_from(sample.message().expect("a number").data).expect("a count");
+    (sample.header(), count)
+}
+
+/// What the gateway reports next, once it is as wanted.
+fn report(gateway: &mut Program, is_wanted: impl Fn(&serde_json::Value) -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while Instant::now() < end {
+        let said = gateway.next_json();
+        if is_wanted(&said) {
+            return;
+        }
+    }
+    panic!("the gateway does not report what is wanted");
+}
+
+fn end(mut gateway: Program) {
+    gateway.terminate();
+    assert!(gateway.wait().success(), "{}", gateway.stderr());
+}
+
+/// Messages arrive in order and stamped; commands arrive unchanged.
+fn is_a_node_of_the_graph(folder: &Folder, board: &Board) {
+    let listener = node(folder, "listener");
+    let mut subscriber = counts(&listener);
+    let (mut last, mut after_command) = (None, 0);
+    let driver = node(folder, "driver");
+    let period = driver.publisher::<IntMessage>("/board/period").create().expect("a publisher");
+    wait_until("the gateway subscribes", || period.subscriber_count() > 0);
+    for _ in 0..300 {
+        let (header, count) = next(&mut subscriber);
+        assert_eq!(header.sequence, count);
+        assert!(header.timestamp_ns > 1_600_000_000_000_000_000, "{header:?}");
+        assert_eq!(count, last.map_or(count, |last| last + 1));
+        last = Some(count);
+        if after_command == 0 {
+            let command = IntMessage { data: 1000.into() };
+            let _ = period.publish(&command).expect("it is sent");
+        }
+        after_command += 1;
+    }
+    wait_until("the board obeys", || board.period_us.load(Ordering::Relaxed) == 1000);
+    let commands = board.commands.lock().expect("no panic").clone();
+    assert_eq!(commands.len(), 1);
+    assert_eq!((commands[0].1, commands[0].0.sequence), (1000, 0));
+    assert!(commands[0].0.timestamp_ns > 1_600_000_000_000_000_000);
+}
+
+#[test]
+fn a_board_on_a_serial_line_is_a_node_of_the_graph() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let device = folder.path().join("tty");
+    let board = Board::start(plug_in(&device));
+    let mut gateway = on(&device, &folder);
+    report(&mut gateway, |said| {
+        said["event"] == "hello"
+            && said["node"] == "board"
+            && said["publishes"][0] == "/board/count"
+            && said["subscribes"][0] == "/board/period"
+    });
+    is_a_node_of_the_graph(&folder, &board);
+    report(&mut gateway, |said| said["event"] == "stats" && said["sent"] == 1);
+    end(gateway);
+    drop(daemon);
+}
+
+#[test]
+fn a_board_behind_a_tcp_stream_is_a_node_of_the_graph() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let mut gateway = gateway(&folder, &["--tcp", &address]);
+    let stream = listener.accept().expect("the gateway").0;
+    stream.set_nonblocking(true).expect("it need not wait");
+    let board = Board::start(stream);
+    report(&mut gateway, |said| said["event"] == "hello");
+    is_a_node_of_the_graph(&folder, &board);
+    end(gateway);
+    drop(daemon);
+}
+
+#[test]
+fn data_flows_again_after_a_reset_an_unplugged_line_and_a_new_gateway() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let device = folder.path().join("tty");
+    let listener = node(&folder, "listener");
+    let mut subscriber = counts(&listener);
+    let mut board = Board::start(plug_in(&device));
+    let mut gateway = on(&device, &folder);
+    next(&mut subscriber);
+
+    let mut times = Vec::new();
+    for round in 0..6 {
+        match round % 3 {
+            // The board is reset, the line stays away for a moment.
+            0 => {
+                drop(board);
+                report(&mut gateway, |said| said["event"] == "closed");
+                board = Board::start(plug_in(&device));
+            }
+            // Another gateway.
+            1 => {
+                end(gateway);
+                gateway = on(&device, &folder);
+            }
+            // Both, the gateway first.
+            _ => {
+                end(gateway);
+                drop(board);
+                gateway = on(&device, &folder);
+                board = Board::start(plug_in(&device));
+            }
+        }
+        let (start, restarted_ns) = (Instant::now(), wall_ns());
+        // What arrived at a gateway before does not count.
+        while next(&mut subscriber).0.timestamp_ns < restarted_ns {}
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("data flowed again after {times:?}");
+    // The middle one: a busy machine may be late once.
+    assert!(times[times.len() / 2] < PROMISE, "{times:?}");
+    end(gateway);
+    drop(daemon);
+}
+
+#[test]
+fn bad_use_is_told_in_words() {
+    let folder = Folder::new();
+    let mut nothing = gateway(&folder, &[]);
+    assert_eq!(nothing.wait().code(), Some(2));
+    assert!(nothing.stderr().contains("--serial"), "{}", nothing.stderr());
+    let mut both = gateway(&folder, &["--serial", "/dev/null", "--tcp", "localhost:1"]);
+    assert_eq!(both.wait().code(), Some(2));
+    // What is no terminal, or not there, may be one later.
+    let mut absent = gateway(&folder, &["--serial", "/nowhere/tty"]);
+    assert_eq!(absent.expect_event("absent")["place"], "/nowhere/tty (115200 baud)");
+    end(absent);
+    // Who waits so long and no longer is told by the exit code that nobody came.
+    let mut silent = gateway(&folder, &["--tcp", "127.0.0.1:1", "--timeout", "0.1"]);
+    assert_eq!(silent.wait().code(), Some(1));
+}

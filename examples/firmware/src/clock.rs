@@ -1,0 +1,53 @@
+//! Milliseconds since the start, by the SysTick counter.
+
+use cortex_m::Peripherals;
+use cortex_m::peripheral::SYST;
+use cortex_m::peripheral::syst::SystClkSource;
+
+/// The processor's clock.
+const TICKS_PER_MS: u32 = 25_000;
+
+/// Counts what SysTick counted, without interrupts: ask at least twice a second.
+pub(crate) struct Clock {
+    counter: SYST,
+    last: u32,
+    ticks: u64,
+}
+
+/// The counter has 24 bits.
+const TOP: u32 = 0x00ff_ffff;
+
+impl Clock {
+    /// Starts it.
+    pub(crate) fn start() -> Self {
+        let Some(peripherals) = Peripherals::take() else { panic!("it was started before") };
+        let mut counter = peripherals.SYST;
+        counter.set_clock_source(SystClkSource::Core);
+        counter.set_reload(TOP);
+        counter.clear_current();
+        counter.enable_counter();
+        Self { last: SYST::get_current(), counter, ticks: 0 }
+    }
+
+    /// Milliseconds since the start.
+    pub(crate) fn now_ms(&mut self) -> u64 {
+        let now = SYST::get_current();
+        // It counts down.
+        self.ticks += u64::from(self.last.wrapping_sub(now) & TOP);
+        self.last = now;
+        // Kept, so that nobody stops it.
+        let _ = &self.counter;
+        self.ticks / u64::from(TICKS_PER_MS)
+    }
+}
+
+/// Another number after each start: the host's time, by semihosting.
+pub(crate) fn epoch() -> u64 {
+    const SYS_TIME: usize = 0x11;
+    const SYS_CLOCK: usize = 0x10;
+    // SAFETY: both calls take no argument and only return a number.
+    let (seconds, hundredths) = unsafe {
+        (cortex_m_semihosting::syscall1(SYS_TIME, 0), cortex_m_semihosting::syscall1(SYS_CLOCK, 0))
+    };
+    (seconds as u64) << 32 | hundredths as u64
+}

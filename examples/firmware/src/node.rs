@@ -1,0 +1,101 @@
+//! The board as a node: what it publishes and obeys, over any stream. `ci/size.sh` measures it.
+
+use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
+use cortex_wire::{ArrayView, EncodeError, Header, ImageMessage, IntMessage, Message, decode};
+use embedded_io::{Read, ReadReady, Write};
+
+use crate::sensors;
+
+const IMU: &str = "/imu";
+const IMAGE: &str = "/camera";
+const RATE: &str = "/board/rate";
+
+/// One reading.
+#[derive(Message)]
+#[cortex(class = "robot.msgs.Imu")]
+struct Imu<'a> {
+    acceleration: ArrayView<'a>,
+    angular_velocity: ArrayView<'a>,
+    temperature: f32,
+    /// By the board's clock, which starts with it.
+    sampled_ms: u64,
+    frame_id: &'a str,
+}
+
+/// All the memory that the codec and the link take beside themselves and their stack.
+pub(crate) struct Buffers {
+    /// What the node says of itself.
+    hello: [u8; 192],
+    /// Metadata of the message that is being sent. Arrays go to the line as they are.
+    metadata: [u8; 224],
+    /// The frame that is being received.
+    frame: [u8; 128],
+}
+
+impl Buffers {
+    pub(crate) const fn new() -> Self {
+        Self { hello: [0; 192], metadata: [0; 224], frame: [0; 128] }
+    }
+}
+
+/// The node.
+pub(crate) struct Node<'a, S> {
+    link: Link<S, &'a mut [u8]>,
+    hello: &'a [u8],
+    metadata: &'a mut [u8],
+}
+
+impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
+    /// A node that has said nothing yet; `epoch` is another number after each start.
+    pub(crate) fn new(line: S, epoch: u64, buffers: &'a mut Buffers) -> Result<Self, EncodeError> {
+        let topics = [
+            Topic::of::<Imu>(Direction::Published, IMU),
+            Topic::of::<ImageMessage>(Direction::Published, IMAGE),
+            Topic::of::<IntMessage>(Direction::Subscribed, RATE),
+        ];
+        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = hello.encode(&mut buffers.hello)?;
+        let link = Link::new(line, &mut buffers.frame[..]);
+        Ok(Self { link, hello, metadata: &mut buffers.metadata })
+    }
+
+    /// Says hello if it is time to.
+    pub(crate) fn tend(&mut self, now_ms: u64) {
+        // What does not get out is repeated a second later.
+        let _ = self.link.tend(self.hello, now_ms);
+    }
+
+    /// Publishes a reading.
+    pub(crate) fn publish_reading(&mut self, number: u64, sampled_ms: u64) {
+        let (acceleration, angular_velocity) = sensors::imu(number);
+        let (Ok(acceleration), Ok(angular_velocity)) = (
+            ArrayView::from_slice(&acceleration, &[3]),
+            ArrayView::from_slice(&angular_velocity, &[3]),
+        ) else {
+            return;
+        };
+        let temperature = sensors::temperature(number);
+        let imu = Imu { acceleration, angular_velocity, temperature, sampled_ms, frame_id: "imu" };
+        // No clock that knows the time: the gateway writes it.
+        let header = Header::of::<Imu>(0, number);
+        let _ = self.link.publish(IMU, &header, &imu, self.metadata);
+    }
+
+    /// Publishes an image of 32 lines of 32 pixels.
+    pub(crate) fn publish_image(&mut self, number: u64, pixels: &[u8; 32 * 32]) {
+        let Ok(data) = ArrayView::from_slice(pixels, &[32, 32]) else { return };
+        let header = Header::of::<ImageMessage>(0, number);
+        let _ = self.link.publish(IMAGE, &header, &ImageMessage::new(data, "mono8"), self.metadata);
+    }
+
+    /// How many readings a second somebody wants, if a command has come.
+    pub(crate) fn command(&mut self) -> Option<u64> {
+        // A damaged frame is counted, and the next one is heard again.
+        let Ok(Some(Event::Message(message))) = self.link.poll() else { return None };
+        if message.topic() != RATE.as_bytes() {
+            return None;
+        }
+        let rate = decode::<IntMessage>(&message).ok()?.data;
+        u64::try_from(rate).ok().filter(|rate| (1..=1000).contains(rate))
+    }
+}
