@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
-for package in tests/nostd tests/fuzz examples/firmware; do
+for package in cortex-bench/peers-rs tests/nostd tests/fuzz examples/firmware; do
     cargo fmt --manifest-path "$package/Cargo.toml" --check
 done

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::report::{Better, Chart, Report, Suite};
+use crate::report::{Better, Chart, Report, Suite, number};
 
 /// Colours that can be told from each other, also by who sees red and green alike.
 const COLOURS: [RGBColor; 8] = [
@@ -51,6 +51,12 @@ fn width(suite: &Suite) -> u32 {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
+/// What stands beside a line; only some have room, since the scale is logarithmic.
+fn scale(y: &f64) -> String {
+    let digit = (y / 10_f64.powf(y.log10().floor() + 1e-9)).round() as u32;
+    if matches!(digit, 1 | 2 | 5 | 10) { number(*y) } else { String::new() }
+}
+
 fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<dyn Error>> {
     let (plot, legend) = area.split_horizontally(width(suite) - LEGEND);
     let tasks = suite.tasks();
@@ -90,7 +96,7 @@ fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<d
         .disable_x_mesh()
         .x_labels(tasks.len() * 2 + 1)
         .x_label_formatter(&name)
-        .y_label_formatter(&|y| crate::report::number(*y))
+        .y_label_formatter(&scale)
         .light_line_style(WHITE)
         .draw()?;
     for (index, contender) in contenders.iter().enumerate() {
