@@ -53,7 +53,7 @@ fn markdown(report: &Report) -> String {
             line(&table(suite, column));
         }
         for note in &suite.notes {
-            line(&format!("- {}.", capitalised(note)));
+            line(&format!("- {note}."));
         }
     }
     out

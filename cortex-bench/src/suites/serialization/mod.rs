@@ -60,9 +60,11 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         "memcpy: of all arrays into memory that is mapped, what one copy costs",
         "sending copies once more what lies in one buffer, unless a new one is allocated each time",
         "arrays are bytes with dtype and shape where a format has bytes, numbers in JSON",
-        "all but cortex-wire are told the form of the Dict; it walks through any dictionary",
+        "all but cortex-wire are told the form of the Dict; it walks through any dictionary, and \
+         checks what is nested once more for each level",
         "read in place where the format allows it: f32 and f64 are copied where they are not aligned",
-        "prost: arrays are reference-counted Bytes; a struct may be sent as it is if data is made in it",
+        "prost: arrays are reference-counted Bytes, which borrow from what was received",
+        "raw struct: one that the data is made in could be sent as it is, without a copy",
         "Cap'n Proto is not here: its crate needs code that the schema compiler writes",
     ]
     .map(String::from)
