@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// What is measured, where it is in the lock file.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
     "bitcode",
     "bytemuck",
     "cortex-std",
     "cortex-wire",
+    "flatbuffers",
+    "planus",
     "postcard",
     "prost",
     "rmp-serde",

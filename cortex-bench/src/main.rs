@@ -13,6 +13,7 @@
 
 mod compare;
 mod contest;
+mod markdown;
 mod peer;
 mod plot;
 mod progress;
@@ -29,7 +30,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::progress::Progress;
 use crate::report::{Machine, Report, Suite};
 use crate::suites::timers::Clock;
-use crate::suites::{codec, fanout, images, latency, scale, throughput, timers};
+use crate::suites::{codec, fanout, images, latency, scale, serialization, throughput, timers};
 
 #[derive(Debug, Parser)]
 #[command(about, version, args_conflicts_with_subcommands = true)]
@@ -62,6 +63,13 @@ enum Command {
     Compare { before: PathBuf, after: PathBuf },
     /// Draws the suites of a report into a folder.
     Draw { report: PathBuf, folder: PathBuf },
+    /// Prints a report as Markdown.
+    Report {
+        report: PathBuf,
+        /// Puts it below the mark in this page instead, and the plots into the folder `img` beside it.
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+    },
     /// One process of a contender.
     #[command(hide = true)]
     Peer { role: peer::Role, setup: String },
@@ -79,6 +87,8 @@ enum Wanted {
     All,
     /// Encoding and decoding metadata, against rmp-serde on the same bytes.
     Codec,
+    /// Whole messages, arrays included, in the formats that others use.
+    Serialization,
     /// How old a message is in the callback, at 1 kHz.
     Latency,
     /// Messages per second, by length.
@@ -115,6 +125,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => measure(&arguments),
         Some(Command::Compare { before, after }) => compare::compare(before, after),
         Some(Command::Draw { report, folder }) => plot::draw(&Report::read_json(report)?, folder),
+        Some(Command::Report { report, page }) => {
+            markdown::report(&Report::read_json(report)?, page.as_deref())
+        }
         Some(Command::Peer { role, setup }) => peer::serve(*role, setup),
         Some(Command::Timer { clock, period_ns, ticks }) => {
             timers::keep(*clock, *period_ns, *ticks)
@@ -132,7 +145,8 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         eprintln!("this is a debug build: its figures mean nothing");
     }
     let mut machine = Machine::inspect();
-    let wants_python = arguments.suites.iter().any(|&suite| suite != Wanted::Codec);
+    let is_alone = |suite| matches!(suite, Wanted::Codec | Wanted::Serialization);
+    let wants_python = arguments.suites.iter().any(|&suite| !is_alone(suite));
     let python = (wants_python && !arguments.no_python).then(peer::python_version).flatten();
     let bench = Bench { effort, progress: Progress::new(rounds), has_python: python.is_some() };
     if let Some(version) = python {
@@ -143,6 +157,9 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut add = |suite: Suite| bench.progress.pause(|| report.add(suite));
     if is_wanted(Wanted::Codec) {
         add(codec::run(&bench)?);
+    }
+    if is_wanted(Wanted::Serialization) {
+        add(serialization::run(&bench)?);
     }
     if is_wanted(Wanted::Latency) {
         add(latency::run(&bench)?);

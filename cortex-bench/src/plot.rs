@@ -21,13 +21,20 @@ const COLOURS: [RGBColor; 8] = [
 ];
 const PANEL: (u32, u32) = (960, 360);
 const LEGEND: u32 = 250;
+/// What a task's name may take; a panel is wider where there are many.
+const TASK: u32 = 124;
+
+/// The file that a suite is drawn into.
+pub(crate) fn file_name(suite: &Suite) -> String {
+    format!("bench-{}.svg", suite.name)
+}
 
 /// Draws each suite into a file of its name.
 pub(crate) fn draw(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for suite in &report.suites {
-        let path = folder.join(format!("{}.svg", suite.name));
-        let size = (PANEL.0, PANEL.1 * suite.drawn.len() as u32);
+        let path = folder.join(file_name(suite));
+        let size = (width(suite), PANEL.1 * suite.drawn.len() as u32);
         let root = SVGBackend::new(&path, size).into_drawing_area();
         root.fill(&WHITE)?;
         for (area, &column) in root.split_evenly((suite.drawn.len(), 1)).iter().zip(&suite.drawn) {
@@ -38,10 +45,14 @@ pub(crate) fn draw(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
+fn width(suite: &Suite) -> u32 {
+    PANEL.0.max(LEGEND + 80 + TASK * suite.tasks().len() as u32)
+}
+
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<dyn Error>> {
-    let (plot, legend) = area.split_horizontally(PANEL.0 - LEGEND);
+    let (plot, legend) = area.split_horizontally(width(suite) - LEGEND);
     let tasks = suite.tasks();
     let contenders = suite.contenders();
     let summaries: Vec<_> = suite.rows.iter().map(|row| row.summary(column)).collect();

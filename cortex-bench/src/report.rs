@@ -104,6 +104,32 @@ pub(crate) enum Chart {
     Lines,
 }
 
+/// What is known of contenders without measuring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) columns: Vec<String>,
+    /// A contender, and what is true of it in each column.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
+}
+
+impl Facts {
+    pub(crate) fn new<const N: usize>(columns: &[&str; N], rows: &[(&str, [&str; N])]) -> Self {
+        let row =
+            |(name, facts): &(&str, [&str; N])| ((*name).into(), facts.map(String::from).into());
+        Self { columns: columns.map(String::from).into(), rows: rows.iter().map(row).collect() }
+    }
+
+    fn print(&self) {
+        let lines = std::iter::once(("", &self.columns))
+            .chain(self.rows.iter().map(|(name, facts)| (name.as_str(), facts)));
+        for (name, facts) in lines {
+            print!("  {name:<14}");
+            facts.iter().for_each(|fact| print!(" {fact:<31}"));
+            println!();
+        }
+    }
+}
+
 /// Everything that one suite measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Suite {
@@ -120,6 +146,8 @@ pub(crate) struct Suite {
     pub(crate) drawn: Vec<usize>,
     /// What one has to know to read it.
     pub(crate) notes: Vec<String>,
+    #[serde(default)]
+    pub(crate) facts: Option<Facts>,
 }
 
 impl Suite {
@@ -134,6 +162,7 @@ impl Suite {
             chart: Chart::Bars,
             drawn: vec![0],
             notes: Vec::new(),
+            facts: None,
         }
     }
 
@@ -169,9 +198,9 @@ impl Suite {
         let (task, contender) = (width(self.tasks()), width(self.contenders()));
         print!("{:task$}  {:contender$}", "", "");
         for column in &self.columns {
-            print!(" {:>10} {:>17}", format!("{} {}", column.name, column.unit), "interval");
+            print!(" {:>11}", [column.name.as_str(), &column.unit].join(" ").trim());
             if column.better != Better::Neither {
-                print!(" {:>7}", "ratio");
+                print!(" {:>17} {:>7}", "interval", "ratio");
             }
         }
         println!();
@@ -179,15 +208,19 @@ impl Suite {
             print!("{:task$}  {:contender$}", row.task, row.contender);
             for (index, column) in self.columns.iter().enumerate() {
                 let Summary { median, low, high } = row.summary(index);
-                let interval = format!("{}..{}", number(low), number(high));
-                print!(" {:>10} {interval:>17}", number(median));
+                print!(" {:>11}", number(median));
                 if column.better != Better::Neither {
+                    let interval = format!("{}..{}", number(low), number(high));
                     let ratio = self.ratio(&row.task, index, &row.contender, &self.floor);
-                    let shown = ratio.map_or("-".into(), |ratio| format!("{:.2}x", ratio.median));
-                    print!(" {shown:>7}");
+                    let shown =
+                        ratio.map_or("-".into(), |ratio| format!("{}x", number(ratio.median)));
+                    print!(" {interval:>17} {shown:>7}");
                 }
             }
             println!();
+        }
+        if let Some(facts) = &self.facts {
+            facts.print();
         }
         for note in &self.notes {
             println!("  {note}");
@@ -230,16 +263,25 @@ impl Report {
         Self { machine, quick: effort.quick, rounds: effort.rounds, suites: Vec::new() }
     }
 
-    pub(crate) fn print_machine(&self) {
+    /// What the figures belong to: a name and what it is.
+    pub(crate) fn origin(&self) -> Vec<(&'static str, String)> {
         let Machine { cpu, cores, memory_gib, kernel, rustc, libzmq, packages } = &self.machine;
-        println!("machine   {cpu}, {cores} cores, {memory_gib} GiB, {kernel}");
-        println!("rustc     {rustc}");
-        println!("libzmq    {libzmq}");
         let packages: Vec<_> =
             packages.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        println!("packages  {}", packages.join(", "));
         let kind = if self.quick { "short ones: for a look, not to quote" } else { "full ones" };
-        println!("rounds    {}, {kind}", self.rounds);
+        vec![
+            ("machine", format!("{cpu}, {cores} cores, {memory_gib} GiB, {kernel}")),
+            ("rustc", rustc.clone()),
+            ("libzmq", libzmq.clone()),
+            ("packages", packages.join(", ")),
+            ("rounds", format!("{}, {kind}", self.rounds)),
+        ]
+    }
+
+    pub(crate) fn print_machine(&self) {
+        for (name, what) in self.origin() {
+            println!("{name:<9} {what}");
+        }
     }
 
     /// Prints what a suite measured and keeps it.

@@ -6,5 +6,6 @@ pub(crate) mod images;
 pub(crate) mod latency;
 mod operation;
 pub(crate) mod scale;
+pub(crate) mod serialization;
 pub(crate) mod throughput;
 pub(crate) mod timers;

@@ -2,6 +2,7 @@
 
 mod completions;
 mod compose;
+mod daemon;
 mod decode;
 mod doctor;
 mod encode;
@@ -24,14 +25,14 @@ mod tap;
 mod topic;
 mod types;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::note;
+use crate::output::{Paint, note, safe};
 use crate::session::Session;
 
 /// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
@@ -58,13 +59,23 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// What is published, and what is in it.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex topic list -t\n  cortex topic echo --once /cam/frame\n  \
+            cortex topic hz --all\n  cortex topic pub --once /chatter StringMessage hello"
+    )]
     Topic(topic::Topic),
     /// Who publishes.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex node list\n  cortex node info camera"
+    )]
     Node(node::Node),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
+    Discovery(daemon::Daemon),
     Gateway(gateway::Gateway),
     Decode(decode::Decode),
     Encode(encode::Encode),
@@ -72,19 +83,23 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::from_default_env())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    let mut cli = Cli::parse();
+    cli.session.settle();
+    match cli.verb {
+        // It has a flag for it.
+        Verb::Discovery(_) => {}
+        // It runs unattended.
+        Verb::Gateway(_) => log(LevelFilter::WARN),
+        _ => log(LevelFilter::OFF),
+    }
     let ended = run(&cli);
     interrupt::wipe();
     match ended {
         Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Err(Failure::Failed(reason)) => {
-            note(&format!("cortex: {reason}"));
+            // Peers may have had a word in it.
+            note(&format!("cortex: {}", safe(&reason)));
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {
@@ -100,9 +115,20 @@ fn run(cli: &Cli) -> Result {
         Verb::Node(verb) => verb.run(&cli.session),
         Verb::Graph(verb) => verb.run(&cli.session),
         Verb::Doctor(verb) => verb.run(&cli.session),
+        Verb::Discovery(verb) => verb.run(&cli.session),
         Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
         Verb::Completions(verb) => verb.run(),
     }
+}
+
+/// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
+fn log(unless_set: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(unless_set.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(Paint::stderr().is_on())
+        .with_writer(std::io::stderr)
+        .init();
 }

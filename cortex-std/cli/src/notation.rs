@@ -6,7 +6,7 @@
 //! `{"array": {"dtype", "shape", "data"}}`, or `{"tensor": ..}` with `device` and
 //! `requires_grad` as well.
 //!
-//! Source: wire reference, "golden/".
+//! The golden vectors in `tests/golden` are written in it.
 
 use cortex_std::wire::{Dtype, Int, OwnedArray, OwnedKey, OwnedTensor, OwnedValue};
 use serde_json::{Map, Value as Json, json};

@@ -14,8 +14,16 @@ pub(crate) struct Paint {
 
 impl Paint {
     pub(crate) fn stdout() -> Self {
-        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { is_on: std::io::stdout().is_terminal() && !is_refused }
+        Self { is_on: std::io::stdout().is_terminal() && is_wanted() }
+    }
+
+    /// The same of stderr.
+    pub(crate) fn stderr() -> Self {
+        Self { is_on: std::io::stderr().is_terminal() && is_wanted() }
+    }
+
+    pub(crate) fn is_on(self) -> bool {
+        self.is_on
     }
 
     /// Topics, nodes: what people look for.
@@ -50,12 +58,54 @@ impl Paint {
     }
 }
 
+fn is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Writes a text and a line end; one call of the system for each.
 pub(crate) fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{text}\n").as_bytes())?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a text that may be long: on a terminal in lines that end between words, all but the first
+/// indented by so many spaces.
+pub(crate) fn say_long(text: &str, indent: usize) -> Result<()> {
+    match std::io::stdout().is_terminal() {
+        true => say(&wrapped(text, indent, terminal_size().0)),
+        false => say(text),
+    }
+}
+
+fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for (at, word) in text.split(' ').enumerate() {
+        let len = visible(word);
+        if at > 0 && used + 1 + len > width && used > indent {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+        } else if at > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines += word;
+        used += len;
+    }
+    lines
+}
+
+/// Columns and lines of the terminal.
+pub(crate) fn terminal_size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            (usize::from(size.ws_col), usize::from(size.ws_row))
+        }
+        _ => (80, 24),
+    }
 }
 
 /// Writes an object as one line.
@@ -107,4 +157,19 @@ pub(crate) fn safe(text: &str) -> String {
         false => character.to_string(),
     };
     text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_end_between_words_and_colours_take_no_place() {
+        let text =
+            "ok       \x1b[36mdaemon\x1b[0m: answers at ipc:///tmp/cortex/discovery.sock in time";
+        let expected = "ok       \x1b[36mdaemon\x1b[0m: answers at\n         \
+                        ipc:///tmp/cortex/discovery.sock\n         in time";
+        assert_eq!(wrapped(text, 9, 30), expected);
+        assert_eq!(wrapped(text, 9, 80), text);
+    }
 }

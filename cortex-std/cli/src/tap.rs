@@ -1,6 +1,7 @@
-//! Receiving a topic without its type, on a thread that does nothing else.
+//! Receiving a topic without its type, on threads that do nothing else.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,15 +11,18 @@ use cortex_std::wire::Header;
 
 use crate::failure::Result;
 use crate::interrupt::Interrupt;
+use crate::output::{note, safe};
 
 /// How soon an interrupt is noticed.
 const LOOK: Duration = Duration::from_millis(50);
-/// After so long a silence the daemon is asked whether the publisher is elsewhere.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How often the daemon is asked who publishes.
+const REVIEW: Duration = Duration::from_secs(1);
 /// How long such an answer may take.
 const ANSWER: Duration = Duration::from_millis(500);
 /// Messages that wait in libzmq.
 const QUEUE: i32 = 1000;
+/// Publishers of one topic that are listened to: each takes a thread.
+const MAX_PUBLISHERS: usize = 64;
 
 /// A message of the topic, and when it came.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) at: Instant,
     /// Nanoseconds since the Unix epoch.
     pub(crate) wall_ns: u64,
+    /// The node that publishes where it came from: numbers count for each.
+    pub(crate) node: Arc<str>,
     pub(crate) message: RawMessage,
 }
 
@@ -36,59 +42,98 @@ impl Arrival {
     }
 }
 
-/// Hands every message of `topic` to `take`, until the command is interrupted. The thread takes
-/// messages as fast as they come, so that no publisher waits for what `take` does not do at once.
+/// Hands every message of a topic to `take`, from all its publishers, those that come later too,
+/// until the command is interrupted. A thread for each takes messages as fast as they come, so that
+/// no publisher waits for what `take` does not do at once.
 ///
 /// # Errors
 /// When there is no socket or thread.
 pub(crate) fn open(
-    topic: &Topic,
+    publishers: &[Topic],
     discovery: &str,
-    mut take: impl FnMut(Arrival) + Send + 'static,
+    take: impl Fn(Arrival) + Send + Sync + 'static,
 ) -> Result<()> {
-    let mut topic = topic.clone();
-    let mut subscriber = RawSubscriber::with_queue(QUEUE)?;
-    subscriber.connect_also(&topic.address)?;
-    subscriber.subscribe(topic.name.as_bytes())?;
+    let Some(name) = publishers.first().map(|topic| topic.name.clone()) else { return Ok(()) };
+    let mut taps = Taps { taps: Vec::new(), take: Arc::new(take) };
+    taps.follow(publishers)?;
     let mut client = Client::connect(discovery, ANSWER)?;
-    let interrupt = Interrupt::get();
-    let receive = move || {
-        let mut heard = Instant::now();
+    let review = move || {
+        let interrupt = Interrupt::get();
         while !interrupt.is_set() {
-            match subscriber.recv_timeout(LOOK) {
-                Ok(Some(message)) => {
-                    heard = Instant::now();
-                    // ZeroMQ compares beginnings.
-                    if message.frame(0) == Some(topic.name.as_bytes()) {
-                        take(Arrival { at: heard, wall_ns: wall_ns(), message });
-                    }
-                }
-                Ok(None) if heard.elapsed() >= SILENCE => {
-                    heard = Instant::now();
-                    follow(&mut subscriber, &mut client, &mut topic);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(topic = topic.name, %error, "receiving ended");
-                    return;
-                }
+            interrupt.wait(REVIEW);
+            // Who is not registered may still send, and a daemon that is gone for a while changes
+            // nothing.
+            if let Ok(Some(found)) = client.look_up(&name)
+                && let Err(error) = taps.follow(&found.publishers)
+            {
+                tracing::warn!(topic = name, ?error, "not followed");
             }
         }
     };
-    std::thread::Builder::new().name("cortex-tap".to_owned()).spawn(receive)?;
+    std::thread::Builder::new().name("cortex-taps".to_owned()).spawn(review)?;
     Ok(())
 }
 
-/// Goes where the publisher is now.
-fn follow(subscriber: &mut RawSubscriber, client: &mut Client, topic: &mut Topic) {
-    let Ok(Some(found)) = client.look_up(&topic.name) else { return };
-    if found.topic.address != topic.address {
-        if let Err(error) = subscriber.connect_also(&found.topic.address) {
-            tracing::warn!(topic = topic.name, %error, "not followed");
-            return;
+/// What receives one topic.
+struct Taps {
+    taps: Vec<Tap>,
+    take: Arc<dyn Fn(Arrival) + Send + Sync>,
+}
+
+/// What receives from one publisher, until it is dropped.
+struct Tap {
+    publisher: Topic,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Taps {
+    /// Receives from these publishers and from no others.
+    fn follow(&mut self, publishers: &[Topic]) -> Result<()> {
+        let publishers = publishers.get(..MAX_PUBLISHERS).unwrap_or(publishers);
+        for publisher in publishers {
+            if !self.taps.iter().any(|tap| tap.publisher == *publisher) {
+                self.taps.push(Tap::open(publisher, Arc::clone(&self.take))?);
+            }
         }
-        let _ = subscriber.disconnect(&topic.address);
-        *topic = found.topic;
+        self.taps.retain(|tap| publishers.contains(&tap.publisher));
+        Ok(())
+    }
+}
+
+impl Tap {
+    fn open(publisher: &Topic, take: Arc<dyn Fn(Arrival) + Send + Sync>) -> Result<Self> {
+        let mut subscriber = RawSubscriber::with_queue(QUEUE)?;
+        subscriber.connect_also(&publisher.address)?;
+        subscriber.subscribe(publisher.name.as_bytes())?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let tap = Self { publisher: publisher.clone(), is_over: Arc::clone(&is_over) };
+        let name = publisher.name.clone();
+        let node: Arc<str> = publisher.publisher_node.as_str().into();
+        let receive = move || {
+            let interrupt = Interrupt::get();
+            while !interrupt.is_set() && !is_over.load(Ordering::Relaxed) {
+                match subscriber.recv_timeout(LOOK) {
+                    // ZeroMQ compares beginnings.
+                    Ok(Some(message)) if message.frame(0) == Some(name.as_bytes()) => {
+                        let (at, node) = (Instant::now(), Arc::clone(&node));
+                        take(Arrival { at, wall_ns: wall_ns(), node, message });
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        note(&format!("cortex: receiving {} ended: {error}", safe(&name)));
+                        return;
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new().name("cortex-tap".to_owned()).spawn(receive)?;
+        Ok(tap)
     }
 }
 

@@ -151,7 +151,8 @@ impl<M: Message + 'static> Publisher<M> {
     }
 
     /// Sends a message that borrows from `owner`, without a copy of its arrays: the frames keep
-    /// the owner until libzmq has sent them.
+    /// the owner until libzmq has sent them. An array of a kibibyte or less is copied all the same, which
+    /// costs less.
     ///
     /// The owner may be dropped on libzmq's own thread, or inside a later call to this publisher:
     /// its `Drop` must neither wait nor use the publisher or the node. What waits for a subscriber

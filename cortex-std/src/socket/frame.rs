@@ -11,8 +11,9 @@ use zmq_sys::zmq_msg_t;
 
 use super::error::SocketError;
 
-/// Up to this length libzmq stores the bytes inside the message itself, without an allocation.
-const INLINE_LEN: usize = 32;
+/// Up to this length a copy costs less than keeping an owner until libzmq calls back. Measured with one
+/// subscriber over ipc: a tenth less at 33 bytes, the same at 1 KiB, a tenth more at 4 KiB.
+pub(super) const COPIED_LEN: usize = 1024;
 
 /// One message part.
 ///
@@ -74,7 +75,7 @@ impl Frame {
         data: *const u8,
         len: usize,
     ) -> Result<Self, SocketError> {
-        if len <= INLINE_LEN {
+        if len <= COPIED_LEN {
             // SAFETY: the caller promises `len` initialised bytes while `owner` lives.
             return Self::from_copy(unsafe { std::slice::from_raw_parts(data, len) });
         }
@@ -244,25 +245,25 @@ mod tests {
 
     #[test]
     fn an_owner_lives_as_long_as_its_last_frame() {
-        let (owner, dropped) = told(1000);
+        let (owner, dropped) = told(COPIED_LEN + 1);
         let first = frame_of(&owner);
         let second = frame_of(&owner);
         assert_eq!(first.as_slice().as_ptr(), owner.0.as_ptr());
         drop(owner);
         drop(first);
         assert!(dropped.try_recv().is_err());
-        assert_eq!(second.as_slice(), [7; 1000]);
+        assert_eq!(second.as_slice(), [7; COPIED_LEN + 1]);
         drop(second);
         dropped.try_recv().unwrap();
     }
 
     #[test]
     fn a_short_frame_is_copied_and_needs_no_owner() {
-        let (owner, dropped) = told(INLINE_LEN);
+        let (owner, dropped) = told(COPIED_LEN);
         let frame = frame_of(&owner);
         drop(owner);
         dropped.try_recv().unwrap();
-        assert_eq!(frame.as_slice(), [7; INLINE_LEN]);
+        assert_eq!(frame.as_slice(), [7; COPIED_LEN]);
     }
 
     #[test]
@@ -273,10 +274,10 @@ mod tests {
                 panic!("boom");
             }
         }
-        let owner = Arc::new(Bomb(vec![1; 100]));
+        let owner = Arc::new(Bomb(vec![1; COPIED_LEN + 1]));
         let data = owner.0.as_ptr();
         // SAFETY: the vector is never changed and lives in the owner.
-        let frame = unsafe { Frame::from_raw_owner(owner, data, 100) }.unwrap();
+        let frame = unsafe { Frame::from_raw_owner(owner, data, COPIED_LEN + 1) }.unwrap();
         drop(frame);
         assert!(!is_releasing());
     }

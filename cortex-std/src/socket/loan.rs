@@ -147,7 +147,7 @@ impl Drop for Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::frame::Frame;
+    use crate::socket::frame::{COPIED_LEN, Frame};
     use crate::socket::owner::{Held, ViewFamily};
 
     struct Plain;
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_loan_becomes_a_frame_without_a_copy() {
         let pool = LoanPool::new(1 << 20);
-        for len in [0, 1, 63, 64, 100_000] {
+        for len in [0, 1, 63, 64, COPIED_LEN + 1, 100_000] {
             let mut loan = pool.take(len).unwrap();
             assert_eq!(loan.as_ptr() as usize % ALIGNMENT, 0);
             assert_eq!(loan.len(), len);
@@ -171,7 +171,7 @@ mod tests {
             let address = loan.as_ptr();
             let frame = into_frame(loan);
             assert_eq!(frame.as_slice(), vec![0xab; len]);
-            assert!(len <= 32 || frame.as_slice().as_ptr() == address);
+            assert!(len <= COPIED_LEN || frame.as_slice().as_ptr() == address);
         }
     }
 

@@ -91,7 +91,7 @@ pub(crate) struct Keeper<'b> {
 }
 
 impl<'b> Keeper<'b> {
-    /// A frame of these bytes; it keeps the owner. 32 bytes and less are copied.
+    /// A frame of these bytes; it keeps the owner. A kibibyte and less is copied: that is cheaper.
     ///
     /// # Errors
     /// When memory is exhausted.
@@ -132,19 +132,19 @@ mod tests {
     #[test]
     fn frames_borrow_from_owner_and_view() {
         let (sender, dropped) = mpsc::channel();
-        let owner = Arc::new(Owner(vec![1; 500], sender));
+        let owner = Arc::new(Owner(vec![1; 5000], sender));
         let address = owner.0.as_ptr();
         let held = Held::<Cows, _>::new(owner, |owner| {
-            vec![Cow::Borrowed(&owner.0[..]), Cow::Owned(vec![2; 500])]
+            vec![Cow::Borrowed(&owner.0[..]), Cow::Owned(vec![2; 5000])]
         });
         let mut frames = frames(&held);
         drop(held);
         assert_eq!(frames[0].as_slice().as_ptr(), address);
-        assert_eq!(frames[0].as_slice(), [1; 500]);
-        assert_eq!(frames[1].as_slice(), [2; 500]);
+        assert_eq!(frames[0].as_slice(), [1; 5000]);
+        assert_eq!(frames[1].as_slice(), [2; 5000]);
         frames.remove(0);
         assert!(dropped.try_recv().is_err());
-        assert_eq!(frames[0].as_slice(), [2; 500]);
+        assert_eq!(frames[0].as_slice(), [2; 5000]);
         frames.clear();
         assert_eq!(dropped.try_recv(), Ok("owner"));
     }
@@ -154,7 +154,7 @@ mod tests {
         struct Last<'a>(&'a Owner);
         impl Drop for Last<'_> {
             fn drop(&mut self) {
-                let _ = self.0.1.send(if self.0.0 == [9; 40] { "view" } else { "wrong" });
+                let _ = self.0.1.send(if self.0.0 == [9; 4000] { "view" } else { "wrong" });
             }
         }
         // A view that borrows must be `Send + Sync`; a sender is, since Rust 1.72.
@@ -163,7 +163,8 @@ mod tests {
             type View<'a> = Last<'a>;
         }
         let (sender, dropped) = mpsc::channel();
-        let held = Held::<Lasts, _>::new(Arc::new(Owner(vec![9; 40], sender)), |owner| Last(owner));
+        let held =
+            Held::<Lasts, _>::new(Arc::new(Owner(vec![9; 4000], sender)), |owner| Last(owner));
         let frame = held.with(|view, keeper| keeper.frame(&view.0.0).unwrap());
         drop(held);
         drop(frame);
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_unsized_owner_will_do() {
-        let owner: Arc<[u8]> = Arc::from(vec![5; 64]);
+        let owner: Arc<[u8]> = Arc::from(vec![5; 6400]);
         struct Plain;
         impl ViewFamily for Plain {
             type View<'a> = &'a [u8];

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use cortex_std::discovery::{Client, DEFAULT_ADDRESS, DiscoveryError, Topic};
+use cortex_std::discovery::{Client, DiscoveryError, Topic, default_address};
 use cortex_std::inspect::{Probe, claimed_by, probe};
 
 use super::Finding;
 use crate::failure::with_sources;
 use crate::output::safe;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 const CHECK: &str = "daemon";
 
@@ -19,7 +19,7 @@ pub(crate) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
     let address = safe(&session.discovery);
     let start = Instant::now();
     let asked = session.client().map(|mut client| {
-        let topics = client.list().map_err(|error| unreachable(session, &error));
+        let topics = session::topics(&mut client).map_err(|error| unreachable(session, &error));
         (topics, client)
     });
     match asked {
@@ -38,9 +38,9 @@ pub(crate) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
             let text = format!("answers at {address} in {time}, {}", whose(session, &client));
             let mut findings = vec![Finding::ok(CHECK, text)];
             findings.extend(foreign(session));
-            if session.discovery != DEFAULT_ADDRESS {
-                let text = format!("not the default {DEFAULT_ADDRESS}");
-                let advice = "nodes need CORTEX_DISCOVERY set to the same address";
+            if session.discovery != default_address() {
+                let text = format!("nodes that are started here ask {}", safe(&default_address()));
+                let advice = "set CORTEX_DISCOVERY to the address that was given here";
                 findings.push(Finding::warning("address", text, advice));
             }
             (findings, Some(topics))

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::{Outcome, Result};
-use crate::output::{Paint, say, say_json};
+use crate::output::{Paint, say, say_json, say_long};
 use crate::session::Session;
 
 /// Look for what is wrong with the graph and with this machine, and say what to do.
@@ -28,6 +28,9 @@ pub(crate) struct Doctor {
     #[arg(long)]
     fix: bool,
 }
+
+/// Where the texts begin, behind a mark.
+const INDENT: usize = 9;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +100,10 @@ impl Doctor {
                 Status::Warning => paint.warning("warning"),
                 Status::Problem => paint.bad("PROBLEM"),
             };
-            say(&format!("{mark}  {}: {}", paint.key(finding.check), finding.text))?;
+            let text = format!("{mark}  {}: {}", paint.key(finding.check), finding.text);
+            say_long(&text, INDENT)?;
             if let Some(advice) = &finding.advice {
-                say(&format!("         {} {advice}", paint.faint("->")))?;
+                say_long(&format!("         {} {advice}", paint.faint("->")), INDENT + 3)?;
             }
         }
         let count = |status| findings.iter().filter(|finding| finding.status == status).count();

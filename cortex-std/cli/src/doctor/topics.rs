@@ -10,6 +10,7 @@ use super::Finding;
 use crate::listener;
 use crate::message::fingerprint_text;
 use crate::output::safe;
+use crate::session::by_name;
 use crate::types;
 
 pub(crate) fn check(topics: &[Topic]) -> Vec<Finding> {
@@ -18,7 +19,7 @@ pub(crate) fn check(topics: &[Topic]) -> Vec<Finding> {
     findings.extend(shared_addresses(topics));
     findings.extend(fingerprints(topics));
     if findings.is_empty() {
-        let text = match topics.len() {
+        let text = match by_name(topics).count() {
             0 => "nobody publishes anything".to_owned(),
             count => format!("{count}, each with its publisher, no types disagree"),
         };
@@ -33,7 +34,7 @@ fn ghosts(topics: &[Topic]) -> Vec<Finding> {
         let (name, node) = (safe(&topic.name), safe(&topic.publisher_node));
         let text = format!("{name} is registered by {node}, but nobody listens at its address");
         let advice =
-            "its publisher died: start it again under the same node name, or restart the daemon";
+            "its publisher died: a Rust daemon forgets it within a second; restart one of Python";
         Finding::problem("topics", text, advice)
     };
     topics.iter().filter(is_gone).map(tell).collect()

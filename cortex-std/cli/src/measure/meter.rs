@@ -10,6 +10,8 @@ use serde_json::{Value as Json, json};
 
 /// After so long without a message there is no rate to speak of, unless it was that low before.
 const SILENCE: Duration = Duration::from_secs(2);
+/// What is meant by now.
+const RECENT: Duration = Duration::from_secs(1);
 /// Longest time that is told apart from longer ones: an hour.
 const MAX_NS: u64 = 3_600_000_000_000;
 
@@ -240,6 +242,37 @@ impl Meter {
             per_second(self.received.saturating_sub(1), last.at - first.at),
             per_second(self.published, publisher_time(&first, &last)),
         )
+    }
+
+    /// What came in the last second, of the window: how things are now.
+    fn recent(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.iter().rev().take_while(|kept| kept.at.elapsed() < RECENT)
+    }
+
+    /// Messages that came in the last second; the rate of the window where that is shorter.
+    pub(crate) fn recent_rate(&self) -> f64 {
+        match self.recent().count() {
+            count if count == self.window => self.rate().unwrap_or_default(),
+            count => count as f64 / RECENT.as_secs_f64(),
+        }
+    }
+
+    /// Their bytes.
+    pub(crate) fn recent_byte_rate(&self) -> f64 {
+        match self.recent().count() {
+            count if count == self.window => self.byte_rate().unwrap_or_default(),
+            _ => self.recent().map(|kept| kept.len as f64).sum::<f64>() / RECENT.as_secs_f64(),
+        }
+    }
+
+    /// Their mean age, in seconds.
+    pub(crate) fn recent_delay(&self) -> f64 {
+        let (mut count, mut sum) = (0.0, 0.0);
+        for kept in self.recent() {
+            count += 1.0;
+            sum += (kept.delay_ns.max(0)) as f64 / 1e9;
+        }
+        if count > 0.0 { sum / count } else { 0.0 }
     }
 
     /// Bytes received in a second, over the window.

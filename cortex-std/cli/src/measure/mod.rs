@@ -5,6 +5,7 @@ mod meter;
 mod screen;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Paint, note, safe, say, say_json};
-use crate::session::{Session, seconds};
+use crate::output::{Paint, note, safe, say, say_json, say_long};
+use crate::session::{Session, by_name, seconds, topics};
 use crate::tap;
 
 use meter::Sample;
@@ -52,7 +53,7 @@ pub(crate) trait Gauge {
     const TITLES: &'static [&'static str];
     /// The numbers over the window, a text for each title.
     fn cells(meter: &Meter) -> Vec<String>;
-    /// The number whose past is drawn.
+    /// The number of the last second, whose past is drawn.
     fn trend(meter: &Meter) -> f64;
     /// The numbers over the window for programs.
     fn to_json(meter: &Meter) -> Json;
@@ -62,7 +63,12 @@ pub(crate) trait Gauge {
     fn summary_json(meter: &Meter) -> Json;
 }
 
-struct Watched {
+/// A topic and the node that publishes it: numbers count for each.
+type Source = (Arc<str>, Arc<str>);
+type Watched = BTreeMap<Source, Track>;
+
+/// What is known of a source.
+struct Track {
     meter: Meter,
     past: Vec<f64>,
 }
@@ -72,10 +78,10 @@ impl Measuring {
     pub(crate) fn run<G: Gauge>(&self, session: &Session) -> Result {
         let interrupt = Interrupt::get();
         let (sender, samples) = channel();
-        let mut watched = BTreeMap::new();
+        let mut watched = Watched::new();
         for name in &self.topics {
-            let topic = session.topic(name)?;
-            self.watch(session, &topic, &sender, &mut watched)?;
+            let publishers = session.topic(name)?.publishers;
+            self.watch(session, &publishers, &sender, &mut watched)?;
         }
         let mut client = session.client()?;
         if self.all && client.list()?.is_empty() {
@@ -90,10 +96,8 @@ impl Measuring {
         while !interrupt.is_set() && end.is_none_or(|end| Instant::now() < end) && !is_late {
             if self.all && next <= Instant::now() {
                 // A daemon that is gone for a while changes nothing for those who are known.
-                for topic in client.list().unwrap_or_default() {
-                    if !watched.contains_key(&topic.name) {
-                        self.watch(session, &topic, &sender, &mut watched)?;
-                    }
+                for publishers in by_name(&topics(&mut client).unwrap_or_default()) {
+                    self.watch(session, publishers, &sender, &mut watched)?;
                 }
             }
             next += PERIOD;
@@ -102,11 +106,9 @@ impl Measuring {
                 && let Some(left) = until.checked_duration_since(Instant::now())
             {
                 match samples.recv_timeout(left.min(LOOK)) {
-                    Ok((name, sample)) => {
+                    Ok((source, sample)) => {
                         heard = Instant::now();
-                        if let Some(watched) = watched.get_mut::<String>(&name) {
-                            watched.meter.take(sample);
-                        }
+                        self.track(&mut watched, source).meter.take(sample);
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -133,18 +135,20 @@ impl Measuring {
     fn watch(
         &self,
         session: &Session,
-        topic: &Topic,
-        sender: &Sender<(String, Sample)>,
-        watched: &mut BTreeMap<String, Watched>,
+        publishers: &[Topic],
+        sender: &Sender<(Source, Sample)>,
+        watched: &mut Watched,
     ) -> Result<()> {
-        let name = topic.name.clone();
-        if watched.contains_key(&name) {
+        let Some(Topic { name, .. }) = publishers.first() else { return Ok(()) };
+        if watched.keys().any(|(topic, _)| **topic == **name) {
             return Ok(());
         }
-        let window = usize::try_from(self.window).unwrap_or(usize::MAX);
-        watched.insert(name.clone(), Watched { meter: Meter::new(window), past: Vec::new() });
+        let name: Arc<str> = name.as_str().into();
+        for publisher in publishers {
+            self.track(watched, (Arc::clone(&name), publisher.publisher_node.as_str().into()));
+        }
         let sender = sender.clone();
-        tap::open(topic, &session.discovery, move |arrival| {
+        tap::open(publishers, &session.discovery, move |arrival| {
             let sample = Sample {
                 at: arrival.at,
                 wall_ns: arrival.wall_ns,
@@ -152,47 +156,57 @@ impl Measuring {
                 len: arrival.message.len(),
             };
             // Nobody takes it where the command is ending.
-            let _ = sender.send((name.clone(), sample));
+            let _ = sender.send(((Arc::clone(&name), arrival.node), sample));
         })
+    }
+
+    fn track<'w>(&self, watched: &'w mut Watched, source: Source) -> &'w mut Track {
+        let window = usize::try_from(self.window).unwrap_or(usize::MAX);
+        let new = || Track { meter: Meter::new(window), past: Vec::new() };
+        watched.entry(source).or_insert_with(new)
     }
 }
 
-fn show<G: Gauge>(
-    session: &Session,
-    screen: &mut Screen,
-    watched: &mut BTreeMap<String, Watched>,
-) -> Result<()> {
-    for (name, Watched { meter, past }) in &mut *watched {
+/// What a source is called: its topic, and its node where the topic has several.
+fn label((topic, node): &Source, watched: &Watched) -> String {
+    match watched.keys().filter(|(other, _)| other == topic).count() {
+        0 | 1 => safe(topic),
+        _ => format!("{} of {}", safe(topic), safe(node)),
+    }
+}
+
+fn show<G: Gauge>(session: &Session, screen: &mut Screen, watched: &mut Watched) -> Result<()> {
+    for (source, Track { meter, past }) in &mut *watched {
         if past.len() == PAST {
             past.remove(0);
         }
-        past.push(if meter.silence().is_some() { 0.0 } else { G::trend(meter) });
+        past.push(G::trend(meter));
         if session.json {
-            say_json(&with_topic(name, meter, false, G::to_json(meter)))?;
+            say_json(&with_source(source, meter, false, G::to_json(meter)))?;
         }
     }
     if session.json {
         return Ok(());
     }
-    let rows = watched.iter().map(|(name, Watched { meter, past })| {
+    let rows = watched.iter().map(|(source, Track { meter, past })| {
         let cells = match meter.silence() {
             None => Ok(G::cells(meter)),
             Some(None) => Err("no message yet".to_owned()),
             Some(Some(time)) => Err(format!("silent for {} s", time.as_secs())),
         };
-        (safe(name), cells, past.as_slice())
+        (label(source, watched), cells, past.as_slice())
     });
     screen.show(G::TITLES, rows)
 }
 
-fn summarize<G: Gauge>(session: &Session, watched: &BTreeMap<String, Watched>) -> Result<()> {
+fn summarize<G: Gauge>(session: &Session, watched: &Watched) -> Result<()> {
     let paint = Paint::stdout();
-    for (name, Watched { meter, .. }) in watched {
+    for (source, Track { meter, .. }) in watched {
         if session.json {
-            say_json(&with_topic(name, meter, true, G::summary_json(meter)))?;
+            say_json(&with_source(source, meter, true, G::summary_json(meter)))?;
             continue;
         }
-        let name = paint.name(&safe(name));
+        let name = paint.name(&label(source, watched));
         if meter.received() == 0 {
             say(&format!("{name}: no message"))?;
             continue;
@@ -206,10 +220,10 @@ fn summarize<G: Gauge>(session: &Session, watched: &BTreeMap<String, Watched>) -
             restarts => format!(", {restarts} restarts"),
         };
         let (received, seconds) = (meter.received(), meter.seconds());
-        say(&format!(
-            "{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {}",
-            G::summary(meter)
-        ))?;
+        let own = G::summary(meter);
+        let text =
+            format!("{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {own}");
+        say_long(&text, 2)?;
         if meter.malformed() > 0 {
             note(&format!("cortex: {} messages had no header", meter.malformed()));
         }
@@ -218,9 +232,10 @@ fn summarize<G: Gauge>(session: &Session, watched: &BTreeMap<String, Watched>) -
 }
 
 /// What all three tell programs, and what is the command's own.
-fn with_topic(name: &str, meter: &Meter, is_summary: bool, own: Json) -> Json {
+fn with_source((topic, node): &Source, meter: &Meter, is_summary: bool, own: Json) -> Json {
     let mut object = serde_json::json!({
-        "topic": name,
+        "topic": &**topic,
+        "node": &**node,
         "summary": is_summary,
         "received": meter.received(),
         "lost": meter.lost(),

@@ -3,10 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use crate::failure::Result;
-use crate::output::{Paint, say, visible};
+use crate::output::{Paint, say, terminal_size, visible};
 
-/// Columns of a terminal that does not tell.
-const WIDTH: usize = 80;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Where numbers are shown again and again. No mode of the terminal is changed, so there is nothing
@@ -42,7 +40,7 @@ impl Screen {
                 }
             });
         }
-        let (width, height) = size();
+        let (width, height) = terminal_size();
         let mut lines = self.table(titles, rows.collect(), width);
         lines.truncate(height.saturating_sub(1).max(2));
         let mut text = String::new();
@@ -96,8 +94,10 @@ impl Screen {
             let start = past.len().saturating_sub(room);
             let bars = sparkline(past.get(start..).unwrap_or_default());
             lines.push(match cells {
-                Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
                 Err(_) => self.paint.warning(&line),
+                // Not even a space more than there is room for.
+                Ok(_) if bars.is_empty() => line,
+                Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
             });
         }
         lines
@@ -130,19 +130,24 @@ fn sparkline(numbers: &[f64]) -> String {
     numbers.iter().map(bar).collect()
 }
 
-/// Columns and lines of the terminal.
-fn size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-            (usize::from(size.ws_col), usize::from(size.ws_row))
-        }
-        _ => (WIDTH, 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let screen = Screen::new(Paint::stdout());
+        let past = [1.0; 30];
+        for width in 0..80 {
+            let rows = vec![
+                ("/cam/frame".to_owned(), Ok(vec!["30.00 Hz".to_owned(); 3]), &past[..]),
+                ("/imu".to_owned(), Err("silent for 7 s".to_owned()), &past[..]),
+            ];
+            for line in screen.table(&["rate", "published", "lost"], rows, width) {
+                assert!(visible(&line) <= width, "{width}: {line}");
+            }
+        }
+    }
 
     #[test]
     fn bars_are_as_tall_as_their_part_of_the_largest() {

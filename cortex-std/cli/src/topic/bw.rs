@@ -40,7 +40,7 @@ impl Gauge for Bw {
     }
 
     fn trend(meter: &Meter) -> f64 {
-        meter.byte_rate().unwrap_or_default()
+        meter.recent_byte_rate()
     }
 
     fn to_json(meter: &Meter) -> Json {

@@ -8,10 +8,10 @@ use crate::measure::{Gauge, Measuring, Meter, Spread};
 use crate::render::duration;
 use crate::session::Session;
 
-/// Measure how old messages are when they come: from the publisher's time in the header to this
-/// machine's.
+/// Measure how old messages are when they come.
 ///
-/// Between machines this is right only as far as their clocks agree; messages that seem to come
+/// That is the time from the one in the header, by the publisher's clock, to the arrival by this
+/// machine's. Between machines this is right only as far as their clocks agree; messages that seem to come
 /// before they were sent are counted and left out. What `cortex topic hz --help` says of windows,
 /// terminals and exit codes holds here.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ impl Gauge for Delay {
     }
 
     fn trend(meter: &Meter) -> f64 {
-        meter.delay().map_or(0.0, |delay| delay.p50)
+        meter.recent_delay()
     }
 
     fn to_json(meter: &Meter) -> Json {

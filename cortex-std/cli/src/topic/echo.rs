@@ -1,5 +1,7 @@
 //! `cortex topic echo`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -72,6 +74,8 @@ struct Seen {
     shown: u64,
     lost: u64,
     is_field_missing: bool,
+    /// By several nodes.
+    is_shared: bool,
 }
 
 impl Echo {
@@ -80,13 +84,13 @@ impl Echo {
             return Err(Failure::Usage("--typed goes with --json".to_owned()));
         }
         let interrupt = Interrupt::get();
-        let topic = session.topic(&self.topic)?;
+        let publishers = session.topic(&self.topic)?.publishers;
         let backlog = Backlog::new();
         let waiting = backlog.clone();
-        tap::open(&topic, &session.discovery, move |arrival| waiting.push(arrival))?;
+        tap::open(&publishers, &session.discovery, move |arrival| waiting.push(arrival))?;
 
         let wanted = if self.once { Some(1) } else { self.count };
-        let mut tracker = SequenceTracker::default();
+        let mut trackers = HashMap::<Arc<str>, SequenceTracker>::new();
         let mut seen = Seen::default();
         let mut is_late = false;
         let mut heard = Instant::now();
@@ -103,10 +107,12 @@ impl Echo {
             };
             heard = Instant::now();
             if let Some(header) = arrival.header()
-                && let Step::Lost(count) = tracker.step(&header)
+                && let Step::Lost(count) =
+                    trackers.entry(Arc::clone(&arrival.node)).or_default().step(&header)
             {
                 seen.lost = seen.lost.saturating_add(count);
             }
+            seen.is_shared = publishers.len().max(trackers.len()) > 1;
             self.show(session, &arrival, &mut seen)?;
         }
 
@@ -144,7 +150,10 @@ impl Echo {
             match field(&message, path) {
                 Some(value) => message.fields = vec![(path.clone().into(), value)],
                 None => {
-                    note(&format!("cortex: a {} has no field {path}", message.type_name()));
+                    let names: Vec<_> =
+                        message.fields.iter().map(|(name, _)| name.as_ref()).collect();
+                    let (ty, names) = (message.type_name(), names.join(", "));
+                    note(&format!("cortex: {ty} has no field {path}, but {names}"));
                     seen.is_field_missing = true;
                     return Ok(());
                 }
@@ -169,7 +178,11 @@ impl Echo {
             let values = message.fields.iter().map(|(_, value)| render.value(*value));
             return say(&values.collect::<Vec<_>>().join("\n"));
         }
-        say(&render.message(&safe(&self.topic), &message, arrival.wall_ns))
+        let topic = match seen.is_shared {
+            true => format!("{} of {}", safe(&self.topic), safe(&arrival.node)),
+            false => safe(&self.topic),
+        };
+        say(&render.message(&topic, &message, arrival.wall_ns))
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::failure::{Outcome, Result};
 use crate::output::{safe, say, say_json};
-use crate::session::Session;
+use crate::session::{Session, by_name};
 use crate::types;
 
 use super::list;
@@ -24,14 +24,12 @@ pub(crate) struct Find {
 impl Find {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let bare = types::bare_name(&self.ty);
-        let mut is_found = false;
-        for topic in session.topics()?.iter().filter(|topic| topic.message_type == bare) {
-            is_found = true;
-            match session.json {
-                true => say_json(&list::to_json(topic))?,
-                false => say(&safe(&topic.name))?,
-            }
+        let mut topics = session.topics()?;
+        topics.retain(|topic| topic.message_type == bare);
+        match session.json {
+            true => topics.iter().try_for_each(|topic| say_json(&list::to_json(topic)))?,
+            false => by_name(&topics).try_for_each(|publishers| say(&safe(&publishers[0].name)))?,
         }
-        Ok(Outcome::found_if(is_found))
+        Ok(Outcome::found_if(!topics.is_empty()))
     }
 }

@@ -49,7 +49,7 @@ impl Gauge for Hz {
     }
 
     fn trend(meter: &Meter) -> f64 {
-        meter.rate().unwrap_or_default()
+        meter.recent_rate()
     }
 
     fn to_json(meter: &Meter) -> Json {

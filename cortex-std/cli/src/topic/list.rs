@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::failure::{Outcome, Result};
 use crate::message::fingerprint_text;
 use crate::output::{Paint, columns, safe, say, say_json};
-use crate::session::Session;
+use crate::session::{Session, by_name};
 
 /// List the topics that the daemon knows.
 ///
@@ -32,9 +32,10 @@ impl List {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let topics = session.topics()?;
         if self.count_topics {
+            let count = by_name(&topics).count();
             match session.json {
-                true => say_json(&json!({ "topics": topics.len() }))?,
-                false => say(&topics.len().to_string())?,
+                true => say_json(&json!({ "topics": count }))?,
+                false => say(&count.to_string())?,
             }
             return Ok(Outcome::Found);
         }
@@ -43,12 +44,14 @@ impl List {
             return Ok(Outcome::Found);
         }
         let paint = Paint::stdout();
-        let rows: Vec<_> = topics
-            .iter()
+        // Names once, publishers each.
+        let is_long = self.show_types || self.verbose;
+        let rows: Vec<_> = by_name(&topics)
+            .flat_map(|publishers| if is_long { publishers } else { &publishers[..1] })
             .map(|topic| {
                 let mut row =
                     [paint.name(&safe(&topic.name)), String::new(), String::new(), String::new()];
-                if self.show_types || self.verbose {
+                if is_long {
                     row[1] = paint.key(&safe(&topic.message_type));
                     row[2] = safe(&topic.publisher_node);
                 }

@@ -51,7 +51,7 @@ pub(crate) struct Pub {
     /// The topic.
     topic: String,
     /// The type, and the values of its fields; with --class the values alone.
-    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=2)]
+    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
     message: Vec<String>,
     /// The full name of another class than the standard ones, as Python knows it.
     #[arg(long, value_name = "MODULE.CLASS")]
@@ -86,7 +86,8 @@ fn rate(text: &str) -> Result<f64, String> {
 
 impl Pub {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        let (class, fields, value) = self.what()?;
+        let (message, is_once) = self.message();
+        let (class, fields, value) = self.what(message)?;
         let values = compose::values(value, &fields, class == compose::IMAGE)
             .map_err(|error: NotationError| Failure::Usage(error.to_string()))?;
         let interrupt = Interrupt::get();
@@ -95,7 +96,9 @@ impl Pub {
         client.ping()?;
         let name =
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
-        let node = Node::builder(&name).discovery(&session.discovery).build()?;
+        // Who publishes for a moment is no place for a daemon.
+        let node =
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
         let fingerprint = fingerprint::wire(&class);
         let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
         self.register(&publisher, &interrupt)?;
@@ -111,7 +114,7 @@ impl Pub {
             )));
         }
 
-        let times = if self.once { Some(1) } else { self.times };
+        let times = if is_once { Some(1) } else { self.times };
         let period = Duration::from_secs_f64(1.0 / self.rate);
         let mut next = Instant::now();
         let mut sequence = 0;
@@ -141,20 +144,31 @@ impl Pub {
         Ok(Outcome::found_if(congested == 0))
     }
 
+    /// Type and value, and whether it is published once. A -1 behind them is the flag: where numbers
+    /// may be negative it looks like a value.
+    fn message(&self) -> (&[String], bool) {
+        let count = if self.class.is_some() { 1 } else { 2 };
+        match self.message.split_last() {
+            Some((last, message)) if message.len() == count && last == "-1" => (message, true),
+            _ => (&self.message, self.once),
+        }
+    }
+
     /// The class, its fields and the text of the value.
-    fn what(&self) -> Result<(String, Fields, &str)> {
-        match (&self.class, self.message.as_slice()) {
+    fn what<'m>(&self, message: &'m [String]) -> Result<(String, Fields, &'m str)> {
+        match (&self.class, message) {
             (None, [name, value]) => {
                 let info = types::by_class(name).or_else(|| types::by_name(name));
                 let info = info.ok_or_else(|| {
+                    let known = types::alike(name).join(", ");
                     Failure::Usage(format!(
-                        "no standard message is called {name}: there are {}; --class publishes any other",
-                        types::names().join(", ")
+                        "no standard message is called {name}: there is {known}; --class publishes any other",
                     ))
                 })?;
                 Ok((info.class.to_owned(), Fields::of(info), value))
             }
-            (None, _) => Err(Failure::Usage("VALUE is missing".to_owned())),
+            (None, [_]) => Err(Failure::Usage("VALUE is missing".to_owned())),
+            (None, _) => Err(Failure::Usage("one TYPE and one VALUE are needed".to_owned())),
             (Some(class), [value]) if class.contains('.') => {
                 let fields = self.fields.as_deref().map(Fields::parse).transpose();
                 let fields = fields.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -163,7 +177,7 @@ impl Pub {
             (Some(class), [_]) => {
                 Err(Failure::Usage(format!("{class} has no module: give MODULE.CLASS")))
             }
-            (Some(_), _) => Err(Failure::Usage("with --class there is no TYPE".to_owned())),
+            (Some(_), _) => Err(Failure::Usage("with --class VALUE alone is needed".to_owned())),
         }
     }
 

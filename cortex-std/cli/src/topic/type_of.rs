@@ -7,7 +7,9 @@ use crate::failure::{Outcome, Result};
 use crate::output::{safe, say, say_json};
 use crate::session::Session;
 
-/// Tell the type of a topic: its bare name, as the publisher registered it.
+/// Tell the type of a topic.
+///
+/// It is the bare name of the class, as the publisher registered it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic type /cam/frame")]
 pub(crate) struct TypeOf {
@@ -17,7 +19,7 @@ pub(crate) struct TypeOf {
 
 impl TypeOf {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        let topic = session.topic(&self.topic)?;
+        let topic = session.topic(&self.topic)?.topic;
         match session.json {
             true => say_json(&json!({ "name": topic.name, "message_type": topic.message_type }))?,
             false => say(&safe(&topic.message_type))?,

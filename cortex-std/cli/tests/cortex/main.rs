@@ -4,6 +4,7 @@ mod codec;
 mod echo;
 mod graph;
 mod measure;
+mod peers;
 mod publish;
 mod terminal;
 mod topics;

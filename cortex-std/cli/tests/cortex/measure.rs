@@ -5,13 +5,13 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cortex_std::raw::RawPublisher;
-use cortex_std::wire::Header;
-use cortex_std::{Node, Registration};
+use cortex_std::wire::{Header, StringMessage};
+use cortex_std::{Node, Publisher, Registration};
 use cortex_tests::graph::{Folder, daemon, node};
 use cortex_tests::wait_until;
 use serde_json::{Value as Json, json};
 
-use crate::{end, python_publisher, run_in, start_in};
+use crate::{Ended, end, python_publisher, run_in, start_in};
 
 fn publisher(node: &Node, topic: &str) -> RawPublisher {
     let publisher = node.raw_publisher(topic, "StringMessage", 1).expect("it binds");
@@ -64,6 +64,24 @@ fn number(json: &Json) -> f64 {
     json.as_f64().unwrap_or_else(|| panic!("{json} is no number"))
 }
 
+/// What a command wrote that was interrupted once it had told of so many messages.
+#[track_caller]
+fn measured(folder: &Folder, arguments: &[&str], received: f64) -> Ended {
+    let mut measuring = start_in(folder, &[&["topic"], arguments, &["--json"]].concat());
+    while number(&measuring.next_json()["received"]) < received {}
+    measuring.interrupt();
+    end(measuring)
+}
+
+/// The same for people, interrupted once it had shown a line with this text.
+#[track_caller]
+fn shown(folder: &Folder, arguments: &[&str], text: &str) -> Ended {
+    let mut measuring = start_in(folder, &[&["topic"], arguments].concat());
+    measuring.expect_line(text);
+    measuring.interrupt();
+    end(measuring)
+}
+
 #[test]
 fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
     let folder = Folder::new();
@@ -71,7 +89,7 @@ fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
     let lossy = node(&folder, "lossy");
     let publisher = publisher(&lossy, "/lossy");
     let ended = while_published(&publisher, "/lossy", 1, Duration::ZERO, || {
-        run_in(&folder, &["topic", "hz", "--json", "--duration", "2.5", "/lossy"])
+        measured(&folder, &["hz", "/lossy"], 1000.0)
     });
     // Something was lost.
     let lines = ended.with_code(1).json();
@@ -79,8 +97,11 @@ fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
     assert_eq!((&summary["summary"], &summary["topic"]), (&json!(true), &json!("/lossy")));
     let loss = number(&summary["loss"]);
     assert!((loss - 0.1).abs() < 0.01, "{summary}");
-    assert_eq!(summary["restarts"], 0);
+    assert_eq!((&summary["restarts"], &summary["node"]), (&json!(0), &json!("lossy")));
     assert!(lines.len() >= 2 && lines[0]["summary"] == false, "{lines:?}");
+    // What was published is more than what came, by a ninth.
+    let ratio = number(&summary["published_hz"]) / number(&summary["rate_hz"]);
+    assert!((1.05..1.2).contains(&ratio), "{summary}");
 }
 
 #[test]
@@ -88,10 +109,10 @@ fn nothing_lost_is_told_in_text_line_by_line() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let _publisher = python_publisher(&folder, "clock", "/tick", "int_1");
-    let ended = run_in(&folder, &["topic", "hz", "--duration", "2.2", "/tick"]).with_code(0);
+    let ended = shown(&folder, &["hz", "/tick"], "/tick  rate ").with_code(0);
     let summary = ended.lines.last().expect("a summary");
-    assert!(ended.lines[0].starts_with("/tick  rate "), "{ended:?}");
-    assert!(ended.lines[0].contains("  lost 0.00 %  min "), "{ended:?}");
+    let line = ended.lines.iter().find(|line| line.starts_with("/tick  rate "));
+    assert!(line.is_some_and(|line| line.contains("  lost 0.00 %  min ")), "{ended:?}");
     assert!(summary.contains("lost none, ") && summary.contains(" Hz published"), "{ended:?}");
     assert!(!ended.text().contains('\x1b'));
 }
@@ -103,7 +124,7 @@ fn bandwidth_counts_all_frames() {
     let talker = node(&folder, "talker");
     let publisher = publisher(&talker, "/bytes");
     let lines = while_published(&publisher, "/bytes", 0, Duration::ZERO, || {
-        run_in(&folder, &["topic", "bw", "--json", "-d", "1.5", "/bytes"]).json()
+        measured(&folder, &["bw", "/bytes"], 100.0).json()
     });
     let summary = lines.last().expect("a summary");
     // Topic, header and metadata.
@@ -112,10 +133,10 @@ fn bandwidth_counts_all_frames() {
         assert_eq!(number(&summary[size]), len, "{summary}");
     }
     assert_eq!(number(&summary["bytes"]), number(&summary["received"]) * len);
-    let text = while_published(&publisher, "/bytes", 0, Duration::ZERO, || {
-        run_in(&folder, &["topic", "bw", "-d", "1.2", "/bytes"]).text()
+    let sizes = "  mean 34 B  smallest 34 B  largest 34 B";
+    while_published(&publisher, "/bytes", 0, Duration::ZERO, || {
+        shown(&folder, &["bw", "/bytes"], sizes).with_code(0)
     });
-    assert!(text.contains("  mean 34 B  smallest 34 B  largest 34 B"), "{text}");
 }
 
 #[test]
@@ -126,16 +147,69 @@ fn delay_is_the_age_of_messages() {
     let publisher = publisher(&talker, "/old");
     let age = Duration::from_secs(100);
     let lines = while_published(&publisher, "/old", 0, age, || {
-        run_in(&folder, &["topic", "delay", "--json", "-d", "1.2", "/old"]).json()
+        measured(&folder, &["delay", "/old"], 100.0).json()
     });
     let summary = lines.last().expect("a summary");
     let delay = &summary["delay"];
     let parts = ["min_s", "p50_s", "p90_s", "p99_s", "max_s"].map(|part| number(&delay[part]));
     assert!(parts.is_sorted() && parts[0] > 99.8 && parts[1] < 150.0, "{summary}");
-    let text = while_published(&publisher, "/old", 0, age, || {
-        run_in(&folder, &["topic", "delay", "-d", "1.2", "/old"]).text()
+    let ended = while_published(&publisher, "/old", 0, age, || {
+        shown(&folder, &["delay", "/old"], "/old  p50 1").with_code(0)
     });
-    assert!(text.contains("/old  p50 100") && text.contains("delay p50 100"), "{text}");
+    assert!(ended.text().contains("delay p50 1"), "{ended:?}");
+}
+
+#[test]
+fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let nodes = ["left", "right"].map(|name| node(&folder, name));
+    let shared = |node: &Node| {
+        let publisher = node.publisher::<StringMessage>("/log").shared().queue(1000).create();
+        let publisher = publisher.expect("it binds");
+        wait_until("it is registered", || publisher.registration() == Registration::Registered);
+        publisher
+    };
+    let left = shared(&nodes[0]);
+    let mut watching = start_in(&folder, &["topic", "hz", "--json", "/log"]);
+    // The other one comes later.
+    assert_eq!(watching.next_json()["node"], "left");
+    let right = shared(&nodes[1]);
+    let say = |publisher: &Publisher<StringMessage<'static>>| {
+        let _ = publisher.publish(&StringMessage { data: "hi" }).expect("it is sent");
+    };
+    let mut received = [0.0, 0.0];
+    while received.iter().any(|count| *count < 20.0) {
+        let line = watching.next_json();
+        let at = usize::from(line["node"] == "right");
+        received[at] = number(&line["received"]);
+        // The numbers of one are far ahead of those of the other.
+        (0..20).for_each(|_| say(&left));
+        (0..7).for_each(|_| say(&right));
+    }
+    watching.interrupt();
+    let summaries = end(watching).with_code(0).json();
+    for line in summaries.iter().filter(|line| line["summary"] == true) {
+        assert_eq!((&line["lost"], &line["restarts"]), (&json!(0), &json!(0)), "{line}");
+    }
+    let listed = run_in(&folder, &["topic", "list", "-t"]).with_code(0);
+    assert_eq!(listed.lines, ["/log  StringMessage  left", "/log  StringMessage  right"]);
+    assert_eq!(run_in(&folder, &["topic", "list"]).lines, ["/log"]);
+    assert_eq!(run_in(&folder, &["topic", "list", "--count-topics"]).lines, ["1"]);
+    assert_eq!(run_in(&folder, &["node", "list"]).lines, ["left", "right"]);
+    // Whose message it is is told. Those who listened until now have left.
+    wait_until("nobody listens", || left.subscriber_count() == 0 && right.subscriber_count() == 0);
+    let mut echo = start_in(&folder, &["topic", "echo", "/log"]);
+    wait_until("it listens to both", || {
+        left.subscriber_count() == 1 && right.subscriber_count() == 1
+    });
+    say(&right);
+    let about = echo.next_line();
+    assert!(about.starts_with("/log of right  StringMessage  #"), "{about}");
+    echo.interrupt();
+    end(echo).with_code(0);
+    let info = run_in(&folder, &["topic", "info", "--json", "/log"]).json();
+    assert_eq!(info[0]["publishers"][1]["node"], "right");
 }
 
 #[test]

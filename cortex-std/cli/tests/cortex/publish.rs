@@ -138,6 +138,22 @@ fn a_rust_node_gets_any_class_at_the_rate_asked_for() {
 }
 
 #[test]
+fn numbers_may_be_negative_and_minus_one_is_a_flag_before_and_behind() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    for arguments in [
+        &["-1", "/n", "IntMessage", "-1"][..],
+        &["/n", "IntMessage", "-1", "-1"],
+        &["/n", "FloatMessage", "-1.5", "-1"],
+        &["/n", "--class", "a.B", "{}", "-1"],
+        &["/n", "--once", "IntMessage", "-3"],
+    ] {
+        let arguments = [&["topic", "pub", "-w", "0"], arguments].concat();
+        assert_eq!(run_in(&folder, &arguments).with_code(0).lines, ["#0 no subscribers"]);
+    }
+}
+
+#[test]
 fn it_waits_for_subscribers_unless_told_otherwise() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
@@ -183,8 +199,9 @@ fn wrong_values_are_wrong_usage_and_told() {
     };
     check(
         &["NoMessage", "1"],
-        "no standard message is called NoMessage: there are StringMessage, ",
+        "no standard message is called NoMessage: there is StringMessage, IntMessage, ",
     );
+    check(&["Pose", "1"], "there is PoseMessage; --class publishes any other");
     check(&["StringMessage"], "VALUE is missing");
     check(&["IntMessage", "1.5"], "data: 1.5 is no int");
     check(&["ImageMessage", "{\"encoding\": \"x\"}"], "the field data of type array is missing");
