@@ -22,6 +22,8 @@
 //! [`encode`]: crate::encode
 //! [`encoded_len`]: crate::encoded_len
 //! [`find_type`]: crate::find_type
+//! [`link`]: crate::link
+//! [`zmtp`]: crate::zmtp
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(

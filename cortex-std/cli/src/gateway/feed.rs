@@ -83,16 +83,12 @@ impl Feed {
 
     /// Subscribes to what the board says, and to nothing else.
     pub(super) fn follow(&mut self, hello: &Hello<'_>, is_new: bool) {
-        let is_wanted = |name: &str| {
-            let mut topics = hello.topics.into_iter();
-            let of = |direction, name: &str| {
-                hello.topics.into_iter().any(|t| t.direction == direction && t.name == name)
-            };
-            // What it publishes itself would come back to it for ever.
-            topics.any(|topic| topic.name == name)
-                && of(Direction::Subscribed, name)
-                && !of(Direction::Published, name)
+        let says = |direction, name: &str| {
+            hello.topics.into_iter().any(|topic| topic.direction == direction && topic.name == name)
         };
+        // What it publishes itself would come back to it for ever.
+        let is_wanted =
+            |name: &str| says(Direction::Subscribed, name) && !says(Direction::Published, name);
         self.topics.retain(|name, _| is_wanted(name));
         for topic in hello.topics.into_iter().filter(|topic| is_wanted(topic.name)) {
             if self.topics.contains_key(topic.name) {
