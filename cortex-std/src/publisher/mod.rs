@@ -529,11 +529,13 @@ fn deliver(
     room: &Room,
 ) -> Result<Sent, PublishError> {
     if !room.block.is_zero() {
-        let deadline = Instant::now().checked_add(room.block);
+        // Where there is room, which is mostly so, nobody looks at a clock.
+        let mut deadline = None;
         loop {
             if socket.try_send(parts)? == TrySent::Delivered {
                 return Ok(Sent::Delivered);
             }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(room.block));
             room.is_awaited.store(true, Ordering::SeqCst);
             let wait = socket.wait_for_room(deadline, Some(&room.stop));
             room.is_awaited.store(false, Ordering::SeqCst);
