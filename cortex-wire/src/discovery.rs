@@ -14,10 +14,10 @@
 //!
 //! Source: wire reference, "Discovery".
 
-use core::fmt;
-
 use crate::msgpack::{Reader, Token, Writer};
 use crate::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+
+pub use crate::topics::{TopicEntry, Topics, TopicsIter};
 
 /// Where a daemon listens unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "ipc:///tmp/cortex/discovery.sock";
@@ -147,7 +147,7 @@ impl<'a> TopicInfo<'a> {
     }
 
     /// Takes a map packed as bytes; keys beside the five are ignored.
-    fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = reader.read_bytes()?;
         let start = reader.offset().saturating_sub(bytes.len());
         let mut inner = Reader::new_at(bytes, start);
@@ -404,118 +404,6 @@ impl<'a> Response<'a> {
             topics: topics.value.flatten().unwrap_or_default(),
             ext,
         })
-    }
-}
-
-/// A list of topics, built from a slice or read from a response.
-#[derive(Clone, Copy)]
-pub struct Topics<'a>(Repr<'a>);
-
-#[derive(Clone, Copy)]
-enum Repr<'a> {
-    Built(&'a [TopicInfo<'a>]),
-    /// Checked when it was read.
-    Wire(Reader<'a>, u32),
-}
-
-impl<'a> Topics<'a> {
-    /// Number of topics.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self.0 {
-            Repr::Built(topics) => topics.len(),
-            Repr::Wire(_, count) => usize::try_from(count).unwrap_or(usize::MAX),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let count = reader.read_list()?;
-        let first = *reader;
-        for _ in 0..count {
-            TopicInfo::read_packed(reader)?;
-        }
-        Ok(Self(Repr::Wire(first, count)))
-    }
-}
-
-impl Default for Topics<'_> {
-    fn default() -> Self {
-        Self(Repr::Built(&[]))
-    }
-}
-
-impl<'a> From<&'a [TopicInfo<'a>]> for Topics<'a> {
-    fn from(topics: &'a [TopicInfo<'a>]) -> Self {
-        Self(Repr::Built(topics))
-    }
-}
-
-impl<'a> IntoIterator for Topics<'a> {
-    type Item = TopicInfo<'a>;
-    type IntoIter = TopicsIter<'a>;
-
-    fn into_iter(self) -> TopicsIter<'a> {
-        TopicsIter(self.0)
-    }
-}
-
-/// The topics of a [`Topics`].
-#[derive(Clone)]
-pub struct TopicsIter<'a>(Repr<'a>);
-
-impl<'a> Iterator for TopicsIter<'a> {
-    type Item = TopicInfo<'a>;
-
-    fn next(&mut self) -> Option<TopicInfo<'a>> {
-        match &mut self.0 {
-            Repr::Built(topics) => {
-                let (first, rest) = topics.split_first()?;
-                *topics = rest;
-                Some(*first)
-            }
-            Repr::Wire(reader, count) => {
-                *count = count.checked_sub(1)?;
-                TopicInfo::read_packed(reader).ok()
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = Topics(self.0).len();
-        (len, Some(len))
-    }
-}
-
-impl ExactSizeIterator for TopicsIter<'_> {}
-
-impl fmt::Debug for TopicsIter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Topics(self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for Topics<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(*self).finish()
-    }
-}
-
-impl PartialEq for Topics<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.into_iter().eq(*other)
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for Topics<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{} topics", self.len());
     }
 }
 

@@ -69,6 +69,7 @@ mod ndarray;
 mod owned;
 pub mod standard;
 mod stream;
+mod topics;
 mod value;
 mod walk;
 pub mod zmtp;

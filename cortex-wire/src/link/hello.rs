@@ -1,7 +1,5 @@
 //! Who is at the other end.
 
-use core::fmt;
-
 use super::{LinkErrorKind, VERSION};
 use crate::msgpack::{Reader, Writer};
 use crate::{DecodeError, DecodeErrorKind, EncodeError, Message, TypeInfo};
@@ -155,7 +153,7 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = read_fields(reader, Self::FIELDS)?;
         let start = *reader;
         let direction = match read_u64(reader)? {
@@ -175,117 +173,8 @@ impl<'a> Topic<'a> {
     }
 }
 
-/// A list of topics, built from a slice or read from a hello.
-#[derive(Clone, Copy)]
-pub struct Topics<'a>(Repr<'a>);
-
-#[derive(Clone, Copy)]
-enum Repr<'a> {
-    Built(&'a [Topic<'a>]),
-    /// Checked when it was read.
-    Wire(Reader<'a>, u32),
-}
-
-impl<'a> Topics<'a> {
-    /// Number of topics.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self.0 {
-            Repr::Built(topics) => topics.len(),
-            Repr::Wire(_, count) => usize::try_from(count).unwrap_or(usize::MAX),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let count = reader.read_list()?;
-        let first = *reader;
-        for _ in 0..count {
-            Topic::read(reader)?;
-        }
-        Ok(Self(Repr::Wire(first, count)))
-    }
-}
-
-impl Default for Topics<'_> {
-    fn default() -> Self {
-        Self(Repr::Built(&[]))
-    }
-}
-
-impl<'a> From<&'a [Topic<'a>]> for Topics<'a> {
-    fn from(topics: &'a [Topic<'a>]) -> Self {
-        Self(Repr::Built(topics))
-    }
-}
-
-impl<'a> IntoIterator for Topics<'a> {
-    type Item = Topic<'a>;
-    type IntoIter = TopicsIter<'a>;
-
-    fn into_iter(self) -> TopicsIter<'a> {
-        TopicsIter(self.0)
-    }
-}
-
-impl fmt::Debug for Topics<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(*self).finish()
-    }
-}
-
-impl PartialEq for Topics<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.into_iter().eq(*other)
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl defmt::Format for Topics<'_> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{} topics", self.len());
-    }
-}
-
-/// The topics of a [`Topics`].
-#[derive(Clone)]
-pub struct TopicsIter<'a>(Repr<'a>);
-
-impl<'a> Iterator for TopicsIter<'a> {
-    type Item = Topic<'a>;
-
-    fn next(&mut self) -> Option<Topic<'a>> {
-        match &mut self.0 {
-            Repr::Built(topics) => {
-                let (first, rest) = topics.split_first()?;
-                *topics = rest;
-                Some(*first)
-            }
-            Repr::Wire(reader, count) => {
-                *count = count.checked_sub(1)?;
-                Topic::read(reader).ok()
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = Topics(self.0).len();
-        (len, Some(len))
-    }
-}
-
-impl ExactSizeIterator for TopicsIter<'_> {}
-
-impl fmt::Debug for TopicsIter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Topics(self.0).fmt(f)
-    }
-}
+/// The topics of a hello.
+pub type Topics<'a> = crate::discovery::Topics<'a, Topic<'a>>;
 
 #[cfg(test)]
 mod tests {

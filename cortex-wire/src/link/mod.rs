@@ -64,7 +64,7 @@ mod sender;
 
 pub use error::{LinkError, LinkErrorKind};
 pub use frame::{BLOCK_CAPACITY, FrameEncoder};
-pub use hello::{Direction, Hello, Topic, Topics, TopicsIter};
+pub use hello::{Direction, Hello, Topic, Topics};
 pub use port::{Link, MessageWriter, PublishError};
 pub use receiver::{Event, Receiver, Stats};
 pub use sender::{HELLO_INTERVAL_MS, Sender};
