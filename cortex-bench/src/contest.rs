@@ -71,6 +71,30 @@ pub(crate) fn compete<C>(
     Ok(())
 }
 
+/// Everybody who carries messages of `len` bytes from one process to another, `floor` twice.
+pub(crate) fn everybody(floor: &str, len: usize) -> Vec<Contender> {
+    let contender = |name, transport, receiving| {
+        // No more than 64 MiB wait, and ten messages as it is by default.
+        let queue = u32::try_from((64 << 20) / len).unwrap_or(u32::MAX).clamp(10, 1000);
+        Contender::new(name, transport, Sending::Copy, receiving, len)
+            .with(|setup| setup.queue = queue)
+    };
+    let mut contenders = Vec::new();
+    contenders.extend(contender(floor, Transport::Libzmq, Receiving::Blocking).twice());
+    contenders.extend([
+        contender("cortex thread", Transport::Cortex, Receiving::Thread),
+        contender("cortex async", Transport::Cortex, Receiving::Async),
+        contender("cortex blocking", Transport::Cortex, Receiving::Blocking),
+        contender("pyzmq asyncio", Transport::Pyzmq, Receiving::Async),
+        contender("pyzmq uvloop", Transport::Pyzmq, Receiving::Uvloop),
+        contender("zenoh", Transport::Zenoh, Receiving::Thread),
+        contender("zeromq.rs", Transport::Zeromq, Receiving::Async),
+        contender("iceoryx2", Transport::Iceoryx2, Receiving::Blocking),
+        contender("unix socket", Transport::Unix, Receiving::Blocking),
+    ]);
+    contenders
+}
+
 /// Starts a pair for each contender.
 pub(crate) fn pairs(contenders: &[Contender]) -> Result<Vec<(String, Pair)>, Box<dyn Error>> {
     contenders

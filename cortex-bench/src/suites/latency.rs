@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use crate::Bench;
-use crate::contest::{Contender, available, compete, pairs};
-use crate::peer::{Receiving, Run, Sending, Transport};
+use crate::contest::{available, compete, everybody, pairs};
+use crate::peer::Run;
 use crate::reach::Bound;
 use crate::report::{Better, Column, Suite};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let count = (bench.effort.seconds(2.0) * RATE as f64) as u64;
     let run = Run { count, warmup: 50, period_ns: 1_000_000_000 / RATE, is_timed: true };
     for (task, len) in LENGTHS {
-        let contenders = available(contenders(len), bench);
+        let contenders = available(everybody(FLOOR, len), bench);
         bench.progress.expect(contenders.len());
         compete(&mut suite, bench, task, pairs(&contenders)?, |pair| {
             Ok(pair.run(run)?.received.ages_us.to_vec())
@@ -40,23 +40,4 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
             .into(),
     );
     Ok(suite)
-}
-
-fn contenders(len: usize) -> Vec<Contender> {
-    let contender =
-        |name, transport, receiving| Contender::new(name, transport, Sending::Copy, receiving, len);
-    let mut contenders = Vec::new();
-    contenders.extend(contender(FLOOR, Transport::Libzmq, Receiving::Blocking).twice());
-    contenders.extend([
-        contender("cortex thread", Transport::Cortex, Receiving::Thread),
-        contender("cortex async", Transport::Cortex, Receiving::Async),
-        contender("cortex blocking", Transport::Cortex, Receiving::Blocking),
-        contender("pyzmq asyncio", Transport::Pyzmq, Receiving::Async),
-        contender("pyzmq uvloop", Transport::Pyzmq, Receiving::Uvloop),
-        contender("zenoh", Transport::Zenoh, Receiving::Thread),
-        contender("zeromq.rs", Transport::Zeromq, Receiving::Async),
-        contender("iceoryx2", Transport::Iceoryx2, Receiving::Blocking),
-        contender("unix socket", Transport::Unix, Receiving::Blocking),
-    ]);
-    contenders
 }

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use crate::Bench;
-use crate::contest::{Contender, available, compete, messages_in, pairs};
-use crate::peer::{Outcome, Receiving, Run, Sending, Transport};
+use crate::contest::{available, compete, everybody, messages_in, pairs};
+use crate::peer::{Outcome, Run};
 use crate::reach::Bound;
 use crate::report::{Better, Chart, Column, Suite};
 
@@ -30,7 +30,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let mut suite = Suite::new("throughput", question, FLOOR, columns);
     suite.chart = Chart::Lines;
     for (task, len) in LENGTHS {
-        let contenders = available(contenders(len), bench);
+        let contenders = available(everybody(FLOOR, len), bench);
         bench.progress.expect(contenders.len());
         let mut pairs = pairs(&contenders)?;
         let count = messages_in(bench.effort.seconds(0.8), &mut pairs[0].1, 64)?;
@@ -63,27 +63,4 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         "nobody reads a payload, and what is in shared memory is not even copied out of it".into(),
     ];
     Ok(suite)
-}
-
-fn contenders(len: usize) -> Vec<Contender> {
-    let contender = |name, transport, receiving| {
-        // No more than 64 MiB wait, and ten messages as it is by default.
-        let queue = u32::try_from((64 << 20) / len).unwrap_or(u32::MAX).clamp(10, 1000);
-        Contender::new(name, transport, Sending::Copy, receiving, len)
-            .with(|setup| setup.queue = queue)
-    };
-    let mut contenders = Vec::new();
-    contenders.extend(contender(FLOOR, Transport::Libzmq, Receiving::Blocking).twice());
-    contenders.extend([
-        contender("cortex thread", Transport::Cortex, Receiving::Thread),
-        contender("cortex async", Transport::Cortex, Receiving::Async),
-        contender("cortex blocking", Transport::Cortex, Receiving::Blocking),
-        contender("pyzmq asyncio", Transport::Pyzmq, Receiving::Async),
-        contender("pyzmq uvloop", Transport::Pyzmq, Receiving::Uvloop),
-        contender("zenoh", Transport::Zenoh, Receiving::Thread),
-        contender("zeromq.rs", Transport::Zeromq, Receiving::Async),
-        contender("iceoryx2", Transport::Iceoryx2, Receiving::Blocking),
-        contender("unix socket", Transport::Unix, Receiving::Blocking),
-    ]);
-    contenders
 }
