@@ -38,15 +38,22 @@
 //!
 //! Source: wire reference, "Tagged single value" and "Single-blob message".
 
-use crate::array::MAX_DIMS;
-use crate::decode::Source;
-use crate::descriptor::checked_array;
-use crate::message::{check_fingerprint, finished};
-use crate::msgpack::{Reader, Writer};
-use crate::{
-    ArrayView, DecodeError, DecodeErrorKind, Decoder, Dtype, Encode, EncodeError, EncodeErrorKind,
-    Encoder, Header, List, Message, Shape, TensorView, Type, Value, walk,
-};
+use crate::array::ArrayView;
+use crate::array::dtype::Dtype;
+use crate::array::shape::Shape;
+use crate::array::tensor::TensorView;
+use crate::coding::decode::Decoder;
+use crate::coding::descriptor::checked_array;
+use crate::coding::encode::{Encode, Encoder};
+use crate::coding::frames::Source;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+use crate::header::Header;
+use crate::limits::MAX_DIMS;
+use crate::message::{Message, check_fingerprint, finished};
+use crate::msgpack::read::Reader;
+use crate::msgpack::write::Writer;
+use crate::types::Type;
+use crate::value::{List, Value, walk};
 
 const NIL: u8 = 0;
 const SCALAR: u8 = 1;

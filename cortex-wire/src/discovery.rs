@@ -14,10 +14,13 @@
 //!
 //! Source: wire reference, "Discovery".
 
-use crate::msgpack::{Reader, Token, Writer};
-use crate::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+use crate::error::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+use crate::msgpack::key::read_entries;
+use crate::msgpack::once::Once;
+use crate::msgpack::read::Reader;
+use crate::msgpack::write::Writer;
 
-pub use crate::topics::{TopicEntry, Topics, TopicsIter};
+pub use crate::topics::{TopicEntry, TopicInfo, Topics, TopicsIter};
 
 /// Where a daemon listens unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "ipc:///tmp/cortex/discovery.sock";
@@ -106,75 +109,6 @@ impl Status {
     }
 }
 
-/// A topic and who publishes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct TopicInfo<'a> {
-    /// The topic.
-    pub name: &'a str,
-    /// The ZeroMQ endpoint to connect to.
-    pub address: &'a str,
-    /// The bare class name of its messages.
-    pub message_type: &'a str,
-    /// The wire fingerprint of its messages.
-    pub fingerprint: u64,
-    /// The name of the publishing node.
-    pub publisher_node: &'a str,
-}
-
-impl<'a> TopicInfo<'a> {
-    /// Writes the map of exactly the five keys that a Python client takes.
-    fn write(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        out.write_map(5)?;
-        out.write_str(DiscoveryKey::Name.as_str())?;
-        out.write_str(self.name)?;
-        out.write_str(DiscoveryKey::Address.as_str())?;
-        out.write_str(self.address)?;
-        out.write_str(DiscoveryKey::MessageType.as_str())?;
-        out.write_str(self.message_type)?;
-        out.write_str(DiscoveryKey::Fingerprint.as_str())?;
-        out.write_int(self.fingerprint);
-        out.write_str(DiscoveryKey::PublisherNode.as_str())?;
-        out.write_str(self.publisher_node)
-    }
-
-    /// Writes the map packed as bytes.
-    fn write_packed(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let mut measure = Writer::new(&mut []);
-        self.write(&mut measure)?;
-        out.write_bytes_head(measure.len())?;
-        self.write(out)
-    }
-
-    /// Takes a map packed as bytes; keys beside the five are ignored.
-    pub(crate) fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let bytes = reader.read_bytes()?;
-        let start = reader.offset().saturating_sub(bytes.len());
-        let mut inner = Reader::new_at(bytes, start);
-        let mut name = Entry::new(DiscoveryKey::Name);
-        let mut address = Entry::new(DiscoveryKey::Address);
-        let mut message_type = Entry::new(DiscoveryKey::MessageType);
-        let mut fingerprint = Entry::new(DiscoveryKey::Fingerprint);
-        let mut publisher_node = Entry::new(DiscoveryKey::PublisherNode);
-        read_map(&mut inner, |key, reader| match key {
-            "name" => name.set(reader, Reader::read_str),
-            "address" => address.set(reader, Reader::read_str),
-            "message_type" => message_type.set(reader, Reader::read_str),
-            "fingerprint" => fingerprint.set(reader, read_number),
-            "publisher_node" => publisher_node.set(reader, Reader::read_str),
-            _ => reader.skip(),
-        })?;
-        inner.finish()?;
-        Ok(Self {
-            name: name.take(start)?,
-            address: address.take(start)?,
-            message_type: message_type.take(start)?,
-            fingerprint: fingerprint.take(start)?,
-            publisher_node: publisher_node.take(start)?,
-        })
-    }
-}
-
 /// What a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -255,21 +189,21 @@ impl<'a> Request<'a> {
     ///
     /// What is wrong, with its byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut command = Entry::new(DiscoveryKey::Command);
-        let mut topic_name = Entry::new(DiscoveryKey::TopicName);
-        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
+        let mut command = Once::new(DiscoveryKey::Command);
+        let mut topic_name = Once::new(DiscoveryKey::TopicName);
+        let mut topic_info = Once::new(DiscoveryKey::TopicInfo);
         let mut ext = RequestExt::default();
         let mut reader = Reader::new(body);
-        read_map(&mut reader, |key, reader| match key {
+        read_entries(&mut reader, |key, reader| match key {
             "command" => command.set(reader, |reader| read_code(reader, Command::from_code)),
             "topic_name" => topic_name.set(reader, |reader| optional(reader, Reader::read_str)),
             "topic_info" => {
                 topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
             }
-            "ext" => read_map(reader, |key, reader| {
+            "ext" => read_entries(reader, |key, reader| {
                 match key {
-                    "layout" => ext.layout = Some(read_number(reader)?),
-                    "lease_ms" => ext.lease_ms = Some(read_u32(reader)?),
+                    "layout" => ext.layout = Some(reader.read_integer()?),
+                    "lease_ms" => ext.lease_ms = Some(reader.read_integer()?),
                     "shared" => ext.shared = reader.read_bool()?,
                     _ => reader.skip()?,
                 }
@@ -279,9 +213,9 @@ impl<'a> Request<'a> {
         })?;
         reader.finish()?;
         Ok(Self {
-            command: command.take(0)?,
-            topic_name: topic_name.value.flatten(),
-            topic_info: topic_info.value.flatten(),
+            command: command.require(0)?,
+            topic_name: topic_name.get().flatten(),
+            topic_info: topic_info.get().flatten(),
             ext,
         })
     }
@@ -373,23 +307,23 @@ impl<'a> Response<'a> {
     ///
     /// What is wrong, with its byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut status = Entry::new(DiscoveryKey::Status);
-        let mut message = Entry::new(DiscoveryKey::Message);
-        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
-        let mut topics = Entry::new(DiscoveryKey::Topics);
+        let mut status = Once::new(DiscoveryKey::Status);
+        let mut message = Once::new(DiscoveryKey::Message);
+        let mut topic_info = Once::new(DiscoveryKey::TopicInfo);
+        let mut topics = Once::new(DiscoveryKey::Topics);
         let mut ext = ResponseExt::default();
         let mut reader = Reader::new(body);
-        read_map(&mut reader, |key, reader| match key {
+        read_entries(&mut reader, |key, reader| match key {
             "status" => status.set(reader, |reader| read_code(reader, Status::from_code)),
             "message" => message.set(reader, |reader| optional(reader, Reader::read_str)),
             "topic_info" => {
                 topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
             }
             "topics" => topics.set(reader, |reader| optional(reader, Topics::read)),
-            "ext" => read_map(reader, |key, reader| {
+            "ext" => read_entries(reader, |key, reader| {
                 match key {
-                    "epoch" => ext.epoch = Some(read_number(reader)?),
-                    "layout" => ext.layout = Some(read_number(reader)?),
+                    "epoch" => ext.epoch = Some(reader.read_integer()?),
+                    "layout" => ext.layout = Some(reader.read_integer()?),
                     _ => reader.skip()?,
                 }
                 Ok(())
@@ -398,57 +332,13 @@ impl<'a> Response<'a> {
         })?;
         reader.finish()?;
         Ok(Self {
-            status: status.take(0)?,
-            message: message.value.flatten().unwrap_or_default(),
-            topic_info: topic_info.value.flatten(),
-            topics: topics.value.flatten().unwrap_or_default(),
+            status: status.require(0)?,
+            message: message.get().flatten().unwrap_or_default(),
+            topic_info: topic_info.get().flatten(),
+            topics: topics.get().flatten().unwrap_or_default(),
             ext,
         })
     }
-}
-
-/// The value of a key, which may stand there once.
-struct Entry<T> {
-    key: DiscoveryKey,
-    value: Option<T>,
-}
-
-impl<T> Entry<T> {
-    const fn new(key: DiscoveryKey) -> Self {
-        Self { key, value: None }
-    }
-
-    fn set<'a>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<(), DecodeError> {
-        if self.value.is_some() {
-            return Err(reader.error(DecodeErrorKind::DiscoveryKey(self.key)));
-        }
-        self.value = Some(read(reader)?);
-        Ok(())
-    }
-
-    fn take(self, map_at: usize) -> Result<T, DecodeError> {
-        self.value.ok_or(DecodeError::new(DecodeErrorKind::DiscoveryKey(self.key), map_at))
-    }
-}
-
-/// Reads a map; `entry` takes the value of each text key, other keys are skipped.
-fn read_map<'a>(
-    reader: &mut Reader<'a>,
-    mut entry: impl FnMut(&'a str, &mut Reader<'a>) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    for _ in 0..reader.read_map()? {
-        let at = *reader;
-        match reader.read()? {
-            Token::Str(key) => entry(key, reader)?,
-            Token::Bytes(_) => reader.skip()?,
-            other => return Err(at.error(DecodeErrorKind::MapKey { found: other.ty() })),
-        }
-    }
-    Ok(())
 }
 
 fn optional<'a, T>(
@@ -463,25 +353,12 @@ fn optional<'a, T>(
     read(reader).map(Some)
 }
 
-fn read_number(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
-    let at = *reader;
-    u64::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
-}
-
-fn read_u32(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
-    let at = *reader;
-    u32::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
-}
-
 fn read_code<T>(
     reader: &mut Reader<'_>,
     known: impl Fn(u8) -> Option<T>,
 ) -> Result<T, DecodeError> {
     let at = *reader;
-    u8::try_from(reader.read_int()?)
-        .ok()
-        .and_then(known)
-        .ok_or_else(|| at.error(DecodeErrorKind::IntegerRange))
+    known(reader.read_integer()?).ok_or_else(|| at.error(DecodeErrorKind::IntegerRange))
 }
 
 fn count<const N: usize>(present: [bool; N]) -> usize {

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use crate::Type;
+use crate::limits::{HEADER_LEN, MAX_DEPTH, MAX_DIMS};
+use crate::types::Type;
 
 /// Input that is not a valid message, and the place where that became clear.
 ///
@@ -271,7 +272,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::InvalidUtf8 => f.write_str("string is not UTF-8"),
             Self::MapKey { found } => write!(f, "map key is {found}, not a string"),
             Self::TooDeep => {
-                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+                write!(f, "lists and maps nested deeper than {MAX_DEPTH}")
             }
             Self::TrailingBytes { count } => write!(f, "{count} bytes left over"),
             Self::FieldCount { required, total, found } if required == total => {
@@ -299,7 +300,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::Dtype(error) => error.fmt(f),
             Self::DtypeMismatch => f.write_str("array has another dtype than the field"),
             Self::TooManyDimensions { found } => {
-                write!(f, "{found} dimensions where {} are allowed", crate::MAX_DIMS)
+                write!(f, "{found} dimensions where {MAX_DIMS} are allowed")
             }
             Self::ShapeOverflow => f.write_str("shape gives more bytes than memory can hold"),
             Self::BufferMissing { index } => write!(f, "buffer {index} does not exist"),
@@ -307,7 +308,7 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, "shape gives {expected} bytes, buffer has {found}")
             }
             Self::HeaderLength { found } => {
-                write!(f, "header has {found} bytes, not {}", crate::Header::LEN)
+                write!(f, "header has {found} bytes, not {HEADER_LEN}")
             }
             Self::Fingerprint { expected, found } => {
                 write!(f, "fingerprint is {found:#018x}, expected {expected:#018x}")
@@ -384,7 +385,7 @@ impl fmt::Display for EncodeError {
             ),
             EncodeErrorKind::TooLong => f.write_str("longer than 2^32 - 1"),
             EncodeErrorKind::TooDeep => {
-                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+                write!(f, "lists and maps nested deeper than {MAX_DEPTH}")
             }
             EncodeErrorKind::ReservedKey => {
                 f.write_str("key `__cortex_oob__` is reserved for arrays")

@@ -1,6 +1,7 @@
 //! The 24 bytes that precede every message.
 
-use crate::{DecodeError, DecodeErrorKind, Message};
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::limits::HEADER_LEN;
 
 /// Identity, time and number of one message.
 ///
@@ -35,15 +36,7 @@ pub struct Header {
 
 impl Header {
     /// Bytes of an encoded header.
-    pub const LEN: usize = 24;
-
-    /// The header of a message of type `M`.
-    ///
-    /// Units: nanoseconds since the Unix epoch.
-    #[must_use]
-    pub const fn of<M: Message>(timestamp_ns: u64, sequence: u64) -> Self {
-        Self { fingerprint: M::FINGERPRINT, timestamp_ns, sequence }
-    }
+    pub const LEN: usize = HEADER_LEN;
 
     /// The header as it travels.
     #[must_use]

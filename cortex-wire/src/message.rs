@@ -1,12 +1,11 @@
-//! A type that travels, and one publish's frames.
+//! A type that travels, and what is known of it.
 
-use crate::decode::Source;
-use crate::encode::NoBuffers;
-use crate::msgpack::Reader;
-use crate::{
-    Buffers, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, FieldInfo, Frames,
-    Header, blob, fingerprint,
-};
+use crate::coding::decode::Decoder;
+use crate::coding::encode::Encoder;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::fingerprint;
+use crate::header::Header;
+use crate::types::FieldInfo;
 
 /// A type that knows its name, its fields and its identity on the wire.
 ///
@@ -72,14 +71,14 @@ pub trait Message: Sized {
     ///
     /// # Errors
     ///
-    /// As [`encode`].
+    /// As [`encode`](crate::encode).
     fn encode_fields<'b>(&'b self, out: &mut Encoder<'_, 'b>) -> Result<(), EncodeError>;
 
     /// Reads the list of fields.
     ///
     /// # Errors
     ///
-    /// As [`decode`].
+    /// As [`decode`](crate::decode).
     fn decode_fields<'a>(input: &mut Decoder<'a>) -> Result<Self::View<'a>, DecodeError>;
 }
 
@@ -135,115 +134,14 @@ pub fn find_type(types: &[TypeInfo], fingerprint: u64) -> Option<&TypeInfo> {
         .or_else(|| types.iter().find(|info| info.accept.contains(&fingerprint)))
 }
 
-/// Writes a message's metadata into `out`, and borrows its array buffers into `buffers`.
-///
-/// The message then consists of the topic, a [`Header`], the metadata returned, and the buffers
-/// in order, each one frame. Buffers are appended to the list.
-///
-/// # Errors
-///
-/// [`OutputFull`](crate::EncodeErrorKind::OutputFull) with the length needed,
-/// [`TooManyBuffers`](crate::EncodeErrorKind::TooManyBuffers), or what the format cannot say.
-///
-/// Source: wire reference, "Metadata".
-pub fn encode<'w, 'b, M: Message>(
-    message: &'b M,
-    out: &'w mut [u8],
-    buffers: &mut (dyn Buffers<'b> + '_),
-) -> Result<&'w [u8], EncodeError> {
-    let mut encoder = Encoder::new(&mut *out, buffers);
-    message.encode_fields(&mut encoder)?;
-    let len = encoder.finish()?.len();
-    Ok(out.get(..len).unwrap_or(&[]))
-}
-
-/// Bytes of a message's metadata.
-///
-/// # Errors
-///
-/// What the format cannot say.
-pub fn encoded_len<M: Message>(message: &M) -> Result<usize, EncodeError> {
-    let mut buffers = NoBuffers;
-    let mut encoder = Encoder::new(&mut [], &mut buffers);
-    message.encode_fields(&mut encoder)?;
-    Ok(encoder.writer().len())
-}
-
-/// Reads a message from its frames: header, metadata, buffers; no topic.
-///
-/// A single frame is taken for a [blob]. Nothing is copied: the message borrows from the frames.
-/// The header's fingerprint is checked, every descriptor against its buffer, and the metadata
-/// must end with its last field. Buffers that no descriptor names are ignored.
-///
-/// # Errors
-///
-/// What is wrong, with its byte offset in the metadata (header errors: in the header).
-///
-/// Source: wire reference, "One publish".
-pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'a>, DecodeError> {
-    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
-    if frames.frame(1).is_none() {
-        return blob::decode::<M>(first).map(|(_, message)| message);
+impl Header {
+    /// The header of a message of type `M`.
+    ///
+    /// Units: nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn of<M: Message>(timestamp_ns: u64, sequence: u64) -> Self {
+        Self { fingerprint: M::FINGERPRINT, timestamp_ns, sequence }
     }
-    check_fingerprint::<M>(&Header::decode(first)?)?;
-    finished::<M>(Decoder::new(frames)?)
-}
-
-/// Reads a message from its frames whatever type the header's fingerprint names.
-///
-/// For types that were renamed, or receivers that asked for no check: only the fields tell a
-/// message of another type, and fields of the same types pass for each other.
-///
-/// # Errors
-///
-/// As [`decode`], but for `Fingerprint`.
-///
-/// # Examples
-///
-/// ```
-/// use cortex_wire::{Header, Message, StringMessage, decode, decode_lax, encode};
-///
-/// #[derive(Debug, PartialEq, Message)]
-/// #[cortex(class = "robot.msgs.Note")]
-/// struct Note<'a> {
-///     text: &'a str,
-/// }
-///
-/// let mut metadata = [0; 16];
-/// let mut buffers = heapless::Vec::<&[u8], 0>::new();
-/// let metadata = encode(&Note { text: "hi" }, &mut metadata, &mut buffers)?;
-/// let header = Header { fingerprint: Note::FINGERPRINT, timestamp_ns: 0, sequence: 0 }.encode();
-/// let frames: [&[u8]; 2] = [&header, metadata];
-/// assert!(decode::<StringMessage>(&frames).is_err());
-/// assert_eq!(decode_lax::<StringMessage>(&frames)?.data, "hi");
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-pub fn decode_lax<'a, M: Message>(
-    frames: &'a (dyn Frames + 'a),
-) -> Result<M::View<'a>, DecodeError> {
-    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
-    if frames.frame(1).is_none() {
-        return blob::decode_lax::<M>(first).map(|(_, message)| message);
-    }
-    Header::decode(first)?;
-    finished::<M>(Decoder::new(frames)?)
-}
-
-/// Reads a message from a bare field list: metadata and buffers, no header.
-///
-/// For transports of one's own. Nothing but the fields tells the type here.
-///
-/// # Errors
-///
-/// As [`decode`].
-///
-/// Source: wire reference, "Bare field list".
-pub fn decode_bare<'a, M: Message>(
-    metadata: &'a [u8],
-    buffers: &'a (dyn Frames + 'a),
-) -> Result<M::View<'a>, DecodeError> {
-    let source = Source::Frames { frames: buffers, first: 0 };
-    finished::<M>(Decoder::at(Reader::new(metadata), source))
 }
 
 pub(crate) fn check_fingerprint<M: Message>(header: &Header) -> Result<(), DecodeError> {

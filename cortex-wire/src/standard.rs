@@ -5,9 +5,15 @@
 //!
 //! Source: wire reference, "Standard messages".
 
+use cortex_wire_derive::Message;
+
+use crate::array::ArrayView;
+use crate::array::tensor::TensorView;
 use crate::fingerprint::schema;
 use crate::message::TypeInfo;
-use crate::{ArrayView, Int, List, Map, MapOf, Message, TensorView};
+use crate::msgpack::int::Int;
+use crate::value::map_of::MapOf;
+use crate::value::{List, Map};
 
 /// The standard types, to find one by fingerprint or name.
 pub const TYPES: &[TypeInfo] = &[

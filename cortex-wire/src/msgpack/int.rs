@@ -1,3 +1,5 @@
+//! Integers of any form.
+
 use core::fmt;
 
 /// An integer of the wire: -2^63 to 2^64 - 1.

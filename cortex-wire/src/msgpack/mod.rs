@@ -4,12 +4,16 @@
 //!
 //! Source: the [MessagePack specification](https://github.com/msgpack/msgpack/blob/master/spec.md).
 
-mod int;
-mod read;
-mod write;
+pub(crate) mod int;
+pub(crate) mod key;
+pub(crate) mod once;
+pub(crate) mod read;
+#[cfg(test)]
+pub(crate) mod steps;
+pub(crate) mod token;
+pub(crate) mod write;
 
 pub use int::{Int, IntRangeError};
-#[cfg(test)]
-pub(crate) use read::steps;
-pub use read::{Reader, Token};
+pub use read::Reader;
+pub use token::Token;
 pub use write::Writer;

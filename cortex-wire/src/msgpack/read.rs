@@ -1,47 +1,11 @@
-use super::Int;
-use crate::{DecodeError, DecodeErrorKind, Type};
+//! Reads MessagePack.
 
-/// One MessagePack item; of a list or map only its head.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Token<'a> {
-    /// nil.
-    Nil,
-    /// true or false.
-    Bool(bool),
-    /// Any form of an integer.
-    Int(Int),
-    /// float 32, widened, or float 64.
-    Float(f64),
-    /// A string, checked to be UTF-8.
-    Str(&'a str),
-    /// A byte string.
-    Bytes(&'a [u8]),
-    /// The head of a list: that many items follow.
-    List(u32),
-    /// The head of a map: that many pairs of key and value follow.
-    Map(u32),
-    /// An extension: its type and its payload.
-    Extension(i8, &'a [u8]),
-}
-
-impl Token<'_> {
-    /// The item's type.
-    #[must_use]
-    pub const fn ty(&self) -> Type {
-        match self {
-            Self::Nil => Type::Nil,
-            Self::Bool(_) => Type::Bool,
-            Self::Int(_) => Type::Int,
-            Self::Float(_) => Type::Float,
-            Self::Str(_) => Type::Str,
-            Self::Bytes(_) => Type::Bytes,
-            Self::List(_) => Type::List,
-            Self::Map(_) => Type::Map,
-            Self::Extension(..) => Type::Extension,
-        }
-    }
-}
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::msgpack::int::Int;
+#[cfg(test)]
+use crate::msgpack::steps;
+use crate::msgpack::token::Token;
+use crate::types::Type;
 
 /// Reads MessagePack items off the front of a slice.
 ///
@@ -192,6 +156,20 @@ impl<'a> Reader<'a> {
         self.expect(Type::Int, |token| match token {
             Token::Int(value) => Some(value),
             _ => None,
+        })
+    }
+
+    /// Takes an integer that fits `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_int`], or `IntegerRange`.
+    #[inline]
+    pub(crate) fn read_integer<T: TryFrom<Int>>(&mut self) -> Result<T, DecodeError> {
+        let start = *self;
+        T::try_from(self.read_int()?).map_err(|_| {
+            *self = start;
+            start.error(DecodeErrorKind::IntegerRange)
         })
     }
 
@@ -464,124 +442,5 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How much work reading was: the bytes of every item read, as often as it was read.
 #[cfg(test)]
-pub(crate) mod steps {
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static STEPS: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(super) fn count(bytes: usize) {
-        STEPS.set(STEPS.get() + bytes);
-    }
-
-    /// The steps of this thread while `work` runs.
-    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (usize, T) {
-        let before = STEPS.get();
-        let result = work();
-        (STEPS.get() - before, result)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One of every marker class, smallest and largest forms.
-    const ITEMS: &[&[u8]] = &[
-        &[0x00],
-        &[0x7f],
-        &[0xe0],
-        &[0xc0],
-        &[0xc2],
-        &[0xc3],
-        &[0xa1, b'x'],
-        &[0xd9, 1, b'x'],
-        &[0xda, 0, 1, b'x'],
-        &[0xdb, 0, 0, 0, 1, b'x'],
-        &[0xc4, 1, 9],
-        &[0xc5, 0, 1, 9],
-        &[0xc6, 0, 0, 0, 1, 9],
-        &[0xc7, 1, 5, 9],
-        &[0xc8, 0, 1, 5, 9],
-        &[0xc9, 0, 0, 0, 1, 5, 9],
-        &[0xca, 0x3f, 0x80, 0, 0],
-        &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
-        &[0xcc, 1],
-        &[0xcd, 0, 1],
-        &[0xce, 0, 0, 0, 1],
-        &[0xcf, 0, 0, 0, 0, 0, 0, 0, 1],
-        &[0xd0, 0xff],
-        &[0xd1, 0xff, 0xff],
-        &[0xd2, 0xff, 0xff, 0xff, 0xff],
-        &[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-        &[0xd4, 5, 0],
-        &[0xd5, 5, 0, 0],
-        &[0xd6, 5, 0, 0, 0, 0],
-        &[0xd7, 5, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0xd8, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0x91, 0x01],
-        &[0xdc, 0, 1, 0x01],
-        &[0xdd, 0, 0, 0, 1, 0x01],
-        &[0x81, 0x01, 0x01],
-        &[0xde, 0, 1, 0x01, 0x01],
-        &[0xdf, 0, 0, 0, 1, 0x01, 0x01],
-    ];
-
-    #[test]
-    fn every_item_is_skipped_whole() {
-        for item in ITEMS {
-            let mut reader = Reader::new(item);
-            reader.skip().unwrap();
-            reader.finish().unwrap();
-        }
-    }
-
-    #[test]
-    fn truncation_at_any_byte_is_an_error_and_moves_nothing() {
-        for item in ITEMS {
-            for len in 0..item.len() {
-                let mut reader = Reader::new(&item[..len]);
-                let error = reader.skip().unwrap_err();
-                assert!(
-                    matches!(error.kind, DecodeErrorKind::Truncated { .. }),
-                    "{item:02x?}[..{len}]: {error}"
-                );
-                assert_eq!(reader.offset(), 0);
-            }
-        }
-    }
-
-    #[test]
-    fn claimed_counts_are_checked_against_the_bytes_left() {
-        for head in [0xdd, 0xdf, 0xdb, 0xc6] {
-            let input = [head, 0xff, 0xff, 0xff, 0xff];
-            let error = Reader::new(&input).read().unwrap_err();
-            assert!(matches!(error.kind, DecodeErrorKind::Truncated { available: 0, .. }));
-        }
-    }
-
-    #[test]
-    fn wrong_types_are_named_and_not_consumed() {
-        let mut reader = Reader::new(&[0x01, 0xa0]);
-        let error = reader.read_str().unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::new(
-                DecodeErrorKind::WrongType { expected: Type::Str, found: Type::Int },
-                0
-            )
-        );
-        assert_eq!(reader.read_int().unwrap(), 1.into());
-    }
-
-    #[test]
-    fn an_error_inside_names_its_own_offset() {
-        let error = Reader::new(&[0x92, 0x01, 0xc1]).skip().unwrap_err();
-        assert_eq!(error, DecodeError::new(DecodeErrorKind::ReservedMarker, 2));
-        let error = Reader::new(&[0x91, 0xa1, 0xff]).skip().unwrap_err();
-        assert_eq!(error, DecodeError::new(DecodeErrorKind::InvalidUtf8, 1));
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
-use super::Int;
-use crate::{EncodeError, EncodeErrorKind};
+//! Writes MessagePack.
+
+use crate::error::{EncodeError, EncodeErrorKind};
+use crate::msgpack::int::Int;
 
 /// Writes MessagePack items into a slice, each in its smallest form.
 ///
@@ -252,7 +254,8 @@ const fn low16(count: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msgpack::{Reader, Token};
+    use crate::msgpack::read::Reader;
+    use crate::msgpack::token::Token;
 
     fn written(write: impl Fn(&mut Writer<'_>)) -> heapless::Vec<u8, 16> {
         let mut out = [0; 16];

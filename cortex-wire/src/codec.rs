@@ -1,0 +1,121 @@
+//! Encodes and decodes one publish's frames.
+
+use crate::blob;
+use crate::coding::decode::Decoder;
+use crate::coding::encode::{Buffers, Encoder, NoBuffers};
+use crate::coding::frames::{Frames, Source};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::header::Header;
+use crate::message::{Message, check_fingerprint, finished};
+use crate::msgpack::read::Reader;
+
+/// Writes a message's metadata into `out`, and borrows its array buffers into `buffers`.
+///
+/// The message then consists of the topic, a [`Header`], the metadata returned, and the buffers
+/// in order, each one frame. Buffers are appended to the list.
+///
+/// # Errors
+///
+/// [`OutputFull`](crate::EncodeErrorKind::OutputFull) with the length needed,
+/// [`TooManyBuffers`](crate::EncodeErrorKind::TooManyBuffers), or what the format cannot say.
+///
+/// Source: wire reference, "Metadata".
+pub fn encode<'w, 'b, M: Message>(
+    message: &'b M,
+    out: &'w mut [u8],
+    buffers: &mut (dyn Buffers<'b> + '_),
+) -> Result<&'w [u8], EncodeError> {
+    let mut encoder = Encoder::new(&mut *out, buffers);
+    message.encode_fields(&mut encoder)?;
+    let len = encoder.finish()?.len();
+    Ok(out.get(..len).unwrap_or(&[]))
+}
+
+/// Bytes of a message's metadata.
+///
+/// # Errors
+///
+/// What the format cannot say.
+pub fn encoded_len<M: Message>(message: &M) -> Result<usize, EncodeError> {
+    let mut buffers = NoBuffers;
+    let mut encoder = Encoder::new(&mut [], &mut buffers);
+    message.encode_fields(&mut encoder)?;
+    Ok(encoder.writer().len())
+}
+
+/// Reads a message from its frames: header, metadata, buffers; no topic.
+///
+/// A single frame is taken for a [blob]. Nothing is copied: the message borrows from the frames.
+/// The header's fingerprint is checked, every descriptor against its buffer, and the metadata
+/// must end with its last field. Buffers that no descriptor names are ignored.
+///
+/// # Errors
+///
+/// What is wrong, with its byte offset in the metadata (header errors: in the header).
+///
+/// Source: wire reference, "One publish".
+pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'a>, DecodeError> {
+    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
+    if frames.frame(1).is_none() {
+        return blob::decode::<M>(first).map(|(_, message)| message);
+    }
+    check_fingerprint::<M>(&Header::decode(first)?)?;
+    finished::<M>(Decoder::new(frames)?)
+}
+
+/// Reads a message from its frames whatever type the header's fingerprint names.
+///
+/// For types that were renamed, or receivers that asked for no check: only the fields tell a
+/// message of another type, and fields of the same types pass for each other.
+///
+/// # Errors
+///
+/// As [`decode`], but for `Fingerprint`.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::{Header, Message, StringMessage, decode, decode_lax, encode};
+///
+/// #[derive(Debug, PartialEq, Message)]
+/// #[cortex(class = "robot.msgs.Note")]
+/// struct Note<'a> {
+///     text: &'a str,
+/// }
+///
+/// let mut metadata = [0; 16];
+/// let mut buffers = heapless::Vec::<&[u8], 0>::new();
+/// let metadata = encode(&Note { text: "hi" }, &mut metadata, &mut buffers)?;
+/// let header = Header { fingerprint: Note::FINGERPRINT, timestamp_ns: 0, sequence: 0 }.encode();
+/// let frames: [&[u8]; 2] = [&header, metadata];
+/// assert!(decode::<StringMessage>(&frames).is_err());
+/// assert_eq!(decode_lax::<StringMessage>(&frames)?.data, "hi");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub fn decode_lax<'a, M: Message>(
+    frames: &'a (dyn Frames + 'a),
+) -> Result<M::View<'a>, DecodeError> {
+    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
+    if frames.frame(1).is_none() {
+        return blob::decode_lax::<M>(first).map(|(_, message)| message);
+    }
+    Header::decode(first)?;
+    finished::<M>(Decoder::new(frames)?)
+}
+
+/// Reads a message from a bare field list: metadata and buffers, no header.
+///
+/// For transports of one's own. Nothing but the fields tells the type here.
+///
+/// # Errors
+///
+/// As [`decode`].
+///
+/// Source: wire reference, "Bare field list".
+pub fn decode_bare<'a, M: Message>(
+    metadata: &'a [u8],
+    buffers: &'a (dyn Frames + 'a),
+) -> Result<M::View<'a>, DecodeError> {
+    let source = Source::Frames { frames: buffers, first: 0 };
+    finished::<M>(Decoder::at(Reader::new(metadata), source))
+}

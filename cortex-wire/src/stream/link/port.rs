@@ -1,0 +1,429 @@
+//! The link on a stream.
+
+use core::fmt;
+use core::ops::Range;
+
+use embedded_io::{Read, ReadReady, Write};
+
+use crate::error::EncodeError;
+use crate::header::Header;
+use crate::message::Message;
+use crate::stream::error::StreamError;
+use crate::stream::io::{read_some, write_all};
+#[cfg(feature = "async")]
+use crate::stream::io::{read_some_async, write_all_async};
+use crate::stream::link::error::LinkError;
+use crate::stream::link::frame::FrameEncoder;
+use crate::stream::link::layout::{KIND_HELLO, KIND_MESSAGE};
+use crate::stream::link::receiver::{Event, Receiver, Stats};
+use crate::stream::link::sender::{Sender, prefix};
+use crate::stream::multipart::frames;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 64;
+
+/// Why [`Link::publish`] sent nothing, or not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum PublishError<E> {
+    /// The message cannot be written, or the scratch buffer is too small for its metadata.
+    Encode(EncodeError),
+    /// The stream failed; the frame that was begun is lost.
+    Stream(StreamError<E, LinkError>),
+}
+
+impl<E: fmt::Display> fmt::Display for PublishError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
+
+/// One end of a line: a stream, and the buffer of one received frame.
+///
+/// # Examples
+///
+/// A board's loop, over any stream that tells whether a byte has come:
+///
+/// ```
+/// use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
+/// use cortex_wire::{FloatMessage, Header, IntMessage, decode};
+/// # fn example<S: embedded_io::Read + embedded_io::ReadReady + embedded_io::Write>(uart: S, now_ms: fn() -> u64)
+/// # -> Result<(), Box<dyn core::error::Error>> where S::Error: 'static {
+///
+/// let topics = [
+///     Topic::of::<FloatMessage>(Direction::Published, "/temperature"),
+///     Topic::of::<IntMessage>(Direction::Subscribed, "/rate"),
+/// ];
+/// let mut hello = [0; 128];
+/// let hello = Hello { node: "board", epoch: 7, topics: topics[..].into() }.encode(&mut hello)?;
+///
+/// let mut link = Link::new(uart, [0; 256]);
+/// let mut scratch = [0; 32];
+/// for sequence in 0.. {
+///     link.tend(hello, now_ms())?;
+///     let header = Header::of::<FloatMessage>(0, sequence);
+///     link.publish("/temperature", &header, &FloatMessage { data: 21.5 }, &mut scratch)?;
+///     if let Ok(Some(Event::Message(message))) = link.poll()
+///         && message.topic() == b"/rate"
+///     {
+///         let rate = decode::<IntMessage>(&message)?.data;
+///         // ...
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Link<S, B> {
+    stream: S,
+    sender: Sender,
+    receiver: Receiver<B>,
+    chunk: [u8; CHUNK],
+    /// What of the chunk the receiver has not taken yet.
+    rest: Range<usize>,
+}
+
+impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// A link that has said nothing yet; `buffer` holds one received frame.
+    pub fn new(stream: S, buffer: B) -> Self {
+        let (sender, receiver) = (Sender::new(), Receiver::new(buffer));
+        Self { stream, sender, receiver, chunk: [0; CHUNK], rest: 0..0 }
+    }
+
+    /// The stream below.
+    pub const fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// What was received so far.
+    #[must_use]
+    pub const fn stats(&self) -> Stats {
+        self.receiver.stats()
+    }
+
+    /// Goes on with what was read.
+    fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, LinkError>> {
+        let mut input = self.chunk.get(self.rest.clone()).unwrap_or_default();
+        let result = self.receiver.receive(&mut input);
+        self.rest.start = self.rest.end.saturating_sub(input.len());
+        if let Some(Ok(Event::Hello { is_new: true, .. })) = &result {
+            self.sender.hello_soon();
+        }
+        result.transpose().map_err(StreamError::Protocol)
+    }
+}
+
+impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// Says hello if it is time to: once a second, and when the other end has started.
+    ///
+    /// `hello` is what [`Hello::encode`](super::Hello::encode) returns. Call it at least that
+    /// often.
+    ///
+    /// Units: milliseconds of any clock that does not go back.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`; the hello is repeated a second later.
+    pub fn tend(
+        &mut self,
+        hello: &[u8],
+        now_ms: u64,
+    ) -> Result<(), StreamError<S::Error, LinkError>> {
+        if self.sender.hello_is_due(now_ms) { self.say(hello) } else { Ok(()) }
+    }
+
+    // What needs a frame's block on the stack needs it only while it runs.
+    #[inline(never)]
+    fn say(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
+        push(&mut self.stream, &mut frame, hello)?;
+        finish(&mut self.stream, &mut frame)
+    }
+
+    /// Sends a message of these frames: topic, header, metadata, buffers.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`; the message is lost.
+    #[inline(never)]
+    pub fn send(&mut self, frames: &[&[u8]]) -> Result<(), StreamError<S::Error, LinkError>> {
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
+        for bytes in frames {
+            push(&mut self.stream, &mut frame, &prefix(bytes))?;
+            push(&mut self.stream, &mut frame, bytes)?;
+        }
+        finish(&mut self.stream, &mut frame)
+    }
+
+    /// Encodes a message and sends it; `scratch` holds its metadata meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `Encode` before anything is sent, `Stream` where that fails.
+    pub fn publish<M: Message>(
+        &mut self,
+        topic: &str,
+        header: &Header,
+        message: &M,
+        scratch: &mut [u8],
+    ) -> Result<(), PublishError<S::Error>> {
+        let header = header.encode();
+        let frames = frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
+        self.send(&frames).map_err(PublishError::Stream)
+    }
+
+    /// Begins a message whose bytes come piece by piece: see [`MessageWriter`].
+    pub fn start_message(&mut self) -> MessageWriter<'_, S> {
+        MessageWriter {
+            stream: &mut self.stream,
+            frame: self.sender.start_message(),
+            left: 0,
+            is_whole: true,
+        }
+    }
+}
+
+impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// Reads once, unless bytes are left from before, and returns what became complete.
+    ///
+    /// # Errors
+    ///
+    /// `Protocol`: a frame was dropped, and the next call goes on behind it. `Io` and `Ended` are
+    /// the stream's.
+    pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
+        if self.rest.is_empty() {
+            self.rest = 0..read_some(&mut self.stream, &mut self.chunk)?.len();
+        }
+        self.take()
+    }
+}
+
+impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// As [`receive`](Self::receive), but does not wait for the other end.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn poll(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
+        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+            return Ok(None);
+        }
+        self.receive()
+    }
+}
+
+#[cfg(feature = "async")]
+impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// As [`tend`](Self::tend).
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`; the hello is repeated a second later.
+    ///
+    /// # Cancel safety
+    ///
+    /// The hello is lost, what follows is not.
+    pub async fn tend_async(
+        &mut self,
+        hello: &[u8],
+        now_ms: u64,
+    ) -> Result<(), StreamError<S::Error, LinkError>> {
+        if !self.sender.hello_is_due(now_ms) {
+            return Ok(());
+        }
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_HELLO);
+        push_async(&mut self.stream, &mut frame, hello).await?;
+        write_all_async(&mut self.stream, frame.finish()).await?;
+        self.stream.flush().await.map_err(StreamError::Io)
+    }
+
+    /// As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`; the message is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// The message is lost, what follows is not.
+    pub async fn send_async(
+        &mut self,
+        frames: &[&[u8]],
+    ) -> Result<(), StreamError<S::Error, LinkError>> {
+        let mut frame = FrameEncoder::new();
+        self.sender.begin(&mut frame, KIND_MESSAGE);
+        for bytes in frames {
+            push_async(&mut self.stream, &mut frame, &prefix(bytes)).await?;
+            push_async(&mut self.stream, &mut frame, bytes).await?;
+        }
+        write_all_async(&mut self.stream, frame.finish()).await?;
+        self.stream.flush().await.map_err(StreamError::Io)
+    }
+
+    /// As [`publish`](Self::publish).
+    ///
+    /// # Errors
+    ///
+    /// `Encode` before anything is sent, `Stream` where that fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// The message is lost, what follows is not.
+    pub async fn publish_async<M: Message>(
+        &mut self,
+        topic: &str,
+        header: &Header,
+        message: &M,
+        scratch: &mut [u8],
+    ) -> Result<(), PublishError<S::Error>> {
+        let header = header.encode();
+        let frames = frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
+        self.send_async(&frames).await.map_err(PublishError::Stream)
+    }
+}
+
+#[cfg(feature = "async")]
+impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Errors
+    ///
+    /// `Protocol`: a frame was dropped, and the next call goes on behind it. `Io` and `Ended` are
+    /// the stream's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the stream's `read` loses nothing.
+    pub async fn receive_async(
+        &mut self,
+    ) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
+        if self.rest.is_empty() {
+            self.rest = 0..read_some_async(&mut self.stream, &mut self.chunk).await?.len();
+        }
+        self.take()
+    }
+}
+
+/// A message on its way, whose bytes never need to be in memory together.
+///
+/// Dropped before [`finish`](Self::finish), or finished too early, the message reaches nobody.
+///
+/// # Examples
+///
+/// An image, line by line:
+///
+/// ```
+/// # use cortex_wire::link::Link;
+/// # fn example<S: embedded_io::Write>(link: &mut Link<S, [u8; 64]>, header: &[u8],
+/// #     metadata: &[u8], mut scan: impl FnMut(usize) -> [u8; 320])
+/// # -> Result<(), cortex_wire::StreamError<S::Error, cortex_wire::link::LinkError>> {
+/// let mut message = link.start_message();
+/// message.frame(b"/camera")?;
+/// message.frame(header)?;
+/// message.frame(metadata)?;
+/// message.start_frame(320 * 240)?;
+/// for line in 0..240 {
+///     message.write(&scan(line))?;
+/// }
+/// message.finish()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a message that is not finished reaches nobody"]
+pub struct MessageWriter<'l, S> {
+    stream: &'l mut S,
+    frame: FrameEncoder,
+    /// Bytes that the begun frame still needs.
+    left: u32,
+    /// No frame was begun before the one before it had all its bytes.
+    is_whole: bool,
+}
+
+impl<S: Write> MessageWriter<'_, S> {
+    /// Sends a whole frame.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+        self.start_frame(u32::try_from(bytes.len()).unwrap_or(u32::MAX))?;
+        self.write(bytes)
+    }
+
+    /// Begins a frame of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn start_frame(&mut self, len: u32) -> Result<(), StreamError<S::Error, LinkError>> {
+        self.is_whole &= self.left == 0;
+        self.left = len;
+        push(self.stream, &mut self.frame, &len.to_be_bytes())
+    }
+
+    /// Sends the next bytes of the frame; what goes beyond its length is left out.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let bytes = bytes.get(..left).unwrap_or(bytes);
+        self.left = self.left.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        push(self.stream, &mut self.frame, bytes)
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn finish(mut self) -> Result<(), StreamError<S::Error, LinkError>> {
+        if self.left == 0 && self.is_whole {
+            return finish(self.stream, &mut self.frame);
+        }
+        // Ended without its checksum: the other end drops it.
+        write_all(self.stream, &[0])
+    }
+}
+
+fn push<S: Write>(
+    stream: &mut S,
+    frame: &mut FrameEncoder,
+    mut bytes: &[u8],
+) -> Result<(), StreamError<S::Error, LinkError>> {
+    while let Some(block) = frame.push(&mut bytes) {
+        write_all(stream, block)?;
+    }
+    Ok(())
+}
+
+fn finish<S: Write>(
+    stream: &mut S,
+    frame: &mut FrameEncoder,
+) -> Result<(), StreamError<S::Error, LinkError>> {
+    write_all(stream, frame.finish())?;
+    stream.flush().map_err(StreamError::Io)
+}
+
+#[cfg(feature = "async")]
+async fn push_async<S: embedded_io_async::Write>(
+    stream: &mut S,
+    frame: &mut FrameEncoder,
+    mut bytes: &[u8],
+) -> Result<(), StreamError<S::Error, LinkError>> {
+    while let Some(block) = frame.push(&mut bytes) {
+        write_all_async(stream, block).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Frames in their order.
+
+use crate::stream::link::frame::FrameEncoder;
+use crate::stream::link::layout::{KIND_HELLO, KIND_MESSAGE};
+
+/// How often an end says hello, in milliseconds.
+pub const HELLO_INTERVAL_MS: u64 = 1000;
+
+/// Numbers the frames of one direction, and knows when a hello is due.
+#[derive(Clone, Debug, Default)]
+pub struct Sender {
+    pub(super) sequence: u32,
+    pub(super) next_hello_ms: Option<u64>,
+}
+
+impl Sender {
+    /// A sender whose next frame is number 0.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { sequence: 0, next_hello_ms: None }
+    }
+
+    /// Whether a hello should be sent now, which is then supposed to happen.
+    ///
+    /// Units: milliseconds of any clock that does not go back, such as since the start.
+    #[must_use]
+    pub const fn hello_is_due(&mut self, now_ms: u64) -> bool {
+        if let Some(next) = self.next_hello_ms
+            && now_ms < next
+        {
+            return false;
+        }
+        self.next_hello_ms = Some(now_ms.saturating_add(HELLO_INTERVAL_MS));
+        true
+    }
+
+    /// Makes a hello due at once: the peer is new and knows nothing.
+    pub const fn hello_soon(&mut self) {
+        self.next_hello_ms = None;
+    }
+
+    /// Begins a hello; its payload is what [`Hello::encode`](super::Hello::encode) returns.
+    pub fn start_hello(&mut self) -> FrameEncoder {
+        self.start(KIND_HELLO)
+    }
+
+    /// Begins a message; its payload is, for each frame, its length as a big-endian `u32` and its
+    /// bytes. What falls short of a length makes a message that no receiver takes.
+    pub fn start_message(&mut self) -> FrameEncoder {
+        self.start(KIND_MESSAGE)
+    }
+
+    /// Gives `write` the bytes of a hello.
+    pub fn hello(&mut self, mut hello: &[u8], mut write: impl FnMut(&[u8])) {
+        let mut frame = self.start_hello();
+        while let Some(bytes) = frame.push(&mut hello) {
+            write(bytes);
+        }
+        write(frame.finish());
+    }
+
+    /// Gives `write` the bytes of a message of these frames, the topic first.
+    pub fn message(&mut self, frames: &[&[u8]], mut write: impl FnMut(&[u8])) {
+        let mut frame = self.start_message();
+        for bytes in frames {
+            for mut piece in [&prefix(bytes)[..], bytes] {
+                while let Some(bytes) = frame.push(&mut piece) {
+                    write(bytes);
+                }
+            }
+        }
+        write(frame.finish());
+    }
+
+    fn start(&mut self, kind: u8) -> FrameEncoder {
+        let mut frame = FrameEncoder::new();
+        self.begin(&mut frame, kind);
+        frame
+    }
+
+    /// Begins a frame where it is.
+    pub(super) fn begin(&mut self, frame: &mut FrameEncoder, kind: u8) {
+        frame.begin(kind, self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}
+
+/// What stands before a frame of a message. Longer ones than can be said reach no receiver.
+pub(super) fn prefix(frame: &[u8]) -> [u8; 4] {
+    u32::try_from(frame.len()).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_is_due_at_the_start_then_every_second_and_when_asked_for() {
+        let mut sender = Sender::new();
+        assert!(sender.hello_is_due(5));
+        assert!(!sender.hello_is_due(1004));
+        assert!(sender.hello_is_due(1005));
+        assert!(!sender.hello_is_due(1006));
+        sender.hello_soon();
+        assert!(sender.hello_is_due(1007));
+        assert!(!sender.hello_is_due(u64::from(u16::MAX).min(2006)));
+        assert!(sender.hello_is_due(u64::MAX));
+    }
+}

@@ -1,0 +1,329 @@
+//! A connection on a stream.
+
+use core::fmt;
+use core::ops::Range;
+
+use embedded_io::{Read, ReadReady, Write};
+
+use crate::error::EncodeError;
+use crate::header::Header;
+use crate::message::Message;
+use crate::stream::error::StreamError;
+use crate::stream::io::{read_some, write_all};
+#[cfg(feature = "async")]
+use crate::stream::io::{read_some_async, write_all_async};
+use crate::stream::multipart::frames;
+use crate::stream::zmtp::connection::{Connection, Event, Role};
+use crate::stream::zmtp::error::ZmtpError;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 64;
+
+/// Why a message was not sent, or not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SendError<E> {
+    /// The message cannot be written, or the scratch buffer is too small for its metadata.
+    Encode(EncodeError),
+    /// The stream failed, and with it the connection.
+    Stream(StreamError<E, ZmtpError>),
+}
+
+impl<E: fmt::Display> fmt::Display for SendError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for SendError<E> {}
+
+/// A [`Connection`] on its stream.
+///
+/// After an error of the stream or the protocol, drop it and open another.
+#[derive(Debug)]
+pub struct Socket<'t, S, B> {
+    stream: S,
+    connection: Connection<'t, B>,
+    chunk: [u8; CHUNK],
+    /// What of the chunk the connection has not taken yet.
+    rest: Range<usize>,
+}
+
+impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
+    /// A socket on a stream that was just opened, from either side. Nothing is written yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::new`].
+    pub fn new(stream: S, role: Role<'t>, buffer: B) -> Result<Self, ZmtpError> {
+        let connection = Connection::new(role, buffer)?;
+        Ok(Self { stream, connection, chunk: [0; CHUNK], rest: 0..0 })
+    }
+
+    /// The stream below.
+    pub const fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The protocol's state.
+    #[must_use]
+    pub const fn connection(&self) -> &Connection<'t, B> {
+        &self.connection
+    }
+
+    /// Goes on with what was read.
+    fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, ZmtpError>> {
+        let mut input = self.chunk.get(self.rest.clone()).unwrap_or_default();
+        let event = self.connection.receive(&mut input);
+        self.rest.start = self.rest.end.saturating_sub(input.len());
+        event.map_err(StreamError::Protocol)
+    }
+}
+
+impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
+    /// Writes greeting, handshake and PONGs that are due.
+    fn write_pending(&mut self) -> Result<(), StreamError<S::Error, ZmtpError>> {
+        let pending = self.connection.pending();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        write_all(&mut self.stream, pending)?;
+        let count = pending.len();
+        self.connection.written(count);
+        self.stream.flush().map_err(StreamError::Io)
+    }
+
+    /// Sends a message of these frames; false, and nothing sent: a publisher's peer does not want
+    /// it, or the handshake is not over.
+    ///
+    /// A publisher's first frame must be its topic.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn send(&mut self, frames: &[&[u8]]) -> Result<bool, StreamError<S::Error, ZmtpError>> {
+        self.write_pending()?;
+        if !self.is_wanted(frames) {
+            return Ok(false);
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            let is_last = index.saturating_add(1) == frames.len();
+            let head = self.connection.message_head(frame.len(), is_last);
+            write_all(&mut self.stream, &head)?;
+            write_all(&mut self.stream, frame)?;
+        }
+        self.stream.flush().map_err(StreamError::Io)?;
+        Ok(true)
+    }
+
+    /// Encodes a message of a publisher's topic and sends it, as [`send`](Self::send);
+    /// `scratch` holds its metadata meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `Encode` before anything is sent, `Stream` where that fails.
+    pub fn publish<M: Message>(
+        &mut self,
+        header: &Header,
+        message: &M,
+        scratch: &mut [u8],
+    ) -> Result<bool, SendError<S::Error>> {
+        let Role::Pub { topic } = self.connection.role() else { return Ok(false) };
+        let header = header.encode();
+        let frames = frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
+        self.send(&frames).map_err(SendError::Stream)
+    }
+
+    /// Says that messages with this prefix are wanted, or wanted no longer; false: the handshake
+    /// is not over.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    pub fn subscribe(
+        &mut self,
+        prefix: &[u8],
+        subscribe: bool,
+    ) -> Result<bool, StreamError<S::Error, ZmtpError>> {
+        self.write_pending()?;
+        if !self.connection.is_ready() {
+            return Ok(false);
+        }
+        let head = self.connection.subscription_head(prefix.len(), subscribe);
+        write_all(&mut self.stream, &head)?;
+        write_all(&mut self.stream, prefix)?;
+        self.stream.flush().map_err(StreamError::Io)?;
+        Ok(true)
+    }
+}
+
+impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
+    fn is_wanted(&self, frames: &[&[u8]]) -> bool {
+        self.connection.is_ready()
+            && match self.connection.role() {
+                Role::Pub { topic } => {
+                    self.connection.is_subscribed() && frames.first() == Some(&topic.as_bytes())
+                }
+                Role::Sub => false,
+                Role::Req => true,
+            }
+    }
+}
+
+impl<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
+    /// Writes what is due, reads once, unless bytes are left from before, and returns what has
+    /// happened.
+    ///
+    /// # Errors
+    ///
+    /// `Io`, `Ended`, or `Protocol`: what is wrong with the peer's bytes.
+    pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {
+        self.write_pending()?;
+        if self.rest.is_empty() {
+            self.rest = 0..read_some(&mut self.stream, &mut self.chunk)?.len();
+        }
+        self.take()
+    }
+
+    /// As [`receive`](Self::receive), but does not wait for the peer.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn poll(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>>
+    where
+        S: ReadReady,
+    {
+        self.write_pending()?;
+        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+            return Ok(None);
+        }
+        self.receive()
+    }
+
+    /// Waits until the handshake is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn handshake(&mut self) -> Result<(), StreamError<S::Error, ZmtpError>> {
+        while !self.connection.is_ready() {
+            self.receive()?;
+        }
+        self.write_pending()
+    }
+}
+
+#[cfg(feature = "async")]
+impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B>
+where
+    S: embedded_io_async::Read + embedded_io_async::Write,
+{
+    async fn write_pending_async(&mut self) -> Result<(), StreamError<S::Error, ZmtpError>> {
+        while !self.connection.pending().is_empty() {
+            let count = match self.stream.write(self.connection.pending()).await {
+                Ok(0) => return Err(StreamError::Ended),
+                Ok(count) => count,
+                Err(error) => return Err(StreamError::Io(error)),
+            };
+            self.connection.written(count);
+        }
+        self.stream.flush().await.map_err(StreamError::Io)
+    }
+
+    /// As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: a message that was begun must be sent whole, so drop the socket.
+    pub async fn send_async(
+        &mut self,
+        frames: &[&[u8]],
+    ) -> Result<bool, StreamError<S::Error, ZmtpError>> {
+        self.write_pending_async().await?;
+        if !self.is_wanted(frames) {
+            return Ok(false);
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            let is_last = index.saturating_add(1) == frames.len();
+            let head = self.connection.message_head(frame.len(), is_last);
+            write_all_async(&mut self.stream, &head).await?;
+            write_all_async(&mut self.stream, frame).await?;
+        }
+        self.stream.flush().await.map_err(StreamError::Io)?;
+        Ok(true)
+    }
+
+    /// As [`publish`](Self::publish).
+    ///
+    /// # Errors
+    ///
+    /// `Encode` before anything is sent, `Stream` where that fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send_async`](Self::send_async).
+    pub async fn publish_async<M: Message>(
+        &mut self,
+        header: &Header,
+        message: &M,
+        scratch: &mut [u8],
+    ) -> Result<bool, SendError<S::Error>> {
+        let Role::Pub { topic } = self.connection.role() else { return Ok(false) };
+        let header = header.encode();
+        let frames = frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
+        self.send_async(&frames).await.map_err(SendError::Stream)
+    }
+
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Ended`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send_async`](Self::send_async).
+    pub async fn subscribe_async(
+        &mut self,
+        prefix: &[u8],
+        subscribe: bool,
+    ) -> Result<bool, StreamError<S::Error, ZmtpError>> {
+        self.write_pending_async().await?;
+        if !self.connection.is_ready() {
+            return Ok(false);
+        }
+        let head = self.connection.subscription_head(prefix.len(), subscribe);
+        write_all_async(&mut self.stream, &head).await?;
+        write_all_async(&mut self.stream, prefix).await?;
+        self.stream.flush().await.map_err(StreamError::Io)?;
+        Ok(true)
+    }
+
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the stream's `read` and `write` lose nothing.
+    pub async fn receive_async(
+        &mut self,
+    ) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {
+        self.write_pending_async().await?;
+        if self.rest.is_empty() {
+            self.rest = 0..read_some_async(&mut self.stream, &mut self.chunk).await?.len();
+        }
+        self.take()
+    }
+}

@@ -1,0 +1,72 @@
+//! The types of fields and values.
+
+use core::fmt;
+
+/// What a field or a value is, as far as the wire tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Type {
+    /// Nothing.
+    Nil,
+    /// True or false.
+    Bool,
+    /// -2^63 to 2^64 - 1.
+    Int,
+    /// IEEE 754 double.
+    Float,
+    /// UTF-8 text.
+    Str,
+    /// Bytes.
+    Bytes,
+    /// A list of values.
+    List,
+    /// A map from strings to values.
+    Map,
+    /// An array: dtype, shape and data.
+    Array,
+    /// An array with a device and a gradient flag.
+    Tensor,
+    /// A MessagePack extension; never the type of a field.
+    Extension,
+    /// Any of them.
+    Any,
+}
+
+impl Type {
+    /// The name in a layout string.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nil => "nil",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Str => "str",
+            Self::Bytes => "bytes",
+            Self::List => "list",
+            Self::Map => "map",
+            Self::Array => "array",
+            Self::Tensor => "tensor",
+            Self::Extension => "extension",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One field of a message: its name and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FieldInfo {
+    /// The field's name in Python.
+    pub name: &'static str,
+    /// What it holds.
+    pub ty: Type,
+    /// Whether nil may stand there instead.
+    pub optional: bool,
+}
