@@ -99,7 +99,7 @@ pub use standard::{
     ListMessage, MultiArrayMessage, MultiTensorMessage, PointCloudMessage, PoseMessage,
     StringMessage, TensorMessage, TimestampMessage, TransformMessage,
 };
-pub use stream::error::StreamError;
+pub use stream::error::{ProtocolError, SendError, StreamError};
 pub use stream::multipart::{MAX_PUBLISHED_FRAMES, Multipart, MultipartFrames};
 pub use stream::{link, zmtp};
 pub use types::{FieldInfo, Type};

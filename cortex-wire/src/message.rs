@@ -159,3 +159,27 @@ pub(crate) fn finished<'a, M: Message>(mut input: Decoder<'a>) -> Result<M::View
     input.finish()?;
     Ok(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use cortex_wire_derive::Message;
+
+    use super::*;
+    use crate::array::ArrayView;
+    use crate::fingerprint::schema;
+
+    #[derive(Message)]
+    #[cortex(class = "m.C", accept = [7, u64::MAX], accept_schema)]
+    struct Scan<'a> {
+        ranges: Option<ArrayView<'a>>,
+        seconds: f64,
+        name: Option<&'a str>,
+    }
+
+    #[test]
+    fn the_schema_fingerprint_is_that_of_the_fields_and_others_may_be_listed() {
+        let fields =
+            [("ranges", "numpy.ndarray | None"), ("seconds", "float"), ("name", "str | None")];
+        assert_eq!(Scan::ACCEPT, [schema("m.C", &fields), 7, u64::MAX]);
+    }
+}

@@ -9,7 +9,6 @@ use cortex_wire_derive::Message;
 
 use crate::array::ArrayView;
 use crate::array::tensor::TensorView;
-use crate::fingerprint::schema;
 use crate::message::TypeInfo;
 use crate::msgpack::int::Int;
 use crate::value::map_of::MapOf;
@@ -38,10 +37,7 @@ pub const TYPES: &[TypeInfo] = &[
 /// Text.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.StringMessage",
-    accept = [schema(Self::CLASS, &[("data", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.StringMessage", accept_schema)]
 pub struct StringMessage<'a> {
     /// The text.
     pub data: &'a str,
@@ -50,10 +46,7 @@ pub struct StringMessage<'a> {
 /// An integer.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.IntMessage",
-    accept = [schema(Self::CLASS, &[("data", "int")])]
-)]
+#[cortex(class = "cortex.messages.standard.IntMessage", accept_schema)]
 pub struct IntMessage {
     /// -2^63 to 2^64 - 1.
     pub data: Int,
@@ -62,10 +55,7 @@ pub struct IntMessage {
 /// A double.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.FloatMessage",
-    accept = [schema(Self::CLASS, &[("data", "float")])]
-)]
+#[cortex(class = "cortex.messages.standard.FloatMessage", accept_schema)]
 pub struct FloatMessage {
     /// The value.
     pub data: f64,
@@ -74,10 +64,7 @@ pub struct FloatMessage {
 /// Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.BytesMessage",
-    accept = [schema(Self::CLASS, &[("data", "bytes")])]
-)]
+#[cortex(class = "cortex.messages.standard.BytesMessage", accept_schema)]
 pub struct BytesMessage<'a> {
     /// The bytes.
     pub data: &'a [u8],
@@ -86,10 +73,7 @@ pub struct BytesMessage<'a> {
 /// A dictionary: any nesting, arrays and tensors anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.DictMessage",
-    accept = [schema(Self::CLASS, &[("data", "dict")])]
-)]
+#[cortex(class = "cortex.messages.standard.DictMessage", accept_schema)]
 pub struct DictMessage<'a> {
     /// The dictionary.
     pub data: Map<'a>,
@@ -98,10 +82,7 @@ pub struct DictMessage<'a> {
 /// A list: any nesting, arrays and tensors anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.ListMessage",
-    accept = [schema(Self::CLASS, &[("data", "list")])]
-)]
+#[cortex(class = "cortex.messages.standard.ListMessage", accept_schema)]
 pub struct ListMessage<'a> {
     /// The list.
     pub data: List<'a>,
@@ -110,10 +91,7 @@ pub struct ListMessage<'a> {
 /// An array with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.ArrayMessage",
-    accept = [schema(Self::CLASS, &[("data", "ndarray"), ("name", "str"), ("frame_id", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.ArrayMessage", accept_schema)]
 pub struct ArrayMessage<'a> {
     /// The array, of any dtype and shape.
     pub data: ArrayView<'a>,
@@ -128,10 +106,7 @@ pub struct ArrayMessage<'a> {
 /// Several arrays by name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.MultiArrayMessage",
-    accept = [schema(Self::CLASS, &[("arrays", "dict"), ("frame_id", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.MultiArrayMessage", accept_schema)]
 pub struct MultiArrayMessage<'a> {
     /// The arrays, of any dtype and shape.
     pub arrays: MapOf<'a, ArrayView<'a>>,
@@ -143,10 +118,7 @@ pub struct MultiArrayMessage<'a> {
 /// A tensor with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TensorMessage",
-    accept = [schema(Self::CLASS, &[("data", "Any"), ("name", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.TensorMessage", accept_schema)]
 pub struct TensorMessage<'a> {
     /// The tensor, of any dtype and shape.
     pub data: TensorView<'a>,
@@ -158,10 +130,7 @@ pub struct TensorMessage<'a> {
 /// Several tensors by name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.MultiTensorMessage",
-    accept = [schema(Self::CLASS, &[("tensors", "dict")])]
-)]
+#[cortex(class = "cortex.messages.standard.MultiTensorMessage", accept_schema)]
 pub struct MultiTensorMessage<'a> {
     /// The tensors, of any dtype and shape.
     pub tensors: MapOf<'a, TensorView<'a>>,
@@ -174,10 +143,7 @@ pub struct MultiTensorMessage<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(
     class = "cortex.messages.standard.ImageMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[("data", "ndarray"), ("encoding", "str"), ("width", "int"), ("height", "int")],
-    )],
+    accept_schema,
     after_decode = ImageMessage::size_from_data,
 )]
 pub struct ImageMessage<'a> {
@@ -219,19 +185,7 @@ impl<'a> ImageMessage<'a> {
 /// Shape: `points`, `colors` and `normals` `[n, 3]`, `intensity` `[n]` or `[n, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.PointCloudMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("points", "ndarray"),
-            ("colors", "numpy.ndarray | None"),
-            ("intensity", "numpy.ndarray | None"),
-            ("normals", "numpy.ndarray | None"),
-            ("frame_id", "str"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.PointCloudMessage", accept_schema)]
 pub struct PointCloudMessage<'a> {
     /// Coordinates.
     pub points: ArrayView<'a>,
@@ -252,18 +206,7 @@ pub struct PointCloudMessage<'a> {
 /// A position and an orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.PoseMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("position", "ndarray"),
-            ("orientation", "ndarray"),
-            ("frame_id", "str"),
-            ("child_frame_id", "str"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.PoseMessage", accept_schema)]
 pub struct PoseMessage<'a> {
     /// x, y, z. Shape: `[3]`.
     pub position: ArrayView<'a>,
@@ -280,13 +223,7 @@ pub struct PoseMessage<'a> {
 /// A transform between two coordinate frames.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TransformMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[("matrix", "ndarray"), ("frame_id", "str"), ("child_frame_id", "str")],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.TransformMessage", accept_schema)]
 pub struct TransformMessage<'a> {
     /// A homogeneous matrix. Shape: `[4, 4]`.
     pub matrix: ArrayView<'a>,
@@ -301,10 +238,7 @@ pub struct TransformMessage<'a> {
 /// A point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TimestampMessage",
-    accept = [schema(Self::CLASS, &[("sec", "int"), ("nanosec", "int")])]
-)]
+#[cortex(class = "cortex.messages.standard.TimestampMessage", accept_schema)]
 pub struct TimestampMessage {
     /// Whole seconds.
     pub sec: i64,
@@ -315,18 +249,7 @@ pub struct TimestampMessage {
 /// A stamp, a frame and a number, as other systems put before their messages.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.HeaderMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("stamp_sec", "int"),
-            ("stamp_nanosec", "int"),
-            ("frame_id", "str"),
-            ("sequence", "int"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.HeaderMessage", accept_schema)]
 pub struct HeaderMessage<'a> {
     /// Whole seconds.
     pub stamp_sec: i64,

@@ -53,6 +53,38 @@ impl Type {
     }
 }
 
+impl Type {
+    /// The name of the type in Python, as its documentation's schema fingerprint spells it: that of
+    /// a field which, if `optional`, may be `None`.
+    ///
+    /// This is the usual spelling (`str`, `ndarray`, `numpy.ndarray | None`). A class can spell its
+    /// types otherwise, for example `list[float]`.
+    #[must_use]
+    pub const fn python_name(self, optional: bool) -> &'static str {
+        match (self, optional) {
+            (Self::Nil, _) => "None",
+            (Self::Bool, false) => "bool",
+            (Self::Bool, true) => "bool | None",
+            (Self::Int, false) => "int",
+            (Self::Int, true) => "int | None",
+            (Self::Float, false) => "float",
+            (Self::Float, true) => "float | None",
+            (Self::Str, false) => "str",
+            (Self::Str, true) => "str | None",
+            (Self::Bytes, false) => "bytes",
+            (Self::Bytes, true) => "bytes | None",
+            (Self::List, false) => "list",
+            (Self::List, true) => "list | None",
+            (Self::Map, false) => "dict",
+            (Self::Map, true) => "dict | None",
+            (Self::Array, false) => "ndarray",
+            (Self::Array, true) => "numpy.ndarray | None",
+            (Self::Tensor | Self::Extension | Self::Any, false) => "Any",
+            (Self::Tensor | Self::Extension | Self::Any, true) => "typing.Optional[typing.Any]",
+        }
+    }
+}
+
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

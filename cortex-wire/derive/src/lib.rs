@@ -20,6 +20,9 @@ use syn::{
 /// - `fingerprint = 0x..`: publishes this fingerprint instead of the one of the name; for Python
 ///   classes that inherit from another message.
 /// - `accept = [0x.., ..]`: further fingerprints to accept when receiving.
+/// - `accept_schema`: accepts the schema fingerprint too, which Python peers send whose class has
+///   `slots=True`. The types are spelled as by `Type::python_name`; for a class that spells them
+///   otherwise, give `accept = [fingerprint::schema(..)]`.
 /// - `after_decode = path`: a function of `&mut Self` that runs after decoding.
 /// - `crate = "path"`: where `cortex_wire` is, if not a dependency of yours.
 ///
@@ -42,7 +45,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
     let krate = &options.krate;
     let class = &options.class;
     let fingerprint = options.fingerprint.iter();
-    let accept = options.accept.iter();
+    let accept = accepted(&options, &fields)?;
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     let view = view_type(input, lifetime.as_ref());
 
@@ -86,7 +89,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             const CLASS: &'static str = #class;
             const FIELDS: &'static [#krate::FieldInfo] = &[#(#infos),*];
             #(const FINGERPRINT: u64 = #fingerprint;)*
-            #(const ACCEPT: &'static [u64] = &#accept;)*
+            #accept
             type View<'cortex> = #view;
 
             #[inline]
@@ -115,11 +118,46 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
     })
 }
 
+/// The constant of the further fingerprints that the type accepts.
+fn accepted(options: &Options, fields: &[MessageField<'_>]) -> Result<Tokens> {
+    let krate = &options.krate;
+    let schema = options.accept_schema.map(|()| {
+        let pairs = fields.iter().map(|field| {
+            let ty = field.ty;
+            let text = &field.text;
+            quote_spanned! {ty.span()=>
+                (
+                    #text,
+                    <#ty as #krate::Field>::TYPE.python_name(<#ty as #krate::Field>::OPTIONAL),
+                )
+            }
+        });
+        quote! { #krate::fingerprint::schema(Self::CLASS, &[#(#pairs),*]) }
+    });
+    let tokens = match (&options.accept, schema) {
+        (None, None) => quote! {},
+        (Some(accept), None) => quote! { const ACCEPT: &'static [u64] = &#accept; },
+        (None, Some(schema)) => quote! { const ACCEPT: &'static [u64] = &[#schema]; },
+        (Some(Expr::Array(accept)), Some(schema)) => {
+            let others = accept.elems.iter();
+            quote! { const ACCEPT: &'static [u64] = &[#schema #(, #others)*]; }
+        }
+        (Some(accept), Some(_)) => {
+            return Err(Error::new_spanned(
+                accept,
+                "beside `accept_schema`, `accept` must be a list in brackets",
+            ));
+        }
+    };
+    Ok(tokens)
+}
+
 /// What `#[cortex(..)]` on the struct says.
 struct Options {
     class: LitStr,
     fingerprint: Option<Expr>,
     accept: Option<Expr>,
+    accept_schema: Option<()>,
     after_decode: Option<Path>,
     krate: Path,
 }
@@ -129,6 +167,7 @@ impl Options {
         let mut class: Option<LitStr> = None;
         let mut fingerprint = None;
         let mut accept = None;
+        let mut accept_schema = None;
         let mut after_decode = None;
         let mut krate = None;
         for attribute in cortex_attributes(&input.attrs) {
@@ -138,13 +177,15 @@ impl Options {
                     "class" => set_once(&mut class, &meta, meta.value()?.parse()?)?,
                     "fingerprint" => set_once(&mut fingerprint, &meta, meta.value()?.parse()?)?,
                     "accept" => set_once(&mut accept, &meta, meta.value()?.parse()?)?,
+                    "accept_schema" => set_once(&mut accept_schema, &meta, ())?,
                     "after_decode" => set_once(&mut after_decode, &meta, meta.value()?.parse()?)?,
                     "crate" => {
                         set_once(&mut krate, &meta, meta.value()?.parse::<LitStr>()?.parse()?)?;
                     }
                     _ => {
                         return Err(meta.error(
-                            "expected `class`, `fingerprint`, `accept`, `after_decode` or `crate`",
+                            "expected `class`, `fingerprint`, `accept`, `accept_schema`, \
+                             `after_decode` or `crate`",
                         ));
                     }
                 }
@@ -163,7 +204,7 @@ impl Options {
             Some(path) => path,
             None => find_crate()?,
         };
-        Ok(Self { class, fingerprint, accept, after_decode, krate })
+        Ok(Self { class, fingerprint, accept, accept_schema, after_decode, krate })
     }
 }
 

@@ -1,6 +1,8 @@
-//! Errors of a byte stream.
+//! The errors of both protocols over a byte stream.
 
 use core::fmt;
+
+use crate::error::EncodeError;
 
 /// Why a stream gave no message, or took none: the stream's reason, or the peer's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,4 +39,49 @@ where
             Self::Protocol(error) => error.source(),
         }
     }
+}
+
+/// An error in received bytes, and where in the stream it was detected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ProtocolError<K> {
+    /// What is wrong.
+    pub kind: K,
+    /// Bytes received since the start of the connection, up to and with the one that showed it.
+    pub offset: u64,
+}
+
+impl<K: fmt::Display> fmt::Display for ProtocolError<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at byte {} of the stream)", self.kind, self.offset)
+    }
+}
+
+impl<K: fmt::Debug + fmt::Display> core::error::Error for ProtocolError<K> {}
+
+/// Why a message was not sent, or not completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SendError<E, P> {
+    /// The message cannot be encoded, or the scratch buffer is too small for its metadata.
+    Encode(EncodeError),
+    /// The stream failed while the message was written.
+    Stream(StreamError<E, P>),
+}
+
+impl<E: fmt::Display, P: fmt::Display> fmt::Display for SendError<E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E, P> core::error::Error for SendError<E, P>
+where
+    E: core::error::Error + 'static,
+    P: core::error::Error + 'static,
+{
 }

@@ -1,6 +1,8 @@
 //! Reading and writing of a byte stream.
 
-use embedded_io::{Read, Write};
+use core::ops::Range;
+
+use embedded_io::{Read, ReadReady, Write};
 
 use crate::stream::error::StreamError;
 
@@ -17,17 +19,6 @@ pub(crate) fn write_all<S: Write, P>(
         };
     }
     Ok(())
-}
-
-/// Reads into `out` what there is, at least a byte.
-pub(crate) fn read_some<'o, S: Read, P>(
-    stream: &mut S,
-    out: &'o mut [u8],
-) -> Result<&'o [u8], StreamError<S::Error, P>> {
-    match stream.read(out).map_err(StreamError::Io)? {
-        0 => Err(StreamError::Ended),
-        count => out.get(..count).ok_or(StreamError::Ended),
-    }
 }
 
 /// Adds what there is room for; unlike the list's own, without an addition that could overflow.
@@ -53,14 +44,70 @@ pub(crate) async fn write_all_async<S: embedded_io_async::Write, P>(
     Ok(())
 }
 
-/// As [`read_some`].
-#[cfg(feature = "async")]
-pub(crate) async fn read_some_async<'o, S: embedded_io_async::Read, P>(
-    stream: &mut S,
-    out: &'o mut [u8],
-) -> Result<&'o [u8], StreamError<S::Error, P>> {
-    match stream.read(out).await.map_err(StreamError::Io)? {
-        0 => Err(StreamError::Ended),
-        count => out.get(..count).ok_or(StreamError::Ended),
+/// Bytes that are read at a time.
+const CHUNK_LEN: usize = 64;
+
+/// The bytes of the last read, and those of them that the protocol has not taken yet.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    bytes: [u8; CHUNK_LEN],
+    rest: Range<usize>,
+}
+
+impl Chunk {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; CHUNK_LEN], rest: 0..0 }
+    }
+
+    /// The bytes that were not taken yet.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.rest.clone()).unwrap_or_default()
+    }
+
+    /// Marks all but the last `left` bytes as taken.
+    pub(crate) const fn keep(&mut self, left: usize) {
+        self.rest.start = self.rest.end.saturating_sub(left);
+    }
+
+    /// Reads once, at least a byte, unless bytes are left.
+    pub(crate) fn fill<S: Read, P>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<(), StreamError<S::Error, P>> {
+        if self.rest.is_empty() {
+            let count = stream.read(&mut self.bytes).map_err(StreamError::Io)?;
+            return self.filled(count);
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::fill`] would not wait.
+    pub(crate) fn is_ready<S: ReadReady, P>(
+        &self,
+        stream: &mut S,
+    ) -> Result<bool, StreamError<S::Error, P>> {
+        if self.rest.is_empty() { stream.read_ready().map_err(StreamError::Io) } else { Ok(true) }
+    }
+
+    /// As [`Self::fill`].
+    #[cfg(feature = "async")]
+    pub(crate) async fn fill_async<S: embedded_io_async::Read, P>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<(), StreamError<S::Error, P>> {
+        if self.rest.is_empty() {
+            let count = stream.read(&mut self.bytes).await.map_err(StreamError::Io)?;
+            return self.filled(count);
+        }
+        Ok(())
+    }
+
+    /// Makes the first `count` bytes the rest; a stream that read none has ended.
+    fn filled<E, P>(&mut self, count: usize) -> Result<(), StreamError<E, P>> {
+        if count == 0 || count > self.bytes.len() {
+            return Err(StreamError::Ended);
+        }
+        self.rest = 0..count;
+        Ok(())
     }
 }

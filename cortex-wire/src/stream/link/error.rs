@@ -3,17 +3,12 @@
 use core::fmt;
 
 use crate::error::DecodeError;
+use crate::stream::error::ProtocolError;
 use crate::stream::link::layout::VERSION;
 
-/// A frame that was dropped, and the place in the stream where that became clear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct LinkError {
-    /// What is wrong with it.
-    pub kind: LinkErrorKind,
-    /// Bytes received up to and with its last one, since the receiver was made.
-    pub offset: u64,
-}
+/// A frame that was dropped, and the place in the stream where that became clear: bytes received
+/// up to and with its last one, since the receiver was made.
+pub type LinkError = ProtocolError<LinkErrorKind>;
 
 /// Why a frame was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +86,3 @@ impl fmt::Display for LinkErrorKind {
         }
     }
 }
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {} of the stream)", self.kind, self.offset)
-    }
-}
-
-impl core::error::Error for LinkError {}

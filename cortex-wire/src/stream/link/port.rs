@@ -1,17 +1,13 @@
 //! The link on a stream.
 
-use core::fmt;
-use core::ops::Range;
-
 use embedded_io::{Read, ReadReady, Write};
 
-use crate::error::EncodeError;
 use crate::header::Header;
 use crate::message::Message;
-use crate::stream::error::StreamError;
-use crate::stream::io::{read_some, write_all};
+use crate::stream::error::{SendError, StreamError};
 #[cfg(feature = "async")]
-use crate::stream::io::{read_some_async, write_all_async};
+use crate::stream::io::write_all_async;
+use crate::stream::io::{Chunk, write_all};
 use crate::stream::link::error::LinkError;
 use crate::stream::link::frame::FrameEncoder;
 use crate::stream::link::layout::{KIND_HELLO, KIND_MESSAGE};
@@ -19,30 +15,8 @@ use crate::stream::link::receiver::{Event, Receiver, Stats};
 use crate::stream::link::sender::{Sender, prefix};
 use crate::stream::multipart::frames;
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 64;
-
-/// Why [`Link::publish`] sent nothing, or not all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum PublishError<E> {
-    /// The message cannot be written, or the scratch buffer is too small for its metadata.
-    Encode(EncodeError),
-    /// The stream failed; the frame that was begun is lost.
-    Stream(StreamError<E, LinkError>),
-}
-
-impl<E: fmt::Display> fmt::Display for PublishError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encode(error) => error.fmt(f),
-            Self::Stream(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for PublishError<E> {}
+/// Why [`Link::publish`] sent nothing, or not all; the frame that was begun is lost.
+pub type PublishError<E> = SendError<E, LinkError>;
 
 /// One end of a line: a stream, and the buffer of one received frame.
 ///
@@ -84,16 +58,14 @@ pub struct Link<S, B> {
     stream: S,
     sender: Sender,
     receiver: Receiver<B>,
-    chunk: [u8; CHUNK],
-    /// What of the chunk the receiver has not taken yet.
-    rest: Range<usize>,
+    chunk: Chunk,
 }
 
 impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// A link that has said nothing yet; `buffer` holds one received frame.
     pub fn new(stream: S, buffer: B) -> Self {
         let (sender, receiver) = (Sender::new(), Receiver::new(buffer));
-        Self { stream, sender, receiver, chunk: [0; CHUNK], rest: 0..0 }
+        Self { stream, sender, receiver, chunk: Chunk::new() }
     }
 
     /// The stream below.
@@ -109,9 +81,9 @@ impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 
     /// Goes on with what was read.
     fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, LinkError>> {
-        let mut input = self.chunk.get(self.rest.clone()).unwrap_or_default();
+        let mut input = self.chunk.rest();
         let result = self.receiver.receive(&mut input);
-        self.rest.start = self.rest.end.saturating_sub(input.len());
+        self.chunk.keep(input.len());
         if let Some(Ok(Event::Hello { is_new: true, .. })) = &result {
             self.sender.hello_soon();
         }
@@ -199,9 +171,7 @@ impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// `Protocol`: a frame was dropped, and the next call goes on behind it. `Io` and `Ended` are
     /// the stream's.
     pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
-        if self.rest.is_empty() {
-            self.rest = 0..read_some(&mut self.stream, &mut self.chunk)?.len();
-        }
+        self.chunk.fill(&mut self.stream)?;
         self.take()
     }
 }
@@ -213,7 +183,7 @@ impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     ///
     /// As [`receive`](Self::receive).
     pub fn poll(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
-        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+        if !self.chunk.is_ready(&mut self.stream)? {
             return Ok(None);
         }
         self.receive()
@@ -306,9 +276,7 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     pub async fn receive_async(
         &mut self,
     ) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
-        if self.rest.is_empty() {
-            self.rest = 0..read_some_async(&mut self.stream, &mut self.chunk).await?.len();
-        }
+        self.chunk.fill_async(&mut self.stream).await?;
         self.take()
     }
 }

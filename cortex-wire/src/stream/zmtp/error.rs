@@ -2,17 +2,13 @@
 
 use core::fmt;
 
-/// Bytes that are not ZMTP, or not what we speak of it, and the place where that became clear.
+use crate::stream::error::ProtocolError;
+
+/// Bytes that are not ZMTP, or not what we speak of it, and the place where that became clear:
+/// bytes received before, since the connection was made.
 ///
 /// The connection is of no more use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ZmtpError {
-    /// What is wrong.
-    pub kind: ZmtpErrorKind,
-    /// Bytes received before, since the connection was made.
-    pub offset: u64,
-}
+pub type ZmtpError = ProtocolError<ZmtpErrorKind>;
 
 /// What is wrong with a peer's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +76,3 @@ impl fmt::Display for ZmtpErrorKind {
         }
     }
 }
-
-impl fmt::Display for ZmtpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {} of the stream)", self.kind, self.offset)
-    }
-}
-
-impl core::error::Error for ZmtpError {}

@@ -1,45 +1,20 @@
 //! A connection on a stream.
 
-use core::fmt;
-use core::ops::Range;
-
 use embedded_io::{Read, ReadReady, Write};
 
-use crate::error::EncodeError;
 use crate::header::Header;
 use crate::message::Message;
-use crate::stream::error::StreamError;
-use crate::stream::io::{read_some, write_all};
+use crate::stream::error::{self, StreamError};
 #[cfg(feature = "async")]
-use crate::stream::io::{read_some_async, write_all_async};
+use crate::stream::io::write_all_async;
+use crate::stream::io::{Chunk, write_all};
 use crate::stream::multipart::frames;
 use crate::stream::zmtp::connection::{Connection, Event, Role};
 use crate::stream::zmtp::error::ZmtpError;
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 64;
-
-/// Why a message was not sent, or not whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum SendError<E> {
-    /// The message cannot be written, or the scratch buffer is too small for its metadata.
-    Encode(EncodeError),
-    /// The stream failed, and with it the connection.
-    Stream(StreamError<E, ZmtpError>),
-}
-
-impl<E: fmt::Display> fmt::Display for SendError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encode(error) => error.fmt(f),
-            Self::Stream(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for SendError<E> {}
+/// Why [`Socket::publish`] sent nothing, or not all; after a failure of the stream the connection
+/// is lost.
+pub type SendError<E> = error::SendError<E, ZmtpError>;
 
 /// A [`Connection`] on its stream.
 ///
@@ -48,9 +23,7 @@ impl<E: core::error::Error + 'static> core::error::Error for SendError<E> {}
 pub struct Socket<'t, S, B> {
     stream: S,
     connection: Connection<'t, B>,
-    chunk: [u8; CHUNK],
-    /// What of the chunk the connection has not taken yet.
-    rest: Range<usize>,
+    chunk: Chunk,
 }
 
 impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
@@ -61,7 +34,7 @@ impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
     /// As [`Connection::new`].
     pub fn new(stream: S, role: Role<'t>, buffer: B) -> Result<Self, ZmtpError> {
         let connection = Connection::new(role, buffer)?;
-        Ok(Self { stream, connection, chunk: [0; CHUNK], rest: 0..0 })
+        Ok(Self { stream, connection, chunk: Chunk::new() })
     }
 
     /// The stream below.
@@ -77,9 +50,9 @@ impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
 
     /// Goes on with what was read.
     fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, ZmtpError>> {
-        let mut input = self.chunk.get(self.rest.clone()).unwrap_or_default();
+        let mut input = self.chunk.rest();
         let event = self.connection.receive(&mut input);
-        self.rest.start = self.rest.end.saturating_sub(input.len());
+        self.chunk.keep(input.len());
         event.map_err(StreamError::Protocol)
     }
 }
@@ -183,9 +156,7 @@ impl<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
     /// `Io`, `Ended`, or `Protocol`: what is wrong with the peer's bytes.
     pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {
         self.write_pending()?;
-        if self.rest.is_empty() {
-            self.rest = 0..read_some(&mut self.stream, &mut self.chunk)?.len();
-        }
+        self.chunk.fill(&mut self.stream)?;
         self.take()
     }
 
@@ -199,7 +170,7 @@ impl<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
         S: ReadReady,
     {
         self.write_pending()?;
-        if self.rest.is_empty() && !self.stream.read_ready().map_err(StreamError::Io)? {
+        if !self.chunk.is_ready(&mut self.stream)? {
             return Ok(None);
         }
         self.receive()
@@ -321,9 +292,7 @@ where
         &mut self,
     ) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {
         self.write_pending_async().await?;
-        if self.rest.is_empty() {
-            self.rest = 0..read_some_async(&mut self.stream, &mut self.chunk).await?.len();
-        }
+        self.chunk.fill_async(&mut self.stream).await?;
         self.take()
     }
 }
