@@ -49,7 +49,7 @@ use crate::coding::frames::Source;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
 use crate::header::Header;
 use crate::limits::MAX_DIMS;
-use crate::message::{Message, check_fingerprint, finished};
+use crate::message::{Message, check_fingerprint, read_message};
 use crate::msgpack::read::Reader;
 use crate::msgpack::write::Writer;
 use crate::types::Type;
@@ -73,7 +73,7 @@ pub fn encode<'w, M: Message>(
     message: &M,
     out: &'w mut [u8],
 ) -> Result<&'w [u8], EncodeError> {
-    tagged(&header.encode(), LIST, out, |encoder| message.encode_fields(encoder))
+    write_tagged(&header.encode(), LIST, out, |encoder| message.encode_fields(encoder))
 }
 
 /// Reads a blob of a known type.
@@ -84,9 +84,9 @@ pub fn encode<'w, M: Message>(
 /// and metadata of multipart frames put together, `TrailingBytes`, or what is wrong inside.
 /// Offsets count from the start of the blob.
 pub fn decode<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), DecodeError> {
-    let (header, reader) = open(blob)?;
+    let (header, reader) = read_start(blob)?;
     check_fingerprint::<M>(&header)?;
-    Ok((header, finished::<M>(Decoder::at(reader, Source::Inline))?))
+    Ok((header, read_message::<M>(Decoder::at(reader, Source::Inline))?))
 }
 
 /// Reads a blob as one of `M`, whatever type its fingerprint names.
@@ -94,9 +94,11 @@ pub fn decode<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), DecodeEr
 /// # Errors
 ///
 /// As [`decode`], but for `Fingerprint`.
-pub fn decode_lax<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), DecodeError> {
-    let (header, reader) = open(blob)?;
-    Ok((header, finished::<M>(Decoder::at(reader, Source::Inline))?))
+pub fn decode_ignoring_fingerprint<M: Message>(
+    blob: &[u8],
+) -> Result<(Header, M::View<'_>), DecodeError> {
+    let (header, reader) = read_start(blob)?;
+    Ok((header, read_message::<M>(Decoder::at(reader, Source::Inline))?))
 }
 
 /// Reads a blob of any type: its header, which names the type, and its field values.
@@ -107,7 +109,7 @@ pub fn decode_lax<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), Deco
 ///
 /// As [`decode`], but for `Fingerprint`.
 pub fn decode_any(blob: &[u8]) -> Result<(Header, List<'_>), DecodeError> {
-    let (header, mut reader) = open(blob)?;
+    let (header, mut reader) = read_start(blob)?;
     let start = reader;
     let fields = match walk::read_value(&mut reader, Source::Inline, 0)? {
         Value::List(fields) => fields,
@@ -136,7 +138,7 @@ pub fn encode_value<'w>(value: &Value<'_>, out: &'w mut [u8]) -> Result<&'w [u8]
         Value::List(_) => LIST,
         _ => SCALAR,
     };
-    tagged(&[], tag, out, |encoder| value.encode(encoder))
+    write_tagged(&[], tag, out, |encoder| value.encode(encoder))
 }
 
 /// Writes a value whose tagged form is not MessagePack.
@@ -233,7 +235,7 @@ pub fn decode_array(input: &[u8]) -> Result<(ArrayView<'_>, usize), DecodeError>
 }
 
 /// Takes the header and the tag of a blob; returns a reader of the field list.
-fn open(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
+fn read_start(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
     let header = match blob.split_at_checked(Header::LEN) {
         Some((header, _)) => Header::decode(header)?,
         None => Header::decode(blob)?,
@@ -257,7 +259,7 @@ fn open(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
 
 /// Writes `before`, tag, length and MessagePack; the length precedes the content, which is
 /// therefore measured first.
-fn tagged<'w, 'b>(
+fn write_tagged<'w, 'b>(
     before: &[u8],
     tag: u8,
     out: &'w mut [u8],

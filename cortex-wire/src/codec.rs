@@ -6,7 +6,7 @@ use crate::coding::encode::{Buffers, Encoder, NoBuffers};
 use crate::coding::frames::{Frames, Source};
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::header::Header;
-use crate::message::{Message, check_fingerprint, finished};
+use crate::message::{Message, check_fingerprint, read_message};
 use crate::msgpack::read::Reader;
 
 /// Writes a message's metadata into `out`, and borrows its array buffers into `buffers`.
@@ -60,7 +60,7 @@ pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'
         return blob::decode::<M>(first).map(|(_, message)| message);
     }
     check_fingerprint::<M>(&Header::decode(first)?)?;
-    finished::<M>(Decoder::new(frames)?)
+    read_message::<M>(Decoder::new(frames)?)
 }
 
 /// Reads a message from its frames whatever type the header's fingerprint names.
@@ -75,7 +75,7 @@ pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'
 /// # Examples
 ///
 /// ```
-/// use cortex_wire::{Header, Message, StringMessage, decode, decode_lax, encode};
+/// use cortex_wire::{Header, Message, StringMessage, decode, decode_ignoring_fingerprint, encode};
 ///
 /// #[derive(Debug, PartialEq, Message)]
 /// #[cortex(class = "robot.msgs.Note")]
@@ -89,18 +89,18 @@ pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'
 /// let header = Header { fingerprint: Note::FINGERPRINT, timestamp_ns: 0, sequence: 0 }.encode();
 /// let frames: [&[u8]; 2] = [&header, metadata];
 /// assert!(decode::<StringMessage>(&frames).is_err());
-/// assert_eq!(decode_lax::<StringMessage>(&frames)?.data, "hi");
+/// assert_eq!(decode_ignoring_fingerprint::<StringMessage>(&frames)?.data, "hi");
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub fn decode_lax<'a, M: Message>(
+pub fn decode_ignoring_fingerprint<'a, M: Message>(
     frames: &'a (dyn Frames + 'a),
 ) -> Result<M::View<'a>, DecodeError> {
     let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
     if frames.frame(1).is_none() {
-        return blob::decode_lax::<M>(first).map(|(_, message)| message);
+        return blob::decode_ignoring_fingerprint::<M>(first).map(|(_, message)| message);
     }
     Header::decode(first)?;
-    finished::<M>(Decoder::new(frames)?)
+    read_message::<M>(Decoder::new(frames)?)
 }
 
 /// Reads a message from a bare field list: metadata and buffers, no header.
@@ -117,5 +117,5 @@ pub fn decode_bare<'a, M: Message>(
     buffers: &'a (dyn Frames + 'a),
 ) -> Result<M::View<'a>, DecodeError> {
     let source = Source::Frames { frames: buffers, first: 0 };
-    finished::<M>(Decoder::at(Reader::new(metadata), source))
+    read_message::<M>(Decoder::at(Reader::new(metadata), source))
 }

@@ -88,7 +88,7 @@ pub enum DecodeErrorKind {
     /// An array descriptor lacks a key.
     DescriptorKeyMissing(DescriptorKey),
     /// An array descriptor has a key twice.
-    DescriptorKeyDoubled(DescriptorKey),
+    DescriptorKeyDuplicate(DescriptorKey),
     /// A descriptor's `__cortex_oob__` is neither `numpy` nor `torch`.
     DescriptorKind,
     /// A descriptor stands where a plain map was expected, or the reserved key
@@ -290,7 +290,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::DescriptorKeyMissing(key) => {
                 write!(f, "array descriptor lacks `{}`", key.as_str())
             }
-            Self::DescriptorKeyDoubled(key) => {
+            Self::DescriptorKeyDuplicate(key) => {
                 write!(f, "array descriptor has `{}` twice", key.as_str())
             }
             Self::DescriptorKind => {

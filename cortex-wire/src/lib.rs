@@ -17,7 +17,7 @@
 //! [`blob`]: crate::blob
 //! [`decode`]: crate::decode
 //! [`decode_bare`]: crate::decode_bare
-//! [`decode_lax`]: crate::decode_lax
+//! [`decode_ignoring_fingerprint`]: crate::decode_ignoring_fingerprint
 //! [`discovery`]: crate::discovery
 //! [`encode`]: crate::encode
 //! [`encoded_len`]: crate::encoded_len
@@ -77,7 +77,7 @@ pub use array::shape::Shape;
 pub use array::tensor::TensorView;
 pub use array::typed::TypedArray;
 pub use array::{ArrayView, Items};
-pub use codec::{decode, decode_bare, decode_lax, encode, encoded_len};
+pub use codec::{decode, decode_bare, decode_ignoring_fingerprint, encode, encoded_len};
 pub use coding::decode::{Decode, Decoder, Fields};
 pub use coding::encode::{Buffers, Encode, Encoder, Field};
 pub use coding::frames::Frames;

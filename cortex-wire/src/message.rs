@@ -154,7 +154,9 @@ pub(crate) fn check_fingerprint<M: Message>(header: &Header) -> Result<(), Decod
 }
 
 #[inline]
-pub(crate) fn finished<'a, M: Message>(mut input: Decoder<'a>) -> Result<M::View<'a>, DecodeError> {
+pub(crate) fn read_message<'a, M: Message>(
+    mut input: Decoder<'a>,
+) -> Result<M::View<'a>, DecodeError> {
     let message = M::decode_fields(&mut input)?;
     input.finish()?;
     Ok(message)

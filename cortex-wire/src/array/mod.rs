@@ -77,12 +77,12 @@ impl<'a> ArrayView<'a> {
     }
 
     /// A view of parts that were checked before.
-    pub(crate) const fn trusted(dtype: Dtype, shape: Shape, data: &'a [u8]) -> Self {
+    pub(crate) const fn new_unchecked(dtype: Dtype, shape: Shape, data: &'a [u8]) -> Self {
         Self { dtype, shape, data }
     }
 
     #[cfg(feature = "alloc")]
-    pub(crate) const fn shape_inline(&self) -> Shape {
+    pub(crate) const fn shape_value(&self) -> Shape {
         self.shape
     }
 

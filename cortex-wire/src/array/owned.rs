@@ -52,7 +52,7 @@ impl OwnedArray {
     /// The array, borrowed.
     #[must_use]
     pub fn view(&self) -> ArrayView<'_> {
-        ArrayView::trusted(self.dtype, self.shape, &self.data)
+        ArrayView::new_unchecked(self.dtype, self.shape, &self.data)
     }
 }
 
@@ -69,7 +69,7 @@ impl ArrayView<'_> {
 
 impl From<ArrayView<'_>> for OwnedArray {
     fn from(view: ArrayView<'_>) -> Self {
-        Self { dtype: view.dtype(), shape: view.shape_inline(), data: view.data().into() }
+        Self { dtype: view.dtype(), shape: view.shape_value(), data: view.data().into() }
     }
 }
 

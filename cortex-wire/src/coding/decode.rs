@@ -53,7 +53,7 @@ impl<'a> Decoder<'a> {
     /// `WrongType`, or what is wrong with its descriptor or its buffer.
     #[inline]
     pub fn read_array(&mut self) -> Result<ArrayView<'a>, DecodeError> {
-        if let Some(array) = descriptor::usual_array(&mut self.reader, self.source) {
+        if let Some(array) = descriptor::canonical_array(&mut self.reader, self.source) {
             return Ok(array);
         }
         let start = self.reader;
@@ -69,7 +69,7 @@ impl<'a> Decoder<'a> {
     ///
     /// `WrongType`, or what is wrong with its descriptor or its buffer.
     pub fn read_tensor(&mut self) -> Result<TensorView<'a>, DecodeError> {
-        if let Some(tensor) = descriptor::usual_tensor(&mut self.reader, self.source) {
+        if let Some(tensor) = descriptor::canonical_tensor(&mut self.reader, self.source) {
             return Ok(tensor);
         }
         let start = self.reader;

@@ -141,25 +141,25 @@ pub(crate) fn is_descriptor(mut reader: Reader<'_>, pairs: u32) -> bool {
 /// Reads an array's descriptor in the order in which every peer writes it. `None` where anything
 /// is different or wrong: [`read`] takes any order, and says what is wrong.
 #[inline]
-pub(crate) fn usual_array<'a>(
+pub(crate) fn canonical_array<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
 ) -> Option<ArrayView<'a>> {
     let mut ahead = *reader;
     ahead.take_exactly(HEAD_ARRAY)?;
-    let array = usual_rest(&mut ahead, source)?;
+    let array = canonical_rest(&mut ahead, source)?;
     *reader = ahead;
     Some(array)
 }
 
-/// Reads a tensor's descriptor, as [`usual_array`] does an array's.
-pub(crate) fn usual_tensor<'a>(
+/// Reads a tensor's descriptor, as [`canonical_array`] does an array's.
+pub(crate) fn canonical_tensor<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
 ) -> Option<TensorView<'a>> {
     let mut ahead = *reader;
     ahead.take_exactly(HEAD_TENSOR)?;
-    let array = usual_rest(&mut ahead, source)?;
+    let array = canonical_rest(&mut ahead, source)?;
     ahead.take_exactly(HEAD_DEVICE)?;
     let device = ahead.read_str().ok()?;
     ahead.take_exactly(HEAD_REQUIRES_GRAD)?;
@@ -170,17 +170,17 @@ pub(crate) fn usual_tensor<'a>(
 
 /// What both have in common: from the buffer's index to the shape.
 #[inline(always)]
-fn usual_rest<'a>(reader: &mut Reader<'a>, source: Source<'a>) -> Option<ArrayView<'a>> {
+fn canonical_rest<'a>(reader: &mut Reader<'a>, source: Source<'a>) -> Option<ArrayView<'a>> {
     let index = reader.read_integer().ok()?;
     reader.take_exactly(HEAD_DTYPE)?;
-    let dtype = match usual_dtype(reader) {
+    let dtype = match canonical_dtype(reader) {
         Some(dtype) => dtype,
         None => read_dtype(reader).ok()?,
     };
     reader.take_exactly(HEAD_SHAPE)?;
     let shape = read_shape(reader).ok()?;
     let data = buffer_of(source, index)?;
-    (shape.byte_len(dtype)? == data.len()).then(|| ArrayView::trusted(dtype, shape, data))
+    (shape.byte_len(dtype)? == data.len()).then(|| ArrayView::new_unchecked(dtype, shape, data))
 }
 
 /// The buffer of an index, where there is one.
@@ -296,7 +296,7 @@ pub(crate) fn checked_array(
 
 /// A dtype of three bytes, which most are.
 #[inline]
-fn usual_dtype(reader: &mut Reader<'_>) -> Option<Dtype> {
+fn canonical_dtype(reader: &mut Reader<'_>) -> Option<Dtype> {
     let mut ahead = *reader;
     let [0xa3, text @ ..] = ahead.take_chunk::<4>()? else { return None };
     let dtype = Dtype::number(text)?;

@@ -17,7 +17,7 @@ impl RequiredKey for DescriptorKey {
     }
 
     fn duplicate(self) -> DecodeErrorKind {
-        DecodeErrorKind::DescriptorKeyDoubled(self)
+        DecodeErrorKind::DescriptorKeyDuplicate(self)
     }
 }
 

@@ -109,7 +109,7 @@ impl<'a> Iterator for MultipartFrames<'a> {
 pub const MAX_PUBLISHED_FRAMES: usize = 16;
 
 /// All frames of one message; its metadata goes into `scratch`.
-pub(crate) fn frames<'b, M: Message>(
+pub(crate) fn published_frames<'b, M: Message>(
     topic: &'b str,
     header: &'b [u8],
     message: &'b M,

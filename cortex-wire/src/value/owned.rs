@@ -89,11 +89,11 @@ impl From<Value<'_>> for OwnedValue {
             Value::Str(value) => Self::Str(value.into()),
             Value::Bytes(value) => Self::Bytes(value.into()),
             Value::List(list) => match list.walk() {
-                Some(walk) => Open::default().filled(walk),
+                Some(walk) => Container::default().fill_from(walk),
                 None => Self::List(list.iter().map(Self::from).collect()),
             },
             Value::Map(map) => match map.walk() {
-                Some(walk) => Open { is_map: true, ..Open::default() }.filled(walk),
+                Some(walk) => Container { is_map: true, ..Container::default() }.fill_from(walk),
                 None => Self::Map(map.iter().map(|(k, value)| (k.into(), value.into())).collect()),
             },
             Value::Array(array) => Self::Array(array.into()),
@@ -104,15 +104,15 @@ impl From<Value<'_>> for OwnedValue {
 
 /// A list or map that is being copied.
 #[derive(Default)]
-struct Open {
+struct Container {
     is_map: bool,
     keys: Vec<OwnedKey>,
     items: Vec<OwnedValue>,
 }
 
-impl Open {
+impl Container {
     /// The whole list or map, whose content `walk` is at.
-    fn filled(self, mut walk: Walk<'_>) -> OwnedValue {
+    fn fill_from(self, mut walk: Walk<'_>) -> OwnedValue {
         let mut around = Vec::new();
         let mut inner = self;
         // What was decoded has no errors.
@@ -132,16 +132,16 @@ impl Open {
                     continue;
                 }
                 Event::End => match around.pop() {
-                    Some(outer) => mem::replace(&mut inner, outer).closed(),
+                    Some(outer) => mem::replace(&mut inner, outer).into_value(),
                     None => break,
                 },
             };
             inner.items.push(value);
         }
-        inner.closed()
+        inner.into_value()
     }
 
-    fn closed(self) -> OwnedValue {
+    fn into_value(self) -> OwnedValue {
         if self.is_map {
             OwnedValue::Map(self.keys.into_iter().zip(self.items).collect())
         } else {

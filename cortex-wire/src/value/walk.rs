@@ -166,13 +166,13 @@ impl<'a> Walk<'a> {
         }
         self.state = State::Inside;
         let start = self.reader;
-        match shallow(&mut self.reader, self.source)? {
-            Shallow::Value(value) => Ok(Event::Value(value)),
-            Shallow::List(count) => {
+        match read_head(&mut self.reader, self.source)? {
+            Head::Value(value) => Ok(Event::Value(value)),
+            Head::List(count) => {
                 self.open(count.into(), false, start)?;
                 Ok(Event::List { count })
             }
-            Shallow::Map(count) => {
+            Head::Map(count) => {
                 self.open(u64::from(count).saturating_mul(2), true, start)?;
                 Ok(Event::Map { count })
             }
@@ -241,20 +241,20 @@ impl fmt::Debug for Walk<'_> {
 }
 
 /// A value, or the head of a list or map.
-pub(crate) enum Shallow<'a> {
+pub(crate) enum Head<'a> {
     Value(Value<'a>),
     List(u32),
     Map(u32),
 }
 
 /// Takes a value, or the head of a list or map.
-pub(crate) fn shallow<'a>(
+pub(crate) fn read_head<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
-) -> Result<Shallow<'a>, DecodeError> {
+) -> Result<Head<'a>, DecodeError> {
     let start = *reader;
-    if let Some(array) = descriptor::usual_array(reader, source) {
-        return Ok(Shallow::Value(Value::Array(array)));
+    if let Some(array) = descriptor::canonical_array(reader, source) {
+        return Ok(Head::Value(Value::Array(array)));
     }
     let value = match reader.read()? {
         Token::Nil => Value::Nil,
@@ -263,11 +263,11 @@ pub(crate) fn shallow<'a>(
         Token::Float(value) => Value::Float(value),
         Token::Str(value) => Value::Str(value),
         Token::Bytes(value) => Value::Bytes(value),
-        Token::List(count) => return Ok(Shallow::List(count)),
+        Token::List(count) => return Ok(Head::List(count)),
         Token::Map(count) => {
             let beside = matches!(source, Source::Frames { .. });
             if !(beside && descriptor::is_descriptor(*reader, count)) {
-                return Ok(Shallow::Map(count));
+                return Ok(Head::Map(count));
             }
             array_value(descriptor::read(reader, source, count, start)?)
         }
@@ -281,7 +281,7 @@ pub(crate) fn shallow<'a>(
             }
         },
     };
-    Ok(Shallow::Value(value))
+    Ok(Head::Value(value))
 }
 
 const fn array_value(item: ArrayItem<'_>) -> Value<'_> {
@@ -299,13 +299,13 @@ pub(crate) fn read_value<'a>(
 ) -> Result<Value<'a>, DecodeError> {
     let start = *reader;
     let mut items = start;
-    let (value, count, is_map) = match shallow(&mut items, source)? {
-        Shallow::Value(value) => {
+    let (value, count, is_map) = match read_head(&mut items, source)? {
+        Head::Value(value) => {
             *reader = items;
             return Ok(value);
         }
-        Shallow::List(count) => (Value::List(List::wire(items, count, source)), count, false),
-        Shallow::Map(count) => (Value::Map(Map::wire(items, count, source)), count, true),
+        Head::List(count) => (Value::List(List::wire(items, count, source)), count, false),
+        Head::Map(count) => (Value::Map(Map::wire(items, count, source)), count, true),
     };
     if around >= MAX_DEPTH {
         return Err(start.error(DecodeErrorKind::TooDeep));
@@ -319,14 +319,14 @@ pub(crate) fn read_checked<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
 ) -> Result<Value<'a>, DecodeError> {
-    let value = match shallow(reader, source)? {
-        Shallow::Value(value) => value,
-        Shallow::List(count) => {
+    let value = match read_head(reader, source)? {
+        Head::Value(value) => value,
+        Head::List(count) => {
             let items = *reader;
             reader.skip_items(count.into())?;
             Value::List(List::wire(items, count, source))
         }
-        Shallow::Map(count) => {
+        Head::Map(count) => {
             let items = *reader;
             reader.skip_items(u64::from(count).saturating_mul(2))?;
             Value::Map(Map::wire(items, count, source))

@@ -16,7 +16,7 @@ pub type LinkError = ProtocolError<LinkErrorKind>;
 #[non_exhaustive]
 pub enum LinkErrorKind {
     /// It ends in the middle of a COBS block: bytes are missing, or a zero came in.
-    Cut,
+    Truncated,
     /// Shorter than what every frame has.
     TooShort {
         /// Its bytes.
@@ -61,14 +61,14 @@ impl LinkErrorKind {
     /// Whether the bytes did not arrive as they were sent; else the peer is to blame.
     #[must_use]
     pub const fn is_damage(self) -> bool {
-        matches!(self, Self::Cut | Self::TooShort { .. } | Self::Checksum { .. })
+        matches!(self, Self::Truncated | Self::TooShort { .. } | Self::Checksum { .. })
     }
 }
 
 impl fmt::Display for LinkErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Cut => f.write_str("frame is cut"),
+            Self::Truncated => f.write_str("frame is cut"),
             Self::TooShort { len } => write!(f, "frame has only {len} bytes"),
             Self::TooLong { len, capacity } => {
                 write!(f, "frame has {len} bytes, the buffer {capacity}")

@@ -57,7 +57,7 @@ impl FrameEncoder {
         append(&mut self.cobs.bytes, &[0, 0]);
         let [s0, s1, s2, s3] = sequence.to_be_bytes();
         let preamble: [u8; PREAMBLE_LEN] = [kind, s0, s1, s2, s3];
-        self.checksum = continued(0, &preamble);
+        self.checksum = extend_checksum(0, &preamble);
         self.cobs.push_all(&preamble);
     }
 
@@ -67,7 +67,7 @@ impl FrameEncoder {
         let before = *input;
         let is_full = self.cobs.push(input);
         let taken = before.len().saturating_sub(input.len());
-        self.checksum = continued(self.checksum, before.get(..taken).unwrap_or_default());
+        self.checksum = extend_checksum(self.checksum, before.get(..taken).unwrap_or_default());
         is_full.then(|| self.cobs.take())
     }
 
@@ -83,7 +83,7 @@ impl FrameEncoder {
 ///
 /// A `Digest` that is kept would keep a reference to the algorithm, and with it a shift by a width
 /// that the compiler no longer knows.
-fn continued(checksum: u32, bytes: &[u8]) -> u32 {
+fn extend_checksum(checksum: u32, bytes: &[u8]) -> u32 {
     let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
     digest.update(bytes);
     digest.finalize()

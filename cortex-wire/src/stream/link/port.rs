@@ -12,8 +12,8 @@ use crate::stream::link::error::LinkError;
 use crate::stream::link::frame::FrameEncoder;
 use crate::stream::link::layout::{KIND_HELLO, KIND_MESSAGE};
 use crate::stream::link::receiver::{Event, Receiver, Stats};
-use crate::stream::link::sender::{Sender, prefix};
-use crate::stream::multipart::frames;
+use crate::stream::link::sender::{Sender, length_prefix};
+use crate::stream::multipart::published_frames;
 
 /// Why [`Link::publish`] sent nothing, or not all; the frame that was begun is lost.
 pub type PublishError<E> = SendError<E, LinkError>;
@@ -40,7 +40,7 @@ pub type PublishError<E> = SendError<E, LinkError>;
 /// let mut link = Link::new(uart, [0; 256]);
 /// let mut scratch = [0; 32];
 /// for sequence in 0.. {
-///     link.tend(hello, now_ms())?;
+///     link.send_hello_if_due(hello, now_ms())?;
 ///     let header = Header::of::<FloatMessage>(0, sequence);
 ///     link.publish("/temperature", &header, &FloatMessage { data: 21.5 }, &mut scratch)?;
 ///     if let Ok(Some(Event::Message(message))) = link.poll()
@@ -85,7 +85,7 @@ impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         let result = self.receiver.receive(&mut input);
         self.chunk.keep(input.len());
         if let Some(Ok(Event::Hello { is_new: true, .. })) = &result {
-            self.sender.hello_soon();
+            self.sender.make_hello_due();
         }
         result.transpose().map_err(StreamError::Protocol)
     }
@@ -102,17 +102,17 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// # Errors
     ///
     /// `Io` or `Ended`; the hello is repeated a second later.
-    pub fn tend(
+    pub fn send_hello_if_due(
         &mut self,
         hello: &[u8],
         now_ms: u64,
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        if self.sender.hello_is_due(now_ms) { self.say(hello) } else { Ok(()) }
+        if self.sender.hello_is_due(now_ms) { self.send_hello(hello) } else { Ok(()) }
     }
 
     // What needs a frame's block on the stack needs it only while it runs.
     #[inline(never)]
-    fn say(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
+    fn send_hello(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
         let mut frame = FrameEncoder::new();
         self.sender.begin(&mut frame, KIND_HELLO);
         push(&mut self.stream, &mut frame, hello)?;
@@ -129,7 +129,7 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         let mut frame = FrameEncoder::new();
         self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
-            push(&mut self.stream, &mut frame, &prefix(bytes))?;
+            push(&mut self.stream, &mut frame, &length_prefix(bytes))?;
             push(&mut self.stream, &mut frame, bytes)?;
         }
         finish(&mut self.stream, &mut frame)
@@ -148,7 +148,8 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         scratch: &mut [u8],
     ) -> Result<(), PublishError<S::Error>> {
         let header = header.encode();
-        let frames = frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
+        let frames =
+            published_frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
         self.send(&frames).map_err(PublishError::Stream)
     }
 
@@ -192,7 +193,7 @@ impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 
 #[cfg(feature = "async")]
 impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// As [`tend`](Self::tend).
+    /// As [`send_hello_if_due`](Self::tend).
     ///
     /// # Errors
     ///
@@ -201,7 +202,7 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// # Cancel safety
     ///
     /// The hello is lost, what follows is not.
-    pub async fn tend_async(
+    pub async fn send_hello_if_due_async(
         &mut self,
         hello: &[u8],
         now_ms: u64,
@@ -232,7 +233,7 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         let mut frame = FrameEncoder::new();
         self.sender.begin(&mut frame, KIND_MESSAGE);
         for bytes in frames {
-            push_async(&mut self.stream, &mut frame, &prefix(bytes)).await?;
+            push_async(&mut self.stream, &mut frame, &length_prefix(bytes)).await?;
             push_async(&mut self.stream, &mut frame, bytes).await?;
         }
         write_all_async(&mut self.stream, frame.finish()).await?;
@@ -256,7 +257,8 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         scratch: &mut [u8],
     ) -> Result<(), PublishError<S::Error>> {
         let header = header.encode();
-        let frames = frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
+        let frames =
+            published_frames(topic, &header, message, scratch).map_err(PublishError::Encode)?;
         self.send_async(&frames).await.map_err(PublishError::Stream)
     }
 }

@@ -125,7 +125,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
                     self.len = self.len.saturating_add(1);
                 }
                 Ok(DecodeResult::DataComplete) => return Some(Ok(())),
-                Err(_) => return Some(Err(LinkErrorKind::Cut)),
+                Err(_) => return Some(Err(LinkErrorKind::Truncated)),
             }
         }
         None
@@ -140,7 +140,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         let payload = self.len.saturating_sub(4);
         let (kind, payload) = match self.buffer.as_ref().get(..payload) {
             Some([kind, _, _, _, _, payload @ ..]) => (*kind, payload),
-            _ => return Err(refused(&mut self.stats, LinkErrorKind::TooShort { len: self.len })),
+            _ => {
+                return Err(count_dropped(
+                    &mut self.stats,
+                    LinkErrorKind::TooShort { len: self.len },
+                ));
+            }
         };
         let event = match kind {
             KIND_HELLO => Hello::decode(payload).map(|hello| {
@@ -157,7 +162,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
                 self.stats.frames = self.stats.frames.saturating_add(1);
                 Ok(event)
             }
-            Err(kind) => Err(refused(&mut self.stats, kind)),
+            Err(kind) => Err(count_dropped(&mut self.stats, kind)),
         }
     }
 
@@ -192,12 +197,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
     }
 
     fn dropped(&mut self, kind: LinkErrorKind) -> LinkError {
-        refused(&mut self.stats, kind)
+        count_dropped(&mut self.stats, kind)
     }
 }
 
 /// Counts a frame that is dropped.
-fn refused(stats: &mut Stats, kind: LinkErrorKind) -> LinkError {
+fn count_dropped(stats: &mut Stats, kind: LinkErrorKind) -> LinkError {
     let count = match kind {
         LinkErrorKind::Duplicate { .. } => &mut stats.duplicated,
         kind if kind.is_damage() => &mut stats.damaged,

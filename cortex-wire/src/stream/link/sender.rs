@@ -35,7 +35,7 @@ impl Sender {
     }
 
     /// Makes a hello due at once: the peer is new and knows nothing.
-    pub const fn hello_soon(&mut self) {
+    pub const fn make_hello_due(&mut self) {
         self.next_hello_ms = None;
     }
 
@@ -63,7 +63,7 @@ impl Sender {
     pub fn message(&mut self, frames: &[&[u8]], mut write: impl FnMut(&[u8])) {
         let mut frame = self.start_message();
         for bytes in frames {
-            for mut piece in [&prefix(bytes)[..], bytes] {
+            for mut piece in [&length_prefix(bytes)[..], bytes] {
                 while let Some(bytes) = frame.push(&mut piece) {
                     write(bytes);
                 }
@@ -86,7 +86,7 @@ impl Sender {
 }
 
 /// What stands before a frame of a message. Longer ones than can be said reach no receiver.
-pub(super) fn prefix(frame: &[u8]) -> [u8; 4] {
+pub(super) fn length_prefix(frame: &[u8]) -> [u8; 4] {
     u32::try_from(frame.len()).unwrap_or(u32::MAX).to_be_bytes()
 }
 
@@ -101,7 +101,7 @@ mod tests {
         assert!(!sender.hello_is_due(1004));
         assert!(sender.hello_is_due(1005));
         assert!(!sender.hello_is_due(1006));
-        sender.hello_soon();
+        sender.make_hello_due();
         assert!(sender.hello_is_due(1007));
         assert!(!sender.hello_is_due(u64::from(u16::MAX).min(2006)));
         assert!(sender.hello_is_due(u64::MAX));

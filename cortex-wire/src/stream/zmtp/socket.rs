@@ -8,7 +8,7 @@ use crate::stream::error::{self, StreamError};
 #[cfg(feature = "async")]
 use crate::stream::io::write_all_async;
 use crate::stream::io::{Chunk, write_all};
-use crate::stream::multipart::frames;
+use crate::stream::multipart::published_frames;
 use crate::stream::zmtp::connection::{Connection, Event, Role};
 use crate::stream::zmtp::error::ZmtpError;
 
@@ -107,7 +107,8 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
     ) -> Result<bool, SendError<S::Error>> {
         let Role::Pub { topic } = self.connection.role() else { return Ok(false) };
         let header = header.encode();
-        let frames = frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
+        let frames =
+            published_frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
         self.send(&frames).map_err(SendError::Stream)
     }
 
@@ -250,7 +251,8 @@ where
     ) -> Result<bool, SendError<S::Error>> {
         let Role::Pub { topic } = self.connection.role() else { return Ok(false) };
         let header = header.encode();
-        let frames = frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
+        let frames =
+            published_frames(topic, &header, message, scratch).map_err(SendError::Encode)?;
         self.send_async(&frames).await.map_err(SendError::Stream)
     }
 

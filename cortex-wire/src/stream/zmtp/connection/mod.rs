@@ -42,7 +42,7 @@ impl Role<'_> {
         }
     }
 
-    fn goes_with(self, socket_type: &[u8]) -> bool {
+    fn accepts_peer(self, socket_type: &[u8]) -> bool {
         match self {
             Self::Pub { .. } => matches!(socket_type, b"SUB" | b"XSUB"),
             Self::Sub => matches!(socket_type, b"PUB" | b"XPUB"),
@@ -379,7 +379,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             let command = Command::read(body)?;
             if !self.is_ready {
                 return match command {
-                    Command::Ready { socket_type } if self.role.goes_with(socket_type) => {
+                    Command::Ready { socket_type } if self.role.accepts_peer(socket_type) => {
                         self.is_ready = true;
                         Ok(Some(Taken::Ready))
                     }
