@@ -1,4 +1,4 @@
-//! Encodes and decodes one publish's frames.
+//! Encoding and decoding of a message's frames.
 
 use crate::blob;
 use crate::coding::decode::Decoder;
@@ -9,15 +9,15 @@ use crate::header::Header;
 use crate::message::{Message, check_fingerprint, read_message};
 use crate::msgpack::read::Reader;
 
-/// Writes a message's metadata into `out`, and borrows its array buffers into `buffers`.
+/// Encodes a message's metadata into `out`, and appends its array buffers, borrowed, to `buffers`.
 ///
-/// The message then consists of the topic, a [`Header`], the metadata returned, and the buffers
-/// in order, each one frame. Buffers are appended to the list.
+/// Returns the metadata. The frames of the message are the topic, a [`Header`], the metadata, and
+/// the buffers in order.
 ///
 /// # Errors
 ///
-/// [`OutputFull`](crate::EncodeErrorKind::OutputFull) with the length needed,
-/// [`TooManyBuffers`](crate::EncodeErrorKind::TooManyBuffers), or what the format cannot say.
+/// [`OutputFull`](crate::EncodeErrorKind::OutputFull) with the required length,
+/// [`TooManyBuffers`](crate::EncodeErrorKind::TooManyBuffers), or a limit of the format.
 ///
 /// Source: wire reference, "Metadata".
 pub fn encode<'w, 'b, M: Message>(
@@ -31,11 +31,11 @@ pub fn encode<'w, 'b, M: Message>(
     Ok(out.get(..len).unwrap_or(&[]))
 }
 
-/// Bytes of a message's metadata.
+/// The length of a message's metadata in bytes.
 ///
 /// # Errors
 ///
-/// What the format cannot say.
+/// A limit of the format.
 pub fn encoded_len<M: Message>(message: &M) -> Result<usize, EncodeError> {
     let mut buffers = NoBuffers;
     let mut encoder = Encoder::new(&mut [], &mut buffers);
@@ -43,15 +43,15 @@ pub fn encoded_len<M: Message>(message: &M) -> Result<usize, EncodeError> {
     Ok(encoder.writer().len())
 }
 
-/// Reads a message from its frames: header, metadata, buffers; no topic.
+/// Decodes a message from its frames without the topic: header, metadata, buffers.
 ///
-/// A single frame is taken for a [blob]. Nothing is copied: the message borrows from the frames.
-/// The header's fingerprint is checked, every descriptor against its buffer, and the metadata
+/// A single frame is decoded as a [blob]. Nothing is copied: the message borrows from the frames.
+/// The fingerprint in the header is checked, each descriptor against its buffer, and the metadata
 /// must end with its last field. Buffers that no descriptor names are ignored.
 ///
 /// # Errors
 ///
-/// What is wrong, with its byte offset in the metadata (header errors: in the header).
+/// The reason, with the byte offset in the metadata (header errors: in the header).
 ///
 /// Source: wire reference, "One publish".
 pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'a>, DecodeError> {
@@ -63,14 +63,14 @@ pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'
     read_message::<M>(Decoder::new(frames)?)
 }
 
-/// Reads a message from its frames whatever type the header's fingerprint names.
+/// Decodes a message from its frames without a check of the fingerprint.
 ///
-/// For types that were renamed, or receivers that asked for no check: only the fields tell a
-/// message of another type, and fields of the same types pass for each other.
+/// For renamed types. A message of another type is detected only by the number and types of its
+/// fields.
 ///
 /// # Errors
 ///
-/// As [`decode`], but for `Fingerprint`.
+/// As [`decode`], except `Fingerprint`.
 ///
 /// # Examples
 ///
@@ -103,9 +103,10 @@ pub fn decode_ignoring_fingerprint<'a, M: Message>(
     read_message::<M>(Decoder::new(frames)?)
 }
 
-/// Reads a message from a bare field list: metadata and buffers, no header.
+/// Decodes a message from a bare field list: metadata and buffers, without a header.
 ///
-/// For transports of one's own. Nothing but the fields tells the type here.
+/// For custom transports. A message of another type is detected only by the number and types of
+/// its fields.
 ///
 /// # Errors
 ///

@@ -22,30 +22,30 @@ use crate::msgpack::write::Writer;
 
 pub use crate::topics::{TopicEntry, TopicInfo, Topics, TopicsIter};
 
-/// Where a daemon listens unless told otherwise.
+/// The daemon's default address.
 pub const DEFAULT_ADDRESS: &str = "ipc:///tmp/cortex/discovery.sock";
 
-/// What a request asks for.
+/// The command of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Command {
-    /// Makes a topic known; needs `topic_info`.
+    /// Registers a topic; requires `topic_info`.
     RegisterTopic,
-    /// Makes a topic unknown; needs `topic_name`.
+    /// Unregisters a topic; requires `topic_name`.
     UnregisterTopic,
-    /// Asks for a topic; needs `topic_name`.
+    /// Looks up a topic; requires `topic_name`.
     LookupTopic,
-    /// Asks for all topics.
+    /// Lists all topics.
     ListTopics,
-    /// Asks for nothing but an answer.
+    /// Checks that the daemon responds.
     Ping,
-    /// Ends the daemon.
+    /// Stops the daemon.
     Shutdown,
 }
 
 impl Command {
-    /// The number that travels.
+    /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -71,23 +71,23 @@ impl Command {
     }
 }
 
-/// How a request went.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Status {
-    /// Done.
+    /// Success.
     Ok,
     /// No such topic.
     NotFound,
     /// Another node has registered the topic.
     AlreadyExists,
-    /// The request was malformed or could not be carried out.
+    /// The request was malformed or failed.
     Error,
 }
 
 impl Status {
-    /// The number that travels.
+    /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -109,29 +109,29 @@ impl Status {
     }
 }
 
-/// What a client sends.
+/// A request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'a> {
-    /// What is asked for.
+    /// The command.
     pub command: Command,
-    /// The topic that it is about.
+    /// The topic to look up or unregister.
     pub topic_name: Option<&'a str>,
     /// The topic to register.
     pub topic_info: Option<TopicInfo<'a>>,
-    /// What only Rust peers say.
+    /// Fields that only Rust peers send.
     pub ext: RequestExt,
 }
 
-/// Our extension of a request; a Python daemon ignores it.
+/// The Rust extension of a request; a Python daemon ignores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestExt {
     /// The layout hash of the topic's messages.
     pub layout: Option<u64>,
-    /// How long the registration lasts without being repeated, in milliseconds.
+    /// How long the registration is valid without being renewed, in milliseconds.
     pub lease_ms: Option<u32>,
-    /// Whether the topic may have several publishers, if all of them say so.
+    /// Whether the topic may have several publishers; all of them must set it.
     pub shared: bool,
 }
 
@@ -143,11 +143,11 @@ impl<'a> Request<'a> {
         Self { command, topic_name: None, topic_info: None, ext }
     }
 
-    /// Writes the request.
+    /// Encodes the request.
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let RequestExt { layout, lease_ms, shared } = self.ext;
         let ext = count([layout.is_some(), lease_ms.is_some(), shared]);
@@ -183,11 +183,11 @@ impl<'a> Request<'a> {
         out.finish()
     }
 
-    /// Reads a request. Unknown keys are ignored; a key of a known name is checked.
+    /// Decodes a request. Unknown keys are ignored; the value of a known key is checked.
     ///
     /// # Errors
     ///
-    /// What is wrong, with its byte offset in the body.
+    /// The reason, with the byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut command = Once::new(DiscoveryKey::Command);
         let mut topic_name = Once::new(DiscoveryKey::TopicName);
@@ -221,27 +221,27 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What a daemon answers.
+/// A response of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Response<'a> {
-    /// How it went.
+    /// The result.
     pub status: Status,
-    /// The same for people.
+    /// The result as human-readable text.
     pub message: &'a str,
     /// The topic that was looked up.
     pub topic_info: Option<TopicInfo<'a>>,
-    /// The topics listed, or all publishers of a shared topic.
+    /// The listed topics, or all publishers of a shared topic.
     pub topics: Topics<'a>,
-    /// What only Rust peers say.
+    /// Fields that only Rust peers send.
     pub ext: ResponseExt,
 }
 
-/// Our extension of a response; a Python client ignores it.
+/// The Rust extension of a response; a Python client ignores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseExt {
-    /// A random number that changes when the daemon starts anew.
+    /// A random number that changes with each start of the daemon.
     pub epoch: Option<u64>,
     /// The layout hash of the topic that was looked up.
     pub layout: Option<u64>,
@@ -260,11 +260,11 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Writes the response.
+    /// Encodes the response.
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let ResponseExt { epoch, layout } = self.ext;
         let ext = count([epoch.is_some(), layout.is_some()]);
@@ -301,11 +301,11 @@ impl<'a> Response<'a> {
         out.finish()
     }
 
-    /// Reads a response. Unknown keys are ignored; a key of a known name is checked.
+    /// Decodes a response. Unknown keys are ignored; the value of a known key is checked.
     ///
     /// # Errors
     ///
-    /// What is wrong, with its byte offset in the body.
+    /// The reason, with the byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut status = Once::new(DiscoveryKey::Status);
         let mut message = Once::new(DiscoveryKey::Message);
@@ -378,7 +378,7 @@ mod tests {
     };
 
     #[test]
-    fn extensions_travel_and_unknown_ones_are_ignored() {
+    fn round_trips_extensions_and_ignores_unknown_ones() {
         let request = Request {
             topic_info: Some(INFO),
             ext: RequestExt { layout: Some(7), lease_ms: Some(5000), shared: true },
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_doubled_and_unknown_commands_are_told() {
+    fn rejects_missing_duplicate_and_unknown_commands() {
         let error = Request::decode(&[0x80]).unwrap_err();
         assert_eq!(error.kind, DecodeErrorKind::DiscoveryKey(DiscoveryKey::Command));
         let twice = [
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn truncation_at_any_byte_is_an_error() {
+    fn rejects_truncation_at_every_byte() {
         let topics = [INFO, INFO];
         let response = Response {
             topic_info: Some(INFO),

@@ -1,5 +1,5 @@
-// The first definition of a link counts: here these, which lead to the items; where the README
-// stands alone its own, which lead to the files.
+// Rustdoc uses these definitions, which refer to the items, as the first definition of a link
+// counts. The README's own definitions refer to the files.
 //! [`ArrayView`]: crate::ArrayView
 //! [`DecodeError`]: crate::DecodeError
 //! [`EncodeError`]: crate::EncodeError
@@ -43,10 +43,10 @@ extern crate alloc;
 #[cfg(any(test, doctest))]
 extern crate std;
 
-// The derive macro names this crate from outside and from inside alike.
+// The derive macro's paths are valid outside and inside of this crate.
 extern crate self as cortex_wire;
 
-// From the top, which uses what stands below it, to the bottom.
+// Groups from top to bottom: a module uses modules of its own group and of those below.
 mod stream;
 
 pub mod blob;
@@ -87,8 +87,7 @@ pub use error::{
     EncodeErrorKind,
 };
 pub use header::Header;
-/// Fixed-capacity lists and strings, in the version that fits: [`Buffers`] is implemented for its
-/// `Vec`.
+/// Fixed-capacity lists and strings, in the version for whose `Vec` [`Buffers`] is implemented.
 pub use heapless;
 pub use limits::{MAX_DEPTH, MAX_DIMS};
 pub use message::{Message, TypeInfo, find_type};

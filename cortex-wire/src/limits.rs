@@ -1,11 +1,11 @@
-//! The limits of the format, and sizes that errors name.
+//! Limits of the format, and sizes in error texts.
 
-/// Most dimensions an array can have.
+/// Maximum number of dimensions of an array.
 pub const MAX_DIMS: usize = 8;
 
-/// Deepest nesting of lists and maps, the list of fields included.
+/// Maximum nesting of lists and maps, including the list of fields.
 ///
-/// The walker keeps four bytes for each level.
+/// A walk needs four bytes for each level.
 pub const MAX_DEPTH: usize = 128;
 
 /// Bytes of an encoded header.

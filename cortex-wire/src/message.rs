@@ -1,4 +1,4 @@
-//! A type that travels, and what is known of it.
+//! Message types and their run-time descriptions.
 
 use crate::coding::decode::Decoder;
 use crate::coding::encode::Encoder;
@@ -7,10 +7,10 @@ use crate::fingerprint;
 use crate::header::Header;
 use crate::types::FieldInfo;
 
-/// A type that knows its name, its fields and its identity on the wire.
+/// A message type: its name, its fields and its fingerprints.
 ///
-/// Made by `#[derive(Message)]` from a plain struct. The same struct is built by the sender and
-/// handed to the receiver: what it borrows is the sender's data there, and the frames here.
+/// Implemented by `#[derive(Message)]` for a plain struct. Sender and receiver use the same struct:
+/// it borrows from the sender's data or from the received frames.
 ///
 /// # Examples
 ///
@@ -49,22 +49,22 @@ use crate::types::FieldInfo;
     note = "derive it: `#[derive(Message)] #[cortex(class = \"package.module.Class\")]`"
 )]
 pub trait Message: Sized {
-    /// The class's full name in Python: `<module>.<qualname>`.
+    /// The full name of the class in Python: `<module>.<qualname>`.
     const CLASS: &'static str;
 
-    /// The fields in the order in which they travel.
+    /// The fields in the order of the wire.
     const FIELDS: &'static [FieldInfo];
 
-    /// The fingerprint that is published.
+    /// The fingerprint in published headers.
     const FINGERPRINT: u64 = fingerprint::wire(Self::CLASS);
 
     /// Further fingerprints that are accepted when receiving.
     const ACCEPT: &'static [u64] = &[];
 
-    /// The hash by which Rust peers compare fields.
+    /// The layout hash, by which Rust peers compare fields.
     const LAYOUT: u64 = fingerprint::layout(Self::CLASS, Self::FIELDS);
 
-    /// The same message borrowing for `'a`; of a type that borrows nothing, the type itself.
+    /// The same message, borrowing for `'a`; for a type that borrows nothing, the type itself.
     type View<'a>: Message<View<'a> = Self::View<'a>> + Send + Sync;
 
     /// Writes the list of fields.
@@ -82,7 +82,7 @@ pub trait Message: Sized {
     fn decode_fields<'a>(input: &mut Decoder<'a>) -> Result<Self::View<'a>, DecodeError>;
 }
 
-/// What is known of a message type at run time.
+/// A description of a message type at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TypeInfo {
@@ -90,16 +90,16 @@ pub struct TypeInfo {
     pub class: &'static str,
     /// The fields in order.
     pub fields: &'static [FieldInfo],
-    /// The fingerprint that is published.
+    /// The fingerprint in published headers.
     pub fingerprint: u64,
     /// Further fingerprints that are accepted.
     pub accept: &'static [u64],
-    /// The hash by which Rust peers compare fields.
+    /// The layout hash, by which Rust peers compare fields.
     pub layout: u64,
 }
 
 impl TypeInfo {
-    /// What is known of `M`.
+    /// The description of `M`.
     #[must_use]
     pub const fn of<M: Message>() -> Self {
         Self {
@@ -111,21 +111,21 @@ impl TypeInfo {
         }
     }
 
-    /// The class's name without its module, as discovery lists it.
+    /// The name of the class without its module, as discovery lists it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         let dot = self.class.bytes().rposition(|byte| byte == b'.');
         dot.and_then(|dot| self.class.get(dot.saturating_add(1)..)).unwrap_or(self.class)
     }
 
-    /// Whether a message with this fingerprint is one of the type.
+    /// Whether the type accepts messages with this fingerprint.
     #[must_use]
     pub fn accepts(&self, fingerprint: u64) -> bool {
         self.fingerprint == fingerprint || self.accept.contains(&fingerprint)
     }
 }
 
-/// The type among `types` that a header's fingerprint names.
+/// The type among `types` that has or accepts this fingerprint.
 #[must_use]
 pub fn find_type(types: &[TypeInfo], fingerprint: u64) -> Option<&TypeInfo> {
     types
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_fingerprint_is_that_of_the_fields_and_others_may_be_listed() {
+    fn accept_schema_computes_the_fingerprint_and_accept_adds_others() {
         let fields =
             [("ranges", "numpy.ndarray | None"), ("seconds", "float"), ("name", "str | None")];
         assert_eq!(Scan::ACCEPT, [schema("m.C", &fields), 7, u64::MAX]);

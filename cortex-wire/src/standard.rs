@@ -1,7 +1,7 @@
 //! The sixteen messages of `cortex.messages.standard`.
 //!
-//! Fields in the order of the wire, with Python's defaults for those missing at the end. Each
-//! type accepts its schema fingerprint beside the wire fingerprint.
+//! Fields are in the order of the wire; those missing at the end take Python's defaults. Each type
+//! accepts its schema fingerprint besides the wire fingerprint.
 //!
 //! Source: wire reference, "Standard messages".
 
@@ -14,7 +14,7 @@ use crate::msgpack::int::Int;
 use crate::value::map_of::MapOf;
 use crate::value::{List, Map};
 
-/// The standard types, to find one by fingerprint or name.
+/// The standard types; [`find_type`](crate::find_type) finds one by its fingerprint.
 pub const TYPES: &[TypeInfo] = &[
     TypeInfo::of::<StringMessage<'_>>(),
     TypeInfo::of::<IntMessage>(),
@@ -70,7 +70,7 @@ pub struct BytesMessage<'a> {
     pub data: &'a [u8],
 }
 
-/// A dictionary: any nesting, arrays and tensors anywhere.
+/// A dictionary of any values: lists, maps, arrays and tensors included.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(class = "cortex.messages.standard.DictMessage", accept_schema)]
@@ -79,7 +79,7 @@ pub struct DictMessage<'a> {
     pub data: Map<'a>,
 }
 
-/// A list: any nesting, arrays and tensors anywhere.
+/// A list of any values: lists, maps, arrays and tensors included.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(class = "cortex.messages.standard.ListMessage", accept_schema)]
@@ -95,10 +95,10 @@ pub struct ListMessage<'a> {
 pub struct ArrayMessage<'a> {
     /// The array, of any dtype and shape.
     pub data: ArrayView<'a>,
-    /// A name for it.
+    /// Its name.
     #[cortex(default)]
     pub name: &'a str,
-    /// The coordinate frame that it belongs to.
+    /// Its coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
 }
@@ -110,7 +110,7 @@ pub struct ArrayMessage<'a> {
 pub struct MultiArrayMessage<'a> {
     /// The arrays, of any dtype and shape.
     pub arrays: MapOf<'a, ArrayView<'a>>,
-    /// The coordinate frame that they belong to.
+    /// Their coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
 }
@@ -122,7 +122,7 @@ pub struct MultiArrayMessage<'a> {
 pub struct TensorMessage<'a> {
     /// The tensor, of any dtype and shape.
     pub data: TensorView<'a>,
-    /// A name for it.
+    /// Its name.
     #[cortex(default)]
     pub name: &'a str,
 }
@@ -149,7 +149,7 @@ pub struct MultiTensorMessage<'a> {
 pub struct ImageMessage<'a> {
     /// The pixels.
     pub data: ArrayView<'a>,
-    /// What a pixel is: `rgb8`, `bgr8`, `mono8`, or any text that both sides agree on.
+    /// The pixel format: `rgb8`, `bgr8`, `mono8`, or any text that both sides agree on.
     #[cortex(default = "rgb8")]
     pub encoding: &'a str,
     /// Pixels in a row.
@@ -169,7 +169,7 @@ impl<'a> ImageMessage<'a> {
         image
     }
 
-    /// Takes width and height from the shape where the width is 0, as Python does on both sides.
+    /// Sets width and height from the shape if the width is 0, as Python does on both sides.
     pub fn size_from_data(&mut self) {
         if self.width == 0
             && let [height, width] | [height, width, _] = self.data.shape()
@@ -212,7 +212,7 @@ pub struct PoseMessage<'a> {
     pub position: ArrayView<'a>,
     /// Quaternion x, y, z, w. Shape: `[4]`.
     pub orientation: ArrayView<'a>,
-    /// The frame in which the pose is given.
+    /// The frame of reference of the pose.
     #[cortex(default)]
     pub frame_id: &'a str,
     /// The frame whose pose it is.
@@ -242,23 +242,23 @@ pub struct TransformMessage<'a> {
 pub struct TimestampMessage {
     /// Whole seconds.
     pub sec: i64,
-    /// Nanoseconds beyond them.
+    /// Nanoseconds after the whole second.
     pub nanosec: i64,
 }
 
-/// A stamp, a frame and a number, as other systems put before their messages.
+/// A time stamp, a coordinate frame and a sequence number, like the header of a ROS message.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(class = "cortex.messages.standard.HeaderMessage", accept_schema)]
 pub struct HeaderMessage<'a> {
     /// Whole seconds.
     pub stamp_sec: i64,
-    /// Nanoseconds beyond them.
+    /// Nanoseconds after the whole second.
     pub stamp_nanosec: i64,
     /// A coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
-    /// A number.
+    /// A sequence number.
     #[cortex(default)]
     pub sequence: u64,
 }

@@ -1,4 +1,4 @@
-//! Topics and lists of them: the same in a response of the daemon and in a hello.
+//! Lists of topics, in a response of the daemon and in a hello of the link.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use crate::msgpack::once::Once;
 use crate::msgpack::read::Reader;
 use crate::msgpack::write::Writer;
 
-/// A topic and who publishes it.
+/// A topic and its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TopicInfo<'a> {
@@ -25,7 +25,7 @@ pub struct TopicInfo<'a> {
 }
 
 impl<'a> TopicInfo<'a> {
-    /// Writes the map of exactly the five keys that a Python client takes.
+    /// Writes a map of exactly the five keys that a Python client accepts.
     fn write(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
         out.write_map(5)?;
         out.write_str(DiscoveryKey::Name.as_str())?;
@@ -48,7 +48,7 @@ impl<'a> TopicInfo<'a> {
         self.write(out)
     }
 
-    /// Takes a map packed as bytes; keys beside the five are ignored.
+    /// Reads a map packed as bytes; other keys than the five are ignored.
     pub(crate) fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let bytes = reader.read_bytes()?;
         let start = reader.offset().saturating_sub(bytes.len());
@@ -77,14 +77,15 @@ impl<'a> TopicInfo<'a> {
     }
 }
 
-/// What a [`Topics`] lists: [`TopicInfo`] or [`link::Topic`](crate::link::Topic). Nothing else can be.
+/// An entry of [`Topics`]: [`TopicInfo`] or [`link::Topic`](crate::link::Topic). The trait is
+/// sealed.
 pub trait TopicEntry<'a>: sealed::Read<'a> {}
 
 pub(crate) mod sealed {
     use crate::error::DecodeError;
     use crate::msgpack::read::Reader;
 
-    #[expect(unnameable_types, reason = "that is how a trait is sealed")]
+    #[expect(unnameable_types, reason = "the trait is sealed")]
     pub trait Read<'a>: Copy {
         fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
     }
@@ -98,7 +99,7 @@ impl<'a> sealed::Read<'a> for TopicInfo<'a> {
     }
 }
 
-/// A list of topics, built from a slice or read from an answer or a hello.
+/// A list of topics, built from a slice or decoded from a response or a hello.
 ///
 /// Source: wire reference, "Discovery"; the hello is [`link::Hello`](crate::link::Hello).
 #[derive(Clone, Copy)]
@@ -107,7 +108,7 @@ pub struct Topics<'a, T = TopicInfo<'a>>(Repr<'a, T>);
 #[derive(Clone, Copy)]
 enum Repr<'a, T> {
     Built(&'a [T]),
-    /// Checked when it was read.
+    /// At the first topic; checked when it was decoded.
     Wire(Reader<'a>, u32),
 }
 
@@ -121,7 +122,7 @@ impl<T> Topics<'_, T> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no topics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -179,7 +180,7 @@ impl<T> defmt::Format for Topics<'_, T> {
     }
 }
 
-/// The topics of a [`Topics`].
+/// Iterator over the topics of a [`Topics`].
 #[derive(Clone)]
 pub struct TopicsIter<'a, T = TopicInfo<'a>>(Topics<'a, T>);
 

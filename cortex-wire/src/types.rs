@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// What a field or a value is, as far as the wire tells.
+/// The type of a field or value on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -29,12 +29,12 @@ pub enum Type {
     Tensor,
     /// A MessagePack extension; never the type of a field.
     Extension,
-    /// Any of them.
+    /// Any type.
     Any,
 }
 
 impl Type {
-    /// The name in a layout string.
+    /// The name in the string that the layout hash covers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Nil => "nil",
@@ -54,11 +54,10 @@ impl Type {
 }
 
 impl Type {
-    /// The name of the type in Python, as its documentation's schema fingerprint spells it: that of
-    /// a field which, if `optional`, may be `None`.
+    /// The type's usual spelling in Python, as a schema fingerprint contains it: `str`, `ndarray`,
+    /// `numpy.ndarray | None` if `optional`.
     ///
-    /// This is the usual spelling (`str`, `ndarray`, `numpy.ndarray | None`). A class can spell its
-    /// types otherwise, for example `list[float]`.
+    /// A class may spell its types differently, such as `list[float]`.
     #[must_use]
     pub const fn python_name(self, optional: bool) -> &'static str {
         match (self, optional) {
@@ -91,14 +90,14 @@ impl fmt::Display for Type {
     }
 }
 
-/// One field of a message: its name and what it holds.
+/// One field of a message: its name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FieldInfo {
     /// The field's name in Python.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub ty: Type,
-    /// Whether nil may stand there instead.
+    /// Whether nil is allowed instead.
     pub optional: bool,
 }

@@ -1,4 +1,4 @@
-//! What the items of an array are: numpy's `dtype.str`, and the Rust types behind it.
+//! The type of an array's items: numpy's `dtype.str`.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -25,16 +25,16 @@ use crate::error::DtypeError;
 pub struct Dtype {
     kind: DtypeKind,
     order: ByteOrder,
-    /// Of a time its unit, an index into [`TIME_UNITS`], or [`NO_UNIT`]. As wide as leaves no padding,
-    /// which would be copied byte by byte.
+    /// For a time its unit, an index into [`TIME_UNITS`], else [`NO_UNIT`]. The width leaves no
+    /// padding, which would be copied byte by byte.
     unit: u16,
-    /// Bytes per item; of a time, which takes 8 bytes, how many units one step is.
+    /// Bytes per item; for a time, which has 8 bytes, the number of units in one step.
     number: u32,
 }
 
-/// What stands in the place of a unit where there is none.
+/// The value of `unit` for a dtype without a unit.
 const NO_UNIT: u16 = u16::MAX;
-/// Bytes of a time.
+/// Bytes of a `DateTime` or `TimeDelta`.
 const TIME_LEN: u32 = 8;
 
 /// The kind of an array's items: the letter of a dtype.
@@ -81,7 +81,7 @@ impl DtypeKind {
     }
 }
 
-/// Order of the bytes of an item.
+/// The order of the bytes of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ByteOrder {
@@ -89,7 +89,7 @@ pub enum ByteOrder {
     Little,
     /// `>`: most significant byte first.
     Big,
-    /// `|`: items of single bytes.
+    /// `|`: not applicable, as items are single bytes.
     None,
 }
 
@@ -102,7 +102,7 @@ impl ByteOrder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TimeUnit {
-    /// How many base units one step is; more than 1 is written before the name.
+    /// The number of base units in one step; written before the name if it is more than 1.
     pub multiple: NonZeroU32,
     /// Index into [`TIME_UNITS`].
     name: u16,
@@ -193,7 +193,7 @@ impl Dtype {
         }
     }
 
-    /// The unit of a time, where one is given.
+    /// The unit of a `DateTime` or `TimeDelta`, if it has one.
     #[must_use]
     pub const fn time_unit(&self) -> Option<TimeUnit> {
         match NonZeroU32::new(self.number) {
@@ -202,13 +202,13 @@ impl Dtype {
         }
     }
 
-    /// Whether both are of the same kind and size, in whatever byte order.
+    /// Whether both have the same kind and size, in either byte order.
     #[must_use]
     pub fn same_items(&self, other: &Self) -> bool {
         self.kind == other.kind && self.number == other.number && self.unit == other.unit
     }
 
-    /// numpy's `dtype.str` where it has three letters, as those of numbers do.
+    /// numpy's `dtype.str` if it has three characters, as those of numbers do.
     pub(crate) fn short_text(&self) -> Option<[u8; 3]> {
         let size = u8::try_from(self.item_len()).ok().filter(|size| *size < 10)?;
         if self.unit != NO_UNIT || self.kind == DtypeKind::Unicode {
@@ -226,7 +226,7 @@ impl Dtype {
     /// numpy's `dtype.str`.
     #[must_use]
     pub fn as_text(&self) -> DtypeText {
-        // By hand: as far as the link proof can tell, `core::fmt` may panic.
+        // Without `core::fmt`, which the link proof cannot show to be free of panics.
         // The longest text, `<M8[4294967295as]`, fits.
         let mut text = DtypeText::new();
         let _ = text.push(match self.order {
@@ -247,7 +247,7 @@ impl Dtype {
             if unit.multiple.get() > 1 {
                 push_number(&mut text, unit.multiple.get());
             }
-            // All are ASCII, and told so the compiler knows that each takes one byte.
+            // All are ASCII; the filter tells the compiler that each takes one byte.
             for letter in unit.name().chars().filter(char::is_ascii) {
                 let _ = text.push(letter);
             }
@@ -256,7 +256,8 @@ impl Dtype {
         text
     }
 
-    /// The usual dtypes, of three bytes: `|u1`, `<f4`. `None` for any other, and for what is wrong.
+    /// The dtype of `bool` or of a number, from its three bytes: `|u1`, `<f4`. `None` for any other
+    /// dtype and for invalid text.
     #[inline]
     pub(crate) const fn number([order, kind, size]: [u8; 3]) -> Option<Self> {
         let (kind, item_len) = match (kind, size) {
@@ -283,11 +284,12 @@ impl Dtype {
         Some(Self { kind, order, unit: NO_UNIT, number: item_len })
     }
 
-    /// Reads numpy's `dtype.str`. Single-byte items may carry any byte order, as some peers write.
+    /// Parses numpy's `dtype.str`. Single-byte items may have any byte order, as some peers write
+    /// one.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// A [`DtypeError`] that names the reason.
     pub fn parse(text: &str) -> Result<Self, DtypeError> {
         let (head, rest) = text.split_at_checked(2).ok_or(DtypeError::Syntax)?;
         let (order, letter) = match *head.as_bytes() {
@@ -377,7 +379,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numpy_spellings_survive_the_round_trip() {
+    fn round_trips_numpy_spellings() {
         for text in [
             "|b1",
             "|i1",
@@ -409,12 +411,12 @@ mod tests {
     }
 
     #[test]
-    fn single_bytes_may_carry_a_byte_order() {
+    fn accepts_a_byte_order_for_single_bytes() {
         assert_eq!(Dtype::parse("<u1").unwrap().as_text().as_str(), "|u1");
     }
 
     #[test]
-    fn refuses_what_cannot_travel() {
+    fn rejects_dtypes_that_cannot_be_sent() {
         let cases = [
             ("|O", DtypeError::Object),
             ("|O8", DtypeError::Object),

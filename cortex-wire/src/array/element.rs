@@ -5,11 +5,11 @@ use bytemuck::{CheckedBitPattern, NoUninit};
 use crate::array::dtype::{ByteOrder, Dtype, DtypeKind};
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that is how a trait is sealed")]
+    #[expect(unnameable_types, reason = "the trait is sealed")]
     pub trait Sealed {}
 }
 
-/// A Rust type that an array's items can be.
+/// A Rust type of an array's items.
 ///
 /// Implemented for `bool`, the integers of 8 to 64 bits, `f32` and `f64`; with the feature `f16`
 /// for `half::f16`, with `complex` for `num_complex::Complex<f32>` and `<f64>`.
@@ -17,8 +17,8 @@ pub trait Element: CheckedBitPattern + NoUninit + Send + Sync + sealed::Sealed +
     /// The dtype of a slice of these on this machine.
     const DTYPE: Dtype;
 
-    /// Reads one item from exactly its bytes, in the given order; `None` where `bytes` has
-    /// another length. For `bool` everything but 0 is true.
+    /// Reads one item from its bytes, in the given order; `None` if `bytes` has another length than
+    /// the item. For `bool` every byte but 0 is true.
     fn from_bytes(bytes: &[u8], order: ByteOrder) -> Option<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! Arrays beside the message: dtype, shape and borrowed bytes.
+//! Arrays outside the metadata: dtype, shape and borrowed bytes.
 
 pub(crate) mod dtype;
 pub(crate) mod element;
@@ -22,7 +22,7 @@ use crate::array::shape::Shape;
 
 /// A borrowed array: dtype, shape and bytes in C order.
 ///
-/// The bytes may stand at any address and in any byte order: received buffers do.
+/// The bytes can have any alignment and byte order, as received buffers do.
 ///
 /// Shape: dimensions in items, C order; bytes = product × item length, which the constructor and
 /// the decoder check.
@@ -37,7 +37,7 @@ use crate::array::shape::Shape;
 /// assert_eq!(view.dtype().as_text().as_str(), "|u1");
 /// assert_eq!(view.get::<u8>(&[1, 2])?, 50);
 ///
-/// // A big-endian array, wherever it lies:
+/// // A big-endian array at any address:
 /// let view = ArrayView::new(">i2".parse()?, &[2], &[0, 1, 0xff, 0xfe])?;
 /// assert!(view.as_slice::<i16>().is_err());
 /// assert!(view.iter::<i16>()?.eq([1, -2]));
@@ -76,7 +76,7 @@ impl<'a> ArrayView<'a> {
         Ok(Self { dtype, shape, data })
     }
 
-    /// A view of parts that were checked before.
+    /// A view of parts whose lengths were checked before.
     pub(crate) const fn new_unchecked(dtype: Dtype, shape: Shape, data: &'a [u8]) -> Self {
         Self { dtype, shape, data }
     }
@@ -92,7 +92,7 @@ impl<'a> ArrayView<'a> {
     ///
     /// As [`Self::new`].
     pub fn from_slice<T: Element>(items: &'a [T], shape: &[usize]) -> Result<Self, ArrayError> {
-        // Items without uninitialised bytes always cast to bytes.
+        // A cast to bytes cannot fail: items have no uninitialised bytes.
         let data = bytemuck::try_cast_slice(items).unwrap_or(&[]);
         Self::new(T::DTYPE, shape, data)
     }
@@ -125,14 +125,14 @@ impl<'a> ArrayView<'a> {
     ///
     /// # Errors
     ///
-    /// `Dtype`, `ByteOrder` or `Alignment`, whichever does not allow it, and `InvalidItem` for a
-    /// `bool` other than 0 and 1. [`Self::iter`] reads what is refused for order or alignment.
+    /// `Dtype`, `ByteOrder` or `Alignment`, whichever prevents it, and `InvalidItem` for a `bool`
+    /// other than 0 and 1. [`Self::iter`] reads arrays of any byte order and alignment.
     pub fn as_slice<T: Element>(&self) -> Result<&'a [T], ArrayError> {
         self.check_items::<T>()?;
         if self.dtype.byte_order() != T::DTYPE.byte_order() {
             return Err(ArrayError::ByteOrder);
         }
-        // An empty buffer may stand anywhere.
+        // An empty buffer may have any address.
         if self.data.is_empty() {
             return Ok(&[]);
         }
@@ -144,11 +144,11 @@ impl<'a> ArrayView<'a> {
         })
     }
 
-    /// The items in C order, read at any alignment and byte order.
+    /// An iterator over the items in C order, at any alignment and byte order.
     ///
     /// # Errors
     ///
-    /// `Dtype` where the items are of another kind or size.
+    /// `Dtype` if the items have another kind or size.
     pub fn iter<T: Element>(&self) -> Result<Items<'a, T>, ArrayError> {
         self.check_items::<T>()?;
         Ok(Items { rest: self.data, order: self.dtype.byte_order(), item: PhantomData })
@@ -158,7 +158,7 @@ impl<'a> ArrayView<'a> {
     ///
     /// # Errors
     ///
-    /// `Dtype`, or `Index` outside the shape.
+    /// `Dtype`, or `Index` if the coordinates are outside the shape.
     pub fn get<T: Element>(&self, index: &[usize]) -> Result<T, ArrayError> {
         self.check_items::<T>()?;
         if index.len() != self.shape().len() {
@@ -204,10 +204,10 @@ impl defmt::Format for ArrayView<'_> {
     }
 }
 
-/// The items of an array, in C order.
+/// Iterator over the items of an array, in C order.
 #[derive(Clone, Debug)]
 pub struct Items<'a, T> {
-    /// Whole items.
+    /// A whole number of items.
     rest: &'a [u8],
     order: ByteOrder,
     item: PhantomData<T>,
@@ -263,13 +263,13 @@ mod tests {
             view("<f4", &[2, 3], &[0; 23]),
             Err(ArrayError::Length { expected: 24, found: 23 })
         );
-        assert!(view("<f4", &[], &[0; 4]).is_ok(), "no dimension is one item");
+        assert!(view("<f4", &[], &[0; 4]).is_ok(), "no dimension means one item");
         assert!(view("<f4", &[3, 0], &[]).is_ok());
         assert!(view("<f4", &[usize::MAX, usize::MAX, 0], &[]).is_ok());
     }
 
     #[test]
-    fn products_that_overflow_are_refused() {
+    fn rejects_products_that_overflow() {
         assert_eq!(view("<f4", &[usize::MAX, 2], &[]), Err(ArrayError::ShapeOverflow));
         assert_eq!(view("<f8", &[usize::MAX / 4], &[]), Err(ArrayError::ShapeOverflow));
         assert_eq!(view("<f8", &[1; 9], &[0; 8]), Err(ArrayError::TooManyDimensions { found: 9 }));
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn unaligned_floats_are_read_item_by_item() {
-        // One of four neighbouring addresses at most is aligned.
+        // At most one of four consecutive addresses is aligned.
         let mut bytes = [0_u8; 12];
         for start in 0..4 {
             let slot = &mut bytes[start..start + 8];

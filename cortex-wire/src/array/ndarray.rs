@@ -10,12 +10,12 @@ use crate::array::error::ArrayError;
 use crate::array::owned::OwnedArray;
 
 impl<'a> ArrayView<'a> {
-    /// The array as an `ndarray`: borrowed where it is aligned and in this machine's byte order,
-    /// copied otherwise.
+    /// The array as an `ndarray`: borrowed if it is aligned and in this machine's byte order, else
+    /// copied.
     ///
     /// # Errors
     ///
-    /// `Dtype` where the items are of another kind or size.
+    /// `Dtype` if the items have another kind or size.
     ///
     /// # Examples
     ///
@@ -44,7 +44,7 @@ impl<'a> ArrayView<'a> {
     ///
     /// # Errors
     ///
-    /// `NotContiguous` unless the items lie in C order, `TooManyDimensions`.
+    /// `NotContiguous` unless the items are contiguous in C order, `TooManyDimensions`.
     pub fn from_ndarray<T: Element, D: Dimension>(
         array: &'a NdView<'_, T, D>,
     ) -> Result<Self, ArrayError> {

@@ -57,11 +57,11 @@ impl OwnedArray {
 }
 
 impl ArrayView<'_> {
-    /// A copy of the items, read at any alignment and byte order.
+    /// A copy of the items, from any alignment and byte order.
     ///
     /// # Errors
     ///
-    /// `Dtype` where the items are of another kind or size.
+    /// `Dtype` if the items have another kind or size.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, ArrayError> {
         self.iter().map(Iterator::collect)
     }
@@ -76,11 +76,11 @@ impl From<ArrayView<'_>> for OwnedArray {
 /// A tensor that owns its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedTensor {
-    /// dtype, shape and data.
+    /// Dtype, shape and data.
     pub array: OwnedArray,
     /// PyTorch's name of the device: `cpu`, `cuda:0`.
     pub device: String,
-    /// Whether gradients are kept for it.
+    /// PyTorch's `requires_grad`: whether gradients are computed for it.
     pub requires_grad: bool,
 }
 

@@ -11,12 +11,12 @@ use crate::limits::MAX_DIMS;
 #[derive(Clone, Copy)]
 pub struct Shape {
     dims: [usize; MAX_DIMS],
-    // As wide as a dimension: without padding a shape is copied in few large moves.
+    // As wide as a dimension: a struct without padding is copied in few large moves.
     count: usize,
 }
 
 impl Shape {
-    /// A shape of the given dimensions; none of them means one single item.
+    /// A shape of the given dimensions; no dimension means a single item.
     ///
     /// # Errors
     ///
@@ -29,13 +29,13 @@ impl Shape {
         Ok(shape)
     }
 
-    /// A shape without dimensions yet.
+    /// A shape without dimensions.
     #[inline]
     pub(crate) const fn scalar() -> Self {
         Self { dims: [0; MAX_DIMS], count: 0 }
     }
 
-    /// Adds the fastest dimension; `None` when there are [`MAX_DIMS`] already.
+    /// Appends the fastest dimension; `None` if there are [`MAX_DIMS`] already.
     #[inline]
     pub(crate) fn push(&mut self, dim: usize) -> Option<()> {
         *self.dims.get_mut(self.count)? = dim;
@@ -50,13 +50,13 @@ impl Shape {
         self.dims.get(..self.count).unwrap_or(&self.dims)
     }
 
-    /// The number of items, or `None` where it does not fit into `usize`.
+    /// The number of items, or `None` if it does not fit into `usize`.
     #[must_use]
     #[inline]
     pub fn item_count(&self) -> Option<usize> {
         let product = |count: usize, &dim: &usize| count.checked_mul(dim);
         match self.as_slice().iter().try_fold(1, product) {
-            // A dimension of zero makes the array empty whatever the others are.
+            // A dimension of zero makes the array empty, even if the others overflow.
             None if self.as_slice().contains(&0) => Some(0),
             count => count,
         }
@@ -64,7 +64,7 @@ impl Shape {
 }
 
 impl Shape {
-    /// The length of the data in bytes, or `None` where it does not fit into `usize`.
+    /// The length of the data in bytes, or `None` if it does not fit into `usize`.
     #[inline(always)]
     pub(crate) fn byte_len(&self, dtype: Dtype) -> Option<usize> {
         self.item_count()?.checked_mul(dtype.item_len())

@@ -2,19 +2,19 @@
 
 use crate::array::ArrayView;
 
-/// A borrowed tensor: an array, the device that it came from and its gradient flag.
+/// A borrowed tensor: an array, the device of the sender's tensor, and its gradient flag.
 ///
-/// The data is always in ordinary memory; `device` says where a receiver may put it.
+/// The data is always in host memory; `device` names the device a receiver may copy it to.
 ///
 /// Source: wire reference, "Out-of-band descriptor".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TensorView<'a> {
-    /// dtype, shape and data.
+    /// Dtype, shape and data.
     pub array: ArrayView<'a>,
     /// PyTorch's name of the device: `cpu`, `cuda:0`.
     pub device: &'a str,
-    /// Whether gradients are kept for it.
+    /// PyTorch's `requires_grad`: whether gradients are computed for it.
     pub requires_grad: bool,
 }
 

@@ -8,9 +8,9 @@ use crate::array::element::Element;
 use crate::array::error::ArrayError;
 use crate::array::{ArrayView, Items};
 
-/// An array whose item type is part of the message's type; decoding refuses any other dtype.
+/// An array whose item type is part of the message's type; decoding rejects any other dtype.
 ///
-/// Either byte order is accepted. Everything that an [`ArrayView`] can do is there by deref.
+/// Either byte order is accepted. Dereferences to [`ArrayView`].
 ///
 /// # Examples
 ///
@@ -36,11 +36,11 @@ impl<'a, T: Element> TypedArray<'a, T> {
         ArrayView::from_slice(items, shape).and_then(Self::new)
     }
 
-    /// The view, if its items are of type `T` in either byte order.
+    /// The view as an array of `T`, in either byte order.
     ///
     /// # Errors
     ///
-    /// `Dtype` otherwise.
+    /// `Dtype` if its items are not of type `T`.
     pub fn new(view: ArrayView<'a>) -> Result<Self, ArrayError> {
         view.check_items::<T>()?;
         Ok(Self { view, item: PhantomData })
@@ -61,7 +61,7 @@ impl<'a, T: Element> TypedArray<'a, T> {
         self.view.as_slice()
     }
 
-    /// The items in C order, read at any alignment and byte order.
+    /// An iterator over the items in C order, at any alignment and byte order.
     #[must_use]
     pub fn items(&self) -> Items<'a, T> {
         Items { rest: self.view.data, order: self.view.dtype.byte_order(), item: PhantomData }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typed_arrays_take_either_byte_order_and_no_other_dtype() {
+    fn accepts_either_byte_order_and_rejects_another_dtype() {
         let data = [0x3f, 0xf8, 0, 0, 0, 0, 0, 0];
         let big = ArrayView::new(">f8".parse().unwrap(), &[1], &data).unwrap();
         let typed = TypedArray::<f64>::new(big).unwrap();

@@ -1,4 +1,4 @@
-//! From borrowed frames to borrowed values.
+//! Decoding: from borrowed frames to borrowed values.
 
 use crate::array::ArrayView;
 use crate::array::element::Element;
@@ -20,7 +20,7 @@ use crate::types::Type;
 pub struct Decoder<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) source: Source<'a>,
-    /// Lists and maps around the place where the reader is.
+    /// Number of lists and maps that the reader is inside of.
     pub(crate) depth: usize,
 }
 
@@ -29,28 +29,28 @@ impl<'a> Decoder<'a> {
     ///
     /// # Errors
     ///
-    /// `NoFrames` where there is no frame 1.
+    /// `NoFrames` if there is no frame 1.
     pub fn new(frames: &'a (dyn Frames + 'a)) -> Result<Self, DecodeError> {
         let metadata = frames.frame(1).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
         let source = Source::Frames { frames, first: 2 };
         Ok(Self::at(Reader::new(metadata), source))
     }
 
-    /// A decoder of the values that `reader` is at.
+    /// A decoder of the values at `reader`.
     pub(crate) const fn at(reader: Reader<'a>, source: Source<'a>) -> Self {
         Self { reader, source, depth: 0 }
     }
 
-    /// The reader below, for plain MessagePack items.
+    /// The underlying reader, for plain MessagePack items.
     pub const fn reader(&mut self) -> &mut Reader<'a> {
         &mut self.reader
     }
 
-    /// Takes an array.
+    /// Reads an array.
     ///
     /// # Errors
     ///
-    /// `WrongType`, or what is wrong with its descriptor or its buffer.
+    /// `WrongType`, or an error of its descriptor or its buffer.
     #[inline]
     pub fn read_array(&mut self) -> Result<ArrayView<'a>, DecodeError> {
         if let Some(array) = descriptor::canonical_array(&mut self.reader, self.source) {
@@ -63,11 +63,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes a tensor.
+    /// Reads a tensor.
     ///
     /// # Errors
     ///
-    /// `WrongType`, or what is wrong with its descriptor or its buffer.
+    /// `WrongType`, or an error of its descriptor or its buffer.
     pub fn read_tensor(&mut self) -> Result<TensorView<'a>, DecodeError> {
         if let Some(tensor) = descriptor::canonical_tensor(&mut self.reader, self.source) {
             return Ok(tensor);
@@ -79,7 +79,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes the head of the field list; the fields follow.
+    /// Reads the head of the field list; returns a reader of the fields.
     ///
     /// # Errors
     ///
@@ -100,11 +100,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Runs `inside`, which takes a list or map, one level deeper.
+    /// Runs `inside`, which reads a list or map, one nesting level deeper.
     ///
     /// # Errors
     ///
-    /// `TooDeep` below [`MAX_DEPTH`] levels, and those of `inside`.
+    /// `TooDeep` beyond [`MAX_DEPTH`] levels, and those of `inside`.
     pub fn nested<T>(
         &mut self,
         inside: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
@@ -127,11 +127,11 @@ impl<'a> Decoder<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Takes the key of a map whose keys are text.
+    /// Reads a key of a map whose keys are text.
     pub(crate) fn read_text_key(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.reader;
         let kind = match read_key(&mut self.reader)? {
-            // What has this key is a descriptor: an array stands where a map was expected.
+            // A map with this key is a descriptor: an array was sent where a map is expected.
             Key::Str(descriptor::KIND_KEY) if matches!(self.source, Source::Frames { .. }) => {
                 DecodeErrorKind::ReservedKey
             }
@@ -141,11 +141,11 @@ impl<'a> Decoder<'a> {
         Err(start.error(kind))
     }
 
-    /// Ends decoding.
+    /// Checks that nothing follows.
     ///
     /// # Errors
     ///
-    /// `TrailingBytes` unless everything was read.
+    /// `TrailingBytes` if bytes are left.
     pub const fn finish(self) -> Result<(), DecodeError> {
         self.reader.finish()
     }
@@ -178,7 +178,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The fields of one message, taken in order; those at the end may be missing.
+/// The fields of one message, read in order; fields at the end may be missing.
 #[derive(Debug)]
 pub struct Fields<'d, 'a> {
     input: &'d mut Decoder<'a>,
@@ -192,23 +192,23 @@ impl Drop for Fields<'_, '_> {
 }
 
 impl<'a> Fields<'_, 'a> {
-    /// The next field, which must be there.
+    /// The next field, which is required.
     ///
     /// # Errors
     ///
-    /// Those of the field's type.
-    #[expect(clippy::should_implement_trait, reason = "every field has a type of its own")]
+    /// The errors of the field's type.
+    #[expect(clippy::should_implement_trait, reason = "each field has another type")]
     #[inline]
     pub fn next<T: Decode<'a>>(&mut self) -> Result<T, DecodeError> {
         self.left = self.left.saturating_sub(1);
         T::decode(self.input)
     }
 
-    /// The next field, or a default where the message ends before it.
+    /// The next field, or a default if the message ends before it.
     ///
     /// # Errors
     ///
-    /// Those of the field's type.
+    /// The errors of the field's type.
     #[inline]
     pub fn next_or<T: Decode<'a>>(
         &mut self,
@@ -218,17 +218,17 @@ impl<'a> Fields<'_, 'a> {
     }
 }
 
-/// A value that can be read, borrowing from the frames.
-#[diagnostic::on_unimplemented(message = "`{Self}` cannot be read from a message")]
+/// A value that can be decoded; it may borrow from the frames.
+#[diagnostic::on_unimplemented(message = "`{Self}` cannot be decoded from a message")]
 pub trait Decode<'a>: Field + Sized {
-    /// Takes one value.
+    /// Reads one value.
     ///
     /// # Errors
     ///
-    /// What is wrong with the input, and where.
+    /// Why the input is invalid, and its offset.
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError>;
 
-    /// Takes a list of values, or bytes for `u8`.
+    /// Reads a list of values, or bytes for `u8`.
     #[doc(hidden)]
     fn decode_items<const N: usize>(
         input: &mut Decoder<'a>,
@@ -245,19 +245,19 @@ pub trait Decode<'a>: Field + Sized {
                 if items.is_full() {
                     return Err(start.error(full));
                 }
-                // Not full, so the push succeeds.
+                // The list is not full, so the push succeeds.
                 let _ = items.push(Self::decode(input)?);
             }
             Ok(items)
         })
     }
 
-    /// Takes a list of values, or bytes for `u8`.
+    /// Reads a list of values, or bytes for `u8`.
     #[cfg(feature = "alloc")]
     #[doc(hidden)]
     fn decode_vec(input: &mut Decoder<'a>) -> Result<alloc::vec::Vec<Self>, DecodeError> {
         input.nested(|input| {
-            // The claimed count is not trusted with an allocation.
+            // Nothing is allocated by the peer's count alone.
             let mut items = alloc::vec::Vec::new();
             for _ in 0..input.reader.read_list()? {
                 items.push(Self::decode(input)?);

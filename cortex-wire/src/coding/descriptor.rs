@@ -1,5 +1,5 @@
-//! The two forms in which an array stands in MessagePack: a descriptor that names a buffer
-//! frame, and an extension that holds the data.
+//! The two forms of an array in MessagePack: a descriptor that names a buffer frame, and an
+//! extension that contains the data.
 //!
 //! Source: wire reference, "Out-of-band descriptor" and "Tagged single value".
 
@@ -17,14 +17,14 @@ use crate::msgpack::token::Token;
 use crate::msgpack::write::Writer;
 use crate::types::Type;
 
-/// The key that makes a map a descriptor.
+/// The key that marks a map as a descriptor.
 pub(crate) const KIND_KEY: &str = DescriptorKey::Kind.as_str();
 
 const NUMPY: &str = "numpy";
 const TORCH: &str = "torch";
 
-/// What stands before the values of a descriptor, in MessagePack and in the order in which every
-/// peer writes it: the map of 4 or 6 pairs up to the buffer's index, then the other keys.
+/// The bytes before each value of a descriptor, in the canonical order, in which every peer writes
+/// it: the map of 4 or 6 pairs up to the buffer's index, then the other keys.
 const HEAD_ARRAY: &[u8; 29] = b"\x84\xae__cortex_oob__\xa5numpy\xa6buffer";
 const HEAD_TENSOR: &[u8; 29] = b"\x86\xae__cortex_oob__\xa5torch\xa6buffer";
 const HEAD_DTYPE: &[u8; 6] = b"\xa5dtype";
@@ -75,7 +75,7 @@ pub(crate) fn write_extension(
     out: &mut Writer<'_>,
 ) -> Result<(), EncodeError> {
     let ty = if tensor.is_none() { EXTENSION_ARRAY } else { EXTENSION_TENSOR };
-    // An extension's length precedes it, so its head is measured first.
+    // The length precedes the content, so the head is measured first.
     let mut head = Writer::new(&mut []);
     write_extension_head(array, tensor, &mut head)?;
     out.write_extension(ty, head.len().saturating_add(array.data().len()))?;
@@ -110,11 +110,11 @@ fn write_shape(out: &mut Writer<'_>, shape: &[usize]) -> Result<(), EncodeError>
     Ok(())
 }
 
-/// Whether a map of `pairs` pairs, whose first key `reader` is at, is a descriptor.
+/// Whether a map of `pairs` pairs, whose first key is at `reader`, is a descriptor.
 ///
-/// Looks no further than the first value that is a list or map with another one inside: a
-/// descriptor's entries are flat. So every byte is looked at once for its own map and once for
-/// the map around it, however deep maps are nested.
+/// Stops at the first value that is a list or map with another one inside, as a descriptor's
+/// entries are flat. So each byte is read once for its own map and once for the enclosing map,
+/// regardless of the depth.
 pub(crate) fn is_descriptor(mut reader: Reader<'_>, pairs: u32) -> bool {
     for _ in 0..pairs {
         match reader.read() {
@@ -138,8 +138,8 @@ pub(crate) fn is_descriptor(mut reader: Reader<'_>, pairs: u32) -> bool {
     false
 }
 
-/// Reads an array's descriptor in the order in which every peer writes it. `None` where anything
-/// is different or wrong: [`read`] takes any order, and says what is wrong.
+/// Reads an array's descriptor in canonical order. `None` if anything differs or is invalid:
+/// [`read`] accepts any order and reports errors.
 #[inline]
 pub(crate) fn canonical_array<'a>(
     reader: &mut Reader<'a>,
@@ -168,7 +168,7 @@ pub(crate) fn canonical_tensor<'a>(
     Some(TensorView { array, device, requires_grad })
 }
 
-/// What both have in common: from the buffer's index to the shape.
+/// Reads the part that both have in common: from the buffer's index to the shape.
 #[inline(always)]
 fn canonical_rest<'a>(reader: &mut Reader<'a>, source: Source<'a>) -> Option<ArrayView<'a>> {
     let index = reader.read_integer().ok()?;
@@ -183,7 +183,7 @@ fn canonical_rest<'a>(reader: &mut Reader<'a>, source: Source<'a>) -> Option<Arr
     (shape.byte_len(dtype)? == data.len()).then(|| ArrayView::new_unchecked(dtype, shape, data))
 }
 
-/// The buffer of an index, where there is one.
+/// The buffer with this index, if it exists.
 #[inline]
 fn buffer_of(source: Source<'_>, index: u64) -> Option<&[u8]> {
     match source {
@@ -194,7 +194,7 @@ fn buffer_of(source: Source<'_>, index: u64) -> Option<&[u8]> {
     }
 }
 
-/// Reads the `pairs` entries of a descriptor, whose map began at `start`, and finds its buffer.
+/// Reads the `pairs` entries of a descriptor, whose map starts at `start`, and finds its buffer.
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
@@ -235,7 +235,7 @@ pub(crate) fn read<'a>(
     }
 }
 
-/// Reads the payload of an extension that ended where `after` stands.
+/// Reads the payload of an extension that ends at `after`.
 pub(crate) fn read_extension<'a>(
     ty: i8,
     payload: &'a [u8],
@@ -276,7 +276,8 @@ pub(crate) fn read_extension<'a>(
     })
 }
 
-/// An array whose data fits its shape; an error names the place of the shape.
+/// An array whose data has the length that shape and dtype give; an error has the offset of the
+/// shape.
 pub(crate) fn checked_array(
     dtype: Dtype,
     shape: Shape,
@@ -294,7 +295,7 @@ pub(crate) fn checked_array(
     })
 }
 
-/// A dtype of three bytes, which most are.
+/// Reads a dtype of three bytes, which most are.
 #[inline]
 fn canonical_dtype(reader: &mut Reader<'_>) -> Option<Dtype> {
     let mut ahead = *reader;

@@ -1,4 +1,4 @@
-//! From values to metadata bytes and a list of borrowed buffers.
+//! Encoding: from values to metadata bytes and a list of borrowed buffers.
 
 use crate::array::ArrayView;
 use crate::array::element::Element;
@@ -11,9 +11,9 @@ use crate::msgpack::int::Int;
 use crate::msgpack::write::Writer;
 use crate::types::Type;
 
-/// What a value is on the wire.
+/// The wire type of a Rust type.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot travel in a message",
+    message = "`{Self}` cannot be a field of a message",
     label = "not a field type",
     note = "fields are numbers, `bool`, `&str`, `&[u8]`, `Option`, `[T; N]`, `heapless::String` \
             and `Vec`, `ArrayView`, `TypedArray`, `TensorView`, `Value`, `List`, `Map`, `MapOf`; \
@@ -21,19 +21,19 @@ use crate::types::Type;
             `OwnedTensor` and `OwnedValue`"
 )]
 pub trait Field {
-    /// The type that stands in the metadata.
+    /// The type in the metadata.
     const TYPE: Type;
-    /// Whether nil may stand there instead.
+    /// Whether nil is allowed instead.
     const OPTIONAL: bool = false;
     /// The type of a slice of such values: a list, or bytes for `u8`.
     #[doc(hidden)]
     const SLICE_TYPE: Type = Type::List;
 }
 
-/// A value that can be written.
+/// A value that can be encoded.
 ///
-/// Implement it, with [`Field`] and [`Decode`](crate::Decode), for a type of your own that should
-/// stand in a message's field.
+/// Implement it, with [`Field`] and [`Decode`](crate::Decode), to use your own type as a field of a
+/// message.
 ///
 /// # Examples
 ///
@@ -59,14 +59,14 @@ pub trait Field {
 ///     }
 /// }
 /// ```
-#[diagnostic::on_unimplemented(message = "`{Self}` cannot be written into a message")]
+#[diagnostic::on_unimplemented(message = "`{Self}` cannot be encoded into a message")]
 pub trait Encode: Field {
-    /// Writes the value; the buffers of arrays inside it are borrowed for as long as it is.
+    /// Writes the value; buffers of its arrays are borrowed for as long as the value.
     ///
     /// # Errors
     ///
-    /// What the format or the list of buffers cannot hold. Too small an output is told at the
-    /// end, when the length needed is known.
+    /// A limit of the format, or `TooManyBuffers`. An output that is too small is reported by
+    /// [`Encoder::finish`], when the required length is known.
     fn encode<'b>(&'b self, out: &mut Encoder<'_, 'b>) -> Result<(), EncodeError>;
 
     /// Writes a slice of values: a list, or bytes for `u8`.
@@ -82,7 +82,7 @@ pub trait Encode: Field {
     }
 }
 
-/// A list of borrowed buffers, which the encoder fills.
+/// A list of borrowed buffers that the encoder fills.
 ///
 /// Implemented for `heapless::Vec<&[u8], N>` and, with `alloc`, for `Vec<&[u8]>`.
 pub trait Buffers<'b> {
@@ -90,7 +90,7 @@ pub trait Buffers<'b> {
     ///
     /// # Errors
     ///
-    /// Gives `buffer` back when the list is full.
+    /// Returns `buffer` if the list is full.
     fn push(&mut self, buffer: &'b [u8]) -> Result<(), &'b [u8]>;
 }
 
@@ -100,7 +100,7 @@ impl<'b, const N: usize> Buffers<'b> for heapless::Vec<&'b [u8], N> {
     }
 }
 
-/// Counts nothing and keeps nothing: for measuring metadata.
+/// A list that drops its buffers: for measuring metadata.
 pub(crate) struct NoBuffers;
 
 impl<'b> Buffers<'b> for NoBuffers {
@@ -109,11 +109,11 @@ impl<'b> Buffers<'b> for NoBuffers {
     }
 }
 
-/// Where the bytes of arrays go.
+/// The destination of the bytes of arrays.
 enum ArraySink<'w, 'b> {
-    /// Into frames beside the metadata; a descriptor stands in their place.
+    /// Frames after the metadata, which holds a descriptor of each array.
     Frames { buffers: &'w mut (dyn Buffers<'b> + 'w), count: usize },
-    /// Into the MessagePack itself, as extensions.
+    /// The MessagePack itself, as extensions.
     Inline,
 }
 
@@ -125,23 +125,23 @@ pub struct Encoder<'w, 'b> {
 }
 
 impl<'w, 'b> Encoder<'w, 'b> {
-    /// Metadata into `out`, array buffers into `buffers`.
+    /// An encoder that writes metadata into `out` and array buffers into `buffers`.
     pub fn new(out: &'w mut [u8], buffers: &'w mut (dyn Buffers<'b> + 'w)) -> Self {
         let arrays = ArraySink::Frames { buffers, count: 0 };
         Self { writer: Writer::new(out), arrays, depth: 0 }
     }
 
-    /// Everything into `writer`, arrays as MessagePack extensions.
+    /// An encoder that writes everything into `writer`, arrays as MessagePack extensions.
     pub(crate) const fn inline(writer: Writer<'w>) -> Self {
         Self { writer, arrays: ArraySink::Inline, depth: 0 }
     }
 
-    /// The writer below, for plain MessagePack items.
+    /// The underlying writer, for plain MessagePack items.
     pub const fn writer(&mut self) -> &mut Writer<'w> {
         &mut self.writer
     }
 
-    /// Writes an array: its descriptor here, its data beside.
+    /// Writes an array: its descriptor into the metadata, its data into the list of buffers.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl<'w, 'b> Encoder<'w, 'b> {
         self.write_item(array, None)
     }
 
-    /// Writes a tensor: its descriptor here, its data beside.
+    /// Writes a tensor: its descriptor into the metadata, its data into the list of buffers.
     ///
     /// # Errors
     ///
@@ -160,11 +160,11 @@ impl<'w, 'b> Encoder<'w, 'b> {
         self.write_item(&tensor.array, Some(tensor))
     }
 
-    /// Runs `inside` one level deeper.
+    /// Runs `inside`, which writes a list or map, one nesting level deeper.
     ///
     /// # Errors
     ///
-    /// `TooDeep` below [`MAX_DEPTH`] levels, and those of `inside`.
+    /// `TooDeep` beyond [`MAX_DEPTH`] levels, and those of `inside`.
     pub fn nested(
         &mut self,
         inside: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
@@ -175,7 +175,7 @@ impl<'w, 'b> Encoder<'w, 'b> {
         result
     }
 
-    /// Goes one level deeper.
+    /// Enters a list or map.
     pub(crate) fn enter(&mut self) -> Result<(), EncodeError> {
         if self.depth >= MAX_DEPTH {
             return Err(EncodeError::new(EncodeErrorKind::TooDeep));
@@ -184,12 +184,12 @@ impl<'w, 'b> Encoder<'w, 'b> {
         Ok(())
     }
 
-    /// Comes back from one level.
+    /// Leaves a list or map.
     pub(crate) fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Checks a key of a plain map: beside frames, one key is reserved for descriptors.
+    /// Checks a key of a plain map: one key is reserved for descriptors if arrays are in frames.
     ///
     /// # Errors
     ///
@@ -223,7 +223,7 @@ impl<'w, 'b> Encoder<'w, 'b> {
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn finish(self) -> Result<&'w [u8], EncodeError> {
         self.writer.finish()
     }

@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-/// The frames of one message behind its topic: header, metadata, buffers.
+/// The frames of one message after its topic: header, metadata, buffers.
 ///
-/// A received sample is its own list of frames. Implemented for arrays, slices (by reference),
-/// `heapless::Vec` and, with `alloc`, `Vec`, of anything that is bytes.
+/// Implemented for arrays, slices (by reference), `heapless::Vec` and, with `alloc`, `Vec`, of
+/// anything that is `AsRef<[u8]>`. A transport implements it for its received samples.
 pub trait Frames: Sync {
     /// Frame `index`: 0 is the header, 1 the metadata, 2 the first buffer.
     fn frame(&self, index: usize) -> Option<&[u8]>;
@@ -29,10 +29,10 @@ impl<T: AsRef<[u8]> + Sync, const N: usize> Frames for heapless::Vec<T, N> {
     }
 }
 
-/// Where the bytes of arrays are.
+/// The place of the bytes of arrays.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
-    /// In frames, the first buffer being frame `first`.
+    /// In frames; the first buffer is frame `first`.
     Frames { frames: &'a (dyn Frames + 'a), first: usize },
     /// In the MessagePack itself, as extensions.
     Inline,

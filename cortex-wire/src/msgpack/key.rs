@@ -4,7 +4,7 @@ use crate::error::{DecodeError, DecodeErrorKind};
 use crate::msgpack::read::Reader;
 use crate::msgpack::token::Token;
 
-/// The key of a map entry; Python reads strings and bytes, and no other.
+/// The key of a map entry; Python's reader accepts strings and bytes only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Key<'a> {
@@ -15,7 +15,7 @@ pub enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// The text, unless the key is bytes.
+    /// The text, if the key is a string.
     #[must_use]
     pub const fn as_str(&self) -> Option<&'a str> {
         match self {
@@ -25,7 +25,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Takes a map key: a string or bytes.
+/// Reads a map key: a string or bytes.
 pub(crate) fn read_key<'a>(reader: &mut Reader<'a>) -> Result<Key<'a>, DecodeError> {
     let start = *reader;
     match reader.read()? {
@@ -35,7 +35,7 @@ pub(crate) fn read_key<'a>(reader: &mut Reader<'a>) -> Result<Key<'a>, DecodeErr
     }
 }
 
-/// Takes a map: `entry` takes the value of each text key, the values of byte keys are skipped.
+/// Reads a map: `entry` reads the value of each text key; the values of byte keys are skipped.
 pub(crate) fn read_entries<'a>(
     reader: &mut Reader<'a>,
     entry: impl FnMut(&'a str, &mut Reader<'a>) -> Result<(), DecodeError>,
@@ -44,7 +44,7 @@ pub(crate) fn read_entries<'a>(
     read_pairs(reader, pairs, entry)
 }
 
-/// Takes `pairs` keys and values, as [`read_entries`] does behind the head of the map.
+/// Reads `pairs` keys and values, as [`read_entries`] does after the head of the map.
 pub(crate) fn read_pairs<'a>(
     reader: &mut Reader<'a>,
     pairs: u32,

@@ -1,6 +1,6 @@
-//! MessagePack over slices: what Python's `msgpack` writes with `use_bin_type=True`.
+//! MessagePack over slices, as Python's `msgpack` writes it with `use_bin_type=True`.
 //!
-//! Reading takes every valid form of an item; writing always takes the smallest one.
+//! The reader accepts every valid form of an item; the writer always uses the smallest one.
 //!
 //! Source: the [MessagePack specification](https://github.com/msgpack/msgpack/blob/master/spec.md).
 

@@ -3,15 +3,15 @@
 use crate::error::{DecodeError, DecodeErrorKind, DescriptorKey, DiscoveryKey};
 use crate::msgpack::read::Reader;
 
-/// A key that a map must have, and may have once.
-pub(crate) trait RequiredKey: Copy {
+/// A key of which a map has at most one.
+pub(crate) trait UniqueKey: Copy {
     /// The error for a map without the key.
     fn missing(self) -> DecodeErrorKind;
     /// The error for a map with the key twice.
     fn duplicate(self) -> DecodeErrorKind;
 }
 
-impl RequiredKey for DescriptorKey {
+impl UniqueKey for DescriptorKey {
     fn missing(self) -> DecodeErrorKind {
         DecodeErrorKind::DescriptorKeyMissing(self)
     }
@@ -21,7 +21,7 @@ impl RequiredKey for DescriptorKey {
     }
 }
 
-impl RequiredKey for DiscoveryKey {
+impl UniqueKey for DiscoveryKey {
     fn missing(self) -> DecodeErrorKind {
         DecodeErrorKind::DiscoveryKey(self)
     }
@@ -37,7 +37,7 @@ pub(crate) struct Once<K, T> {
     value: Option<(T, usize)>,
 }
 
-impl<K: RequiredKey, T> Once<K, T> {
+impl<K: UniqueKey, T> Once<K, T> {
     pub(crate) const fn new(key: K) -> Self {
         Self { key, value: None }
     }
@@ -60,7 +60,7 @@ impl<K: RequiredKey, T> Once<K, T> {
         Ok(())
     }
 
-    /// The value, where the key occurred.
+    /// The value, if the key occurred.
     pub(crate) fn get(self) -> Option<T> {
         self.value.map(|(value, _)| value)
     }

@@ -1,4 +1,4 @@
-//! Reads MessagePack.
+//! The reader.
 
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::msgpack::int::Int;
@@ -9,8 +9,8 @@ use crate::types::Type;
 
 /// Reads MessagePack items off the front of a slice.
 ///
-/// Borrows, allocates nothing, and never moves on an error. A count of items that cannot fit
-/// into the bytes left is refused where it stands, so work is bounded by the length of the input.
+/// It borrows, does not allocate, and does not advance on an error. A count of items that exceeds
+/// the bytes left is rejected at once, so work is bounded by the length of the input.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
         Self { rest: input, len: input.len() }
     }
 
-    /// A reader of `input`, which stands `offset` bytes behind the place that offsets count from.
+    /// A reader of `input`, which starts `offset` bytes after the origin of offsets.
     #[must_use]
     pub const fn new_at(input: &'a [u8], offset: usize) -> Self {
         Self { rest: input, len: input.len().saturating_add(offset) }
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         DecodeError::new(kind, self.offset())
     }
 
-    /// Takes the next item; of a list or map only its head.
+    /// Reads the next item; for a list or map only its head.
     ///
     /// # Errors
     ///
@@ -78,20 +78,20 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes one value with everything inside it, in one pass and constant memory.
+    /// Skips one value with its whole content, in one pass and constant memory.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    /// As [`Self::read`], with the offset of the inner item; the reader does not advance.
     pub fn skip(&mut self) -> Result<(), DecodeError> {
         self.skip_items(1)
     }
 
-    /// Takes `count` values with everything inside them, in one pass and constant memory.
+    /// Skips `count` values with their whole content, in one pass and constant memory.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    /// As [`Self::read`], with the offset of the inner item; the reader does not advance.
     pub fn skip_items(&mut self, count: u64) -> Result<(), DecodeError> {
         let start = *self;
         let mut pending = count;
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Takes nil.
+    /// Reads nil.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a boolean.
+    /// Reads a boolean.
     ///
     /// # Errors
     ///
@@ -134,14 +134,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes an integer of any form.
+    /// Reads an integer of any form.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_int(&mut self) -> Result<Int, DecodeError> {
-        // The usual forms first: small numbers, and the sizes of images.
+        // The most frequent forms first: small numbers, and the sizes of images.
         match *self.rest {
             [value @ ..0x80, ref tail @ ..] => {
                 self.rest = tail;
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes an integer that fits `T`.
+    /// Reads an integer that fits `T`.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a float; an integer may stand in its place, as Python sends one for `3`.
+    /// Reads a float; an integer is accepted too, as Python sends one for `3`.
     ///
     /// # Errors
     ///
@@ -186,14 +186,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a string.
+    /// Reads a string.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_str(&mut self) -> Result<&'a str, DecodeError> {
-        // The usual form first: text of less than 32 bytes.
+        // The most frequent form first: text of fewer than 32 bytes.
         if let [marker @ 0xa0..=0xbf, tail @ ..] = self.rest
             && let Some((text, tail)) = tail.split_at_checked((marker & 0x1f).into())
             && let Ok(text) = core::str::from_utf8(text)
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a byte string.
+    /// Reads a byte string.
     ///
     /// # Errors
     ///
@@ -219,14 +219,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes the head of a list; returns the number of items that follow.
+    /// Reads the head of a list; returns the number of items that follow.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_list(&mut self) -> Result<u32, DecodeError> {
-        // The usual form first: less than 16 items.
+        // The most frequent form first: fewer than 16 items.
         if let [marker @ 0x90..=0x9f, tail @ ..] = self.rest
             && usize::from(marker & 0x0f) <= tail.len()
         {
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes the head of a map; returns the number of pairs that follow.
+    /// Reads the head of a map; returns the number of pairs that follow.
     ///
     /// # Errors
     ///
@@ -251,11 +251,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Ends reading.
+    /// Checks that nothing follows.
     ///
     /// # Errors
     ///
-    /// `TrailingBytes` unless the input is used up.
+    /// `TrailingBytes` if bytes are left.
     pub const fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes `bytes` if they come next.
+    /// Takes `bytes` if they are next.
     #[inline]
     pub(crate) fn take_exactly<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
         let (head, tail) = self.rest.split_first_chunk::<N>()?;
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Takes the next `N` bytes, whatever they are.
+    /// Takes the next `N` bytes.
     #[inline]
     pub(crate) fn take_chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.rest.split_first_chunk::<N>()?;
@@ -412,7 +412,7 @@ impl<'a> Reader<'a> {
         Ok(Token::Map(count))
     }
 
-    /// Every item takes at least one byte, so a count beyond the bytes left is a lie.
+    /// Each item takes at least one byte, so a count beyond the bytes left is invalid.
     fn at_least(&self, needed: u64) -> Result<(), DecodeErrorKind> {
         let available = self.rest.len();
         if needed > available as u64 {

@@ -1,4 +1,4 @@
-//! How much work reading was: the bytes of every item read, as often as it was read.
+//! Measures the work of reading: the bytes of each item, counted as often as it is read.
 
 use core::cell::Cell;
 
@@ -10,7 +10,7 @@ pub(crate) fn count(bytes: usize) {
     STEPS.set(STEPS.get() + bytes);
 }
 
-/// The steps of this thread while `work` runs.
+/// The steps of this thread during `work`, and its result.
 pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = STEPS.get();
     let result = work();

@@ -3,7 +3,7 @@
 use crate::msgpack::int::Int;
 use crate::types::Type;
 
-/// One MessagePack item; of a list or map only its head.
+/// One MessagePack item; for a list or map only its head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Token<'a> {
@@ -11,7 +11,7 @@ pub enum Token<'a> {
     Nil,
     /// true or false.
     Bool(bool),
-    /// Any form of an integer.
+    /// An integer of any form.
     Int(Int),
     /// float 32, widened, or float 64.
     Float(f64),
@@ -19,9 +19,9 @@ pub enum Token<'a> {
     Str(&'a str),
     /// A byte string.
     Bytes(&'a [u8]),
-    /// The head of a list: that many items follow.
+    /// The head of a list: the number of items that follow.
     List(u32),
-    /// The head of a map: that many pairs of key and value follow.
+    /// The head of a map: the number of pairs that follow.
     Map(u32),
     /// An extension: its type and its payload.
     Extension(i8, &'a [u8]),

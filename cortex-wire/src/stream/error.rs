@@ -1,27 +1,27 @@
-//! The errors of both protocols over a byte stream.
+//! Errors that both protocols over byte streams share.
 
 use core::fmt;
 
 use crate::error::EncodeError;
 
-/// Why a stream gave no message, or took none: the stream's reason, or the peer's bytes.
+/// Why a message could not be received from a stream, or not be sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StreamError<E, P> {
     /// The stream failed.
     Io(E),
-    /// The stream has ended: it gave no more bytes, or took none.
+    /// The stream has ended: a read or a write transferred no bytes.
     Ended,
-    /// The bytes are not those of the protocol.
+    /// The received bytes violate the protocol.
     Protocol(P),
 }
 
 impl<E: fmt::Display, P: fmt::Display> fmt::Display for StreamError<E, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "the stream failed: {error}"),
-            Self::Ended => f.write_str("the stream has ended"),
+            Self::Io(error) => write!(f, "stream failed: {error}"),
+            Self::Ended => f.write_str("stream has ended"),
             Self::Protocol(error) => error.fmt(f),
         }
     }
@@ -41,13 +41,13 @@ where
     }
 }
 
-/// An error in received bytes, and where in the stream it was detected.
+/// An error in received bytes, and its position in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProtocolError<K> {
-    /// What is wrong.
+    /// The reason.
     pub kind: K,
-    /// Bytes received since the start of the connection, up to and with the one that showed it.
+    /// Bytes received since the start of the stream when the error was detected.
     pub offset: u64,
 }
 
@@ -59,7 +59,7 @@ impl<K: fmt::Display> fmt::Display for ProtocolError<K> {
 
 impl<K: fmt::Debug + fmt::Display> core::error::Error for ProtocolError<K> {}
 
-/// Why a message was not sent, or not completely.
+/// Why a message was not sent, or only in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Reading and writing of a byte stream.
+//! Reading from and writing to byte streams.
 
 use core::ops::Range;
 
@@ -6,7 +6,7 @@ use embedded_io::{Read, ReadReady, Write};
 
 use crate::stream::error::StreamError;
 
-/// Writes all of `bytes`; unlike the trait's own, without a panic where nothing is taken.
+/// Writes all of `bytes`. Unlike the trait's method, it does not panic if a write takes no bytes.
 pub(crate) fn write_all<S: Write, P>(
     stream: &mut S,
     mut bytes: &[u8],
@@ -21,7 +21,7 @@ pub(crate) fn write_all<S: Write, P>(
     Ok(())
 }
 
-/// Adds what there is room for; unlike the list's own, without an addition that could overflow.
+/// Appends the bytes that fit. Unlike the list's method, it has no addition that could overflow.
 pub(crate) fn append<const N: usize>(list: &mut heapless::Vec<u8, N>, bytes: &[u8]) {
     for &byte in bytes {
         let _ = list.push(byte);
@@ -44,10 +44,10 @@ pub(crate) async fn write_all_async<S: embedded_io_async::Write, P>(
     Ok(())
 }
 
-/// Bytes that are read at a time.
+/// Maximum number of bytes in a read.
 const CHUNK_LEN: usize = 64;
 
-/// The bytes of the last read, and those of them that the protocol has not taken yet.
+/// The bytes of the last read, and the part of them that was not processed yet.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     bytes: [u8; CHUNK_LEN],
@@ -59,17 +59,17 @@ impl Chunk {
         Self { bytes: [0; CHUNK_LEN], rest: 0..0 }
     }
 
-    /// The bytes that were not taken yet.
+    /// The bytes that were not processed yet.
     pub(crate) fn rest(&self) -> &[u8] {
         self.bytes.get(self.rest.clone()).unwrap_or_default()
     }
 
-    /// Marks all but the last `left` bytes as taken.
+    /// Marks all but the last `left` bytes as processed.
     pub(crate) const fn keep(&mut self, left: usize) {
         self.rest.start = self.rest.end.saturating_sub(left);
     }
 
-    /// Reads once, at least a byte, unless bytes are left.
+    /// Reads at least one byte, unless bytes are left.
     pub(crate) fn fill<S: Read, P>(
         &mut self,
         stream: &mut S,
@@ -81,7 +81,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Whether [`Self::fill`] would not wait.
+    /// Whether [`Self::fill`] returns without waiting.
     pub(crate) fn is_ready<S: ReadReady, P>(
         &self,
         stream: &mut S,
@@ -102,7 +102,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Makes the first `count` bytes the rest; a stream that read none has ended.
+    /// Accepts the `count` bytes of a read; a read of no bytes is the end of the stream.
     fn filled<E, P>(&mut self, count: usize) -> Result<(), StreamError<E, P>> {
         if count == 0 || count > self.bytes.len() {
             return Err(StreamError::Ended);

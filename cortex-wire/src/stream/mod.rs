@@ -1,4 +1,4 @@
-//! Messages over a stream of bytes.
+//! Messages over byte streams: the serial link and ZMTP.
 
 pub(crate) mod error;
 mod io;

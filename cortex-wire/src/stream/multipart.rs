@@ -1,4 +1,4 @@
-//! The frames of one received message, in one buffer.
+//! The frames of one message: received in one buffer, or published.
 
 use core::fmt;
 
@@ -7,13 +7,13 @@ use crate::coding::frames::Frames;
 use crate::error::EncodeError;
 use crate::message::Message;
 
-/// Bytes before each frame.
+/// Bytes of the length before each frame.
 pub(crate) const PREFIX_LEN: usize = 4;
 
-/// One received multipart message: topic, header, metadata, buffers.
+/// A received multipart message: topic, header, metadata, buffers.
 ///
-/// As [`Frames`] it is what stands behind the topic, so [`decode`](crate::decode) takes it as it
-/// is. It borrows from the buffer of what received it.
+/// Its [`Frames`] start after the topic, so [`decode`](crate::decode) accepts it. It borrows from
+/// the receiver's buffer.
 ///
 /// ```text
 /// | len u32 | bytes | len u32 | bytes | ...      big-endian, to the end
@@ -24,7 +24,7 @@ pub struct Multipart<'a> {
 }
 
 impl<'a> Multipart<'a> {
-    /// The frames in `bytes`; `None` unless they fill it exactly, and where there are none.
+    /// The frames in `bytes`; `None` if they do not fill it exactly, or if there are none.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -46,7 +46,7 @@ impl<'a> Multipart<'a> {
     }
 }
 
-/// The first frame, and what follows it.
+/// The first frame, and the bytes after it.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<PREFIX_LEN>()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)
@@ -88,7 +88,7 @@ impl defmt::Format for Multipart<'_> {
     }
 }
 
-/// The frames of a [`Multipart`].
+/// Iterator over the frames of a [`Multipart`].
 #[derive(Clone, Debug)]
 pub struct MultipartFrames<'a> {
     rest: &'a [u8],
@@ -104,11 +104,10 @@ impl<'a> Iterator for MultipartFrames<'a> {
     }
 }
 
-/// Frames of a message that is encoded and sent at once, at most: topic, header, metadata and 13
-/// arrays.
+/// Maximum number of frames of a message sent by `publish`: topic, header, metadata and 13 arrays.
 pub const MAX_PUBLISHED_FRAMES: usize = 16;
 
-/// All frames of one message; its metadata goes into `scratch`.
+/// All frames of a message; `scratch` holds its metadata.
 pub(crate) fn published_frames<'b, M: Message>(
     topic: &'b str,
     header: &'b [u8],

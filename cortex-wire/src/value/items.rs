@@ -3,12 +3,12 @@
 use crate::coding::frames::Source;
 use crate::msgpack::read::Reader;
 
-/// The items of a list or map as they came, checked when they were decoded.
+/// The items of a list or map as received; they were checked when they were decoded.
 #[derive(Clone, Copy)]
 pub(crate) struct WireItems<'a> {
-    /// Stands at the first item.
+    /// At the first item.
     pub(crate) reader: Reader<'a>,
-    /// Items of a list, pairs of a map.
+    /// Number of items of a list, or of pairs of a map.
     pub(crate) count: u32,
     pub(crate) source: Source<'a>,
 }

@@ -1,4 +1,4 @@
-//! Lists of anything.
+//! Lists of any values.
 
 use core::fmt;
 use core::iter::FusedIterator;
@@ -36,22 +36,22 @@ impl<'a> List<'a> {
         self.len() == 0
     }
 
-    /// The items in order. Each step over a list or map inside costs its length in bytes, so a
-    /// recursion through all levels, such as `==` and `{:?}`, looks at every byte once for each
-    /// level that it is in, of which there are at most [`MAX_DEPTH`](crate::MAX_DEPTH).
-    /// [`Walk`] and `OwnedValue::from` take everything in one pass.
+    /// The items in order. A step over an inner list or map takes time proportional to its length
+    /// in bytes, so a recursion through all levels, such as `==` and `{:?}`, reads each byte once
+    /// per level of nesting, of which there are at most [`MAX_DEPTH`](crate::MAX_DEPTH).
+    /// [`Walk`] and `OwnedValue::from` need a single pass.
     #[must_use]
     pub const fn iter(&self) -> ListIter<'a> {
         ListIter(self.0)
     }
 
-    /// The item at `index`, found by walking there.
+    /// The item at `index`, found by iteration.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value<'a>> {
         self.iter().nth(index)
     }
 
-    /// A walk over the items, unless the list was built.
+    /// A walk over the items; `None` if the list was built from a slice.
     #[cfg(feature = "alloc")]
     pub(crate) fn walk(&self) -> Option<Walk<'a>> {
         match &self.0 {
@@ -97,7 +97,7 @@ impl<'a> IntoIterator for &List<'a> {
     }
 }
 
-/// The items of a [`List`].
+/// Iterator over the items of a [`List`].
 #[derive(Clone)]
 pub struct ListIter<'a>(ListRepr<'a>);
 

@@ -43,13 +43,13 @@ impl<'a> Map<'a> {
         MapIter(self.0)
     }
 
-    /// The value of the last pair with this key, as in a Python dictionary; found by walking.
+    /// The value of the last pair with this key, as in a Python dictionary; found by iteration.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         self.iter().filter(|(k, _)| k.as_str() == Some(key)).last().map(|(_, value)| value)
     }
 
-    /// A walk over the pairs, unless the map was built.
+    /// A walk over the pairs; `None` if the map was built from a slice.
     #[cfg(feature = "alloc")]
     pub(crate) fn walk(&self) -> Option<Walk<'a>> {
         match &self.0 {
@@ -95,7 +95,7 @@ impl<'a> IntoIterator for &Map<'a> {
     }
 }
 
-/// The pairs of a [`Map`].
+/// Iterator over the pairs of a [`Map`].
 #[derive(Clone)]
 pub struct MapIter<'a>(MapRepr<'a>);
 
@@ -114,7 +114,7 @@ impl<'a> Iterator for MapIter<'a> {
                 let key = read_key(&mut wire.reader).ok();
                 let value =
                     key.and_then(|_| walk::read_checked(&mut wire.reader, wire.source).ok());
-                // Only frames that changed since they were checked can fail.
+                // This fails only if the frames changed since they were checked.
                 let pair = key.zip(value);
                 if pair.is_none() {
                     wire.count = 0;

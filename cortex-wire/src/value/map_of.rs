@@ -10,7 +10,7 @@ use crate::types::Type;
 use crate::value::items::WireItems;
 use crate::value::rewrite::rewrite;
 
-/// A map from text to values of one type, built from a slice or read from the wire.
+/// A map from text to values of one type, built from a slice or decoded.
 ///
 /// # Examples
 ///
@@ -68,7 +68,7 @@ impl<'a, T> MapOf<'a, T> {
         MapOfIter(self.0)
     }
 
-    /// The value of the last pair with this key, as in a Python dictionary; found by walking.
+    /// The value of the last pair with this key, as in a Python dictionary; found by iteration.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<T>
     where
@@ -96,7 +96,7 @@ impl<'a, T, const N: usize> From<&'a [(&'a str, T); N]> for MapOf<'a, T> {
     }
 }
 
-/// The pairs of a [`MapOf`].
+/// Iterator over the pairs of a [`MapOf`].
 pub struct MapOfIter<'a, T>(MapOfRepr<'a, T>);
 
 impl<T> Clone for MapOfIter<'_, T> {

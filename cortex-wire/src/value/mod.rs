@@ -1,4 +1,4 @@
-//! Values of any type: built from slices, or read from the wire without building a tree.
+//! Values of any type: built from slices, or decoded without building a tree.
 
 pub(crate) mod items;
 pub(crate) mod list;
@@ -21,7 +21,7 @@ use crate::msgpack::int::Int;
 use crate::types::Type;
 use crate::value::items::WireItems;
 
-/// Anything that can stand in a message's metadata.
+/// A value of any type in a message's metadata.
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The integer, if it is one and fits.
+    /// The integer, if it is one and fits the type.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -95,7 +95,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The integer, if it is one and fits.
+    /// The integer, if it is one and fits the type.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match self {
@@ -104,7 +104,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, if it is one: of an integer the nearest double.
+    /// The number, if it is one; an integer as the nearest double.
     #[must_use]
     pub const fn as_f64(&self) -> Option<f64> {
         match self {
@@ -123,7 +123,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The bytes, if they are.
+    /// The bytes, if it is a byte string.
     #[must_use]
     pub const fn as_bytes(&self) -> Option<&'a [u8]> {
         match self {
@@ -257,7 +257,7 @@ impl Encode for Value<'_> {
     }
 }
 
-/// A list of values, built from a slice or read from the wire.
+/// A list of values, built from a slice or decoded.
 ///
 /// # Examples
 ///
@@ -277,7 +277,7 @@ pub(crate) enum ListRepr<'a> {
     Wire(WireItems<'a>),
 }
 
-/// A map from keys to values in the order of the wire, built from a slice or read.
+/// A map from keys to values in the order of the wire, built from a slice or decoded.
 ///
 /// Two maps are equal when they hold the same pairs in the same order.
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ use crate::types::Type;
 use crate::value::Value;
 use crate::value::walk::{Event, Walk};
 
-/// Any value, owned: the tree that [`Value`] does not build.
+/// An owned value of any type, as a tree.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ pub enum OwnedKey {
 }
 
 impl OwnedValue {
-    /// The value of the last pair with this key, where this is a map.
+    /// The value of the last pair with this key, if this is a map.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Self::Map(pairs) = self else { return None };
@@ -78,8 +78,8 @@ impl From<Key<'_>> for OwnedKey {
 }
 
 impl From<Value<'_>> for OwnedValue {
-    /// Copies a value: in one pass and without recursion what was read, recursively what was
-    /// built.
+    /// Copies a value. Decoded lists and maps are copied in one pass without recursion, those built
+    /// from slices recursively.
     fn from(value: Value<'_>) -> Self {
         match value {
             Value::Nil => Self::Nil,
@@ -102,7 +102,7 @@ impl From<Value<'_>> for OwnedValue {
     }
 }
 
-/// A list or map that is being copied.
+/// A list or map while it is copied.
 #[derive(Default)]
 struct Container {
     is_map: bool,
@@ -111,11 +111,11 @@ struct Container {
 }
 
 impl Container {
-    /// The whole list or map, whose content `walk` is at.
+    /// Copies the content at `walk`; returns the list or map.
     fn fill_from(self, mut walk: Walk<'_>) -> OwnedValue {
         let mut around = Vec::new();
         let mut inner = self;
-        // What was decoded has no errors.
+        // Decoded content has no errors.
         while let Some(Ok(event)) = walk.step() {
             let value = match event {
                 Event::Value(value) => value.into(),

@@ -1,4 +1,4 @@
-//! Received lists and maps, written again.
+//! Encodes lists and maps that were decoded.
 
 use crate::coding::encode::Encoder;
 use crate::error::{EncodeError, EncodeErrorKind};
@@ -7,8 +7,8 @@ use crate::value::Value;
 use crate::value::items::WireItems;
 use crate::value::walk::Event;
 
-/// Writes a list or map that came from the wire in its smallest form, arrays where they belong
-/// now: item by item, without recursion.
+/// Writes a received list or map in its smallest form, with arrays in the encoder's form: item by
+/// item, without recursion.
 pub(crate) fn rewrite<'b>(
     wire: &WireItems<'b>,
     is_map: bool,

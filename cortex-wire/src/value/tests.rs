@@ -12,7 +12,7 @@ fn decoded<'a>(frames: &'a [&'a [u8]; 2]) -> Value<'a> {
 }
 
 #[test]
-fn built_and_read_values_are_equal() {
+fn built_and_decoded_values_are_equal() {
     let inner = [Value::from(1), Value::Nil];
     let pairs = [("a", Value::from(&inner[..])), ("b", Value::from("text"))];
     let built = Value::from(&pairs[..]);
@@ -28,7 +28,7 @@ fn built_and_read_values_are_equal() {
 }
 
 #[test]
-fn read_values_are_rewritten_in_smallest_form() {
+fn decoded_values_are_encoded_in_smallest_form() {
     // [1 as u64, {b"k": 0.5 as f32}] in wasteful forms.
     let wasteful = [
         0xdc, 0, 2, 0xcf, 0, 0, 0, 0, 0, 0, 0, 1, 0xde, 0, 1, 0xc5, 0, 1, b'k', 0xca, 0x3f, 0, 0, 0,
@@ -46,7 +46,7 @@ fn read_values_are_rewritten_in_smallest_form() {
 }
 
 #[test]
-fn the_reserved_key_is_refused_when_writing_beside_frames() {
+fn rejects_the_reserved_key_when_arrays_are_in_frames() {
     let pairs = [("__cortex_oob__", Value::Nil)];
     let value = Value::from(&pairs[..]);
     let mut buffers = NoBuffers;

@@ -1,4 +1,4 @@
-//! Unknown messages, item by item: no tree, no recursion.
+//! Messages of unknown type, event by event, without a tree and without recursion.
 
 use core::fmt;
 use core::iter::FusedIterator;
@@ -19,28 +19,29 @@ use crate::value::{List, Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
-    /// A value without others inside; never [`Value::List`] or [`Value::Map`].
+    /// A value that contains no others; never [`Value::List`] or [`Value::Map`].
     Value(Value<'a>),
-    /// A list begins; its items follow, then [`Event::End`].
+    /// The start of a list; its items follow, then [`Event::End`].
     List {
         /// Number of items.
         count: u32,
     },
-    /// A map begins; for each pair a [`Event::Key`] and its value follow, then [`Event::End`].
+    /// The start of a map; for each pair an [`Event::Key`] and its value follow, then
+    /// [`Event::End`].
     Map {
         /// Number of pairs.
         count: u32,
     },
     /// The key of the value that follows.
     Key(Key<'a>),
-    /// The innermost list or map ends.
+    /// The end of the innermost list or map.
     End,
 }
 
-/// Walks metadata in order, without knowing its type.
+/// Iterator over the events of metadata whose type is unknown.
 ///
-/// Checks everything that decoding checks: counts, UTF-8, keys, descriptors against their
-/// buffers. After an error it is at its end. Work is proportional to the length of the metadata.
+/// Makes the same checks as decoding: counts, UTF-8, keys, descriptors against their buffers. It
+/// ends after an error. Its work is proportional to the length of the metadata.
 ///
 /// # Examples
 ///
@@ -64,13 +65,13 @@ pub enum Event<'a> {
 pub struct Walk<'a> {
     reader: Reader<'a>,
     source: Source<'a>,
-    /// Items left in each open list or map; of a map, keys and values are counted.
+    /// Items left in each open list or map; for a map, keys and values are counted.
     left: [u32; MAX_DEPTH],
-    /// Bit n tells whether level n is a map.
+    /// Bit n: whether level n is a map.
     maps: u128,
-    /// Open lists and maps.
+    /// Number of open lists and maps.
     depth: usize,
-    /// Lists and maps around the value that the walk began at.
+    /// Number of lists and maps that contain the value at which the walk started.
     around: usize,
     state: State,
 }
@@ -89,13 +90,13 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     ///
-    /// `NoFrames` where there is no frame 1.
+    /// `NoFrames` if there is no frame 1.
     pub fn new(frames: &'a (dyn Frames + 'a)) -> Result<Self, DecodeError> {
         let metadata = frames.frame(1).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
         Ok(Self::over(Reader::new(metadata), Source::Frames { frames, first: 2 }))
     }
 
-    /// A walk over the one value that `reader` is at.
+    /// A walk over the one value at `reader`.
     const fn over(reader: Reader<'a>, source: Source<'a>) -> Self {
         Self {
             reader,
@@ -108,8 +109,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A walk over the `count` items or pairs that `reader` is at; ends with the [`Event::End`] of
-    /// the list or map that they are in, which stands inside `around` others.
+    /// A walk over the `count` items or pairs at `reader`; ends with the [`Event::End`] of the list
+    /// or map that contains them, which is nested in `around` others.
     pub(crate) fn inside(
         reader: Reader<'a>,
         source: Source<'a>,
@@ -129,7 +130,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Goes to the end of the value; returns a reader of what follows.
+    /// Skips to the end of the value; returns a reader after it.
     fn skip_to_end(mut self) -> Result<Reader<'a>, DecodeError> {
         while let Some(event) = self.step() {
             event?;
@@ -137,7 +138,7 @@ impl<'a> Walk<'a> {
         Ok(self.reader)
     }
 
-    /// The next event of the value that the walk began at.
+    /// The next event of the value at which the walk started.
     pub(crate) fn step(&mut self) -> Option<Result<Event<'a>, DecodeError>> {
         if self.state == State::End {
             return None;
@@ -159,7 +160,7 @@ impl<'a> Walk<'a> {
                 return Ok(Event::End);
             };
             *left = remaining;
-            // Keys stand before an odd number of items.
+            // An odd number of items is left after a key.
             if is_map && remaining & 1 == 1 {
                 return self.key().map(Event::Key);
             }
@@ -190,7 +191,7 @@ impl<'a> Walk<'a> {
     }
 
     fn open(&mut self, items: u64, is_map: bool, start: Reader<'a>) -> Result<(), DecodeError> {
-        // The reader has checked that so many items can follow.
+        // The reader has checked that the input can contain so many items.
         let items = u32::try_from(items)
             .map_err(|_| start.error(DecodeErrorKind::Truncated { needed: items, available: 0 }))?;
         let level = self.left.get_mut(self.depth);
@@ -247,7 +248,7 @@ pub(crate) enum Head<'a> {
     Map(u32),
 }
 
-/// Takes a value, or the head of a list or map.
+/// Reads a value, or only the head of a list or map.
 pub(crate) fn read_head<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
@@ -291,7 +292,7 @@ const fn array_value(item: ArrayItem<'_>) -> Value<'_> {
     }
 }
 
-/// Takes one value inside `around` lists and maps, checked with everything inside it.
+/// Reads one value that is nested in `around` lists and maps; checks its whole content.
 pub(crate) fn read_value<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,
@@ -314,7 +315,7 @@ pub(crate) fn read_value<'a>(
     Ok(value)
 }
 
-/// Takes one value that [`read_value`] has checked before, without looking inside.
+/// Reads one value that [`read_value`] has checked before; does not check its content again.
 pub(crate) fn read_checked<'a>(
     reader: &mut Reader<'a>,
     source: Source<'a>,

@@ -42,7 +42,7 @@ const ITEMS: &[&[u8]] = &[
 ];
 
 #[test]
-fn every_item_is_skipped_whole() {
+fn skips_every_item_completely() {
     for item in ITEMS {
         let mut reader = Reader::new(item);
         reader.skip().unwrap();
@@ -51,7 +51,7 @@ fn every_item_is_skipped_whole() {
 }
 
 #[test]
-fn truncation_at_any_byte_is_an_error_and_moves_nothing() {
+fn rejects_truncation_at_every_byte_and_does_not_advance() {
     for item in ITEMS {
         for len in 0..item.len() {
             let mut reader = Reader::new(&item[..len]);
@@ -66,7 +66,7 @@ fn truncation_at_any_byte_is_an_error_and_moves_nothing() {
 }
 
 #[test]
-fn claimed_counts_are_checked_against_the_bytes_left() {
+fn counts_are_checked_against_the_bytes_left() {
     for head in [0xdd, 0xdf, 0xdb, 0xc6] {
         let input = [head, 0xff, 0xff, 0xff, 0xff];
         let error = Reader::new(&input).read().unwrap_err();
@@ -75,7 +75,7 @@ fn claimed_counts_are_checked_against_the_bytes_left() {
 }
 
 #[test]
-fn wrong_types_are_named_and_not_consumed() {
+fn reports_a_wrong_type_and_does_not_consume_it() {
     let mut reader = Reader::new(&[0x01, 0xa0]);
     let error = reader.read_str().unwrap_err();
     assert_eq!(
@@ -86,7 +86,7 @@ fn wrong_types_are_named_and_not_consumed() {
 }
 
 #[test]
-fn an_error_inside_names_its_own_offset() {
+fn an_error_in_the_content_has_its_own_offset() {
     let error = Reader::new(&[0x92, 0x01, 0xc1]).skip().unwrap_err();
     assert_eq!(error, DecodeError::new(DecodeErrorKind::ReservedMarker, 2));
     let error = Reader::new(&[0x91, 0xa1, 0xff]).skip().unwrap_err();

@@ -1,4 +1,4 @@
-//! What was wrong with received bytes.
+//! Errors in received frames.
 
 use core::fmt;
 
@@ -6,8 +6,8 @@ use crate::error::DecodeError;
 use crate::stream::error::ProtocolError;
 use crate::stream::link::layout::VERSION;
 
-/// A frame that was dropped, and the place in the stream where that became clear: bytes received
-/// up to and with its last one, since the receiver was made.
+/// A dropped frame, and its position: bytes received up to its last one, since the receiver was
+/// created.
 pub type LinkError = ProtocolError<LinkErrorKind>;
 
 /// Why a frame was dropped.
@@ -15,50 +15,50 @@ pub type LinkError = ProtocolError<LinkErrorKind>;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LinkErrorKind {
-    /// It ends in the middle of a COBS block: bytes are missing, or a zero came in.
+    /// It ends inside a COBS block: bytes are missing, or a byte became zero.
     Truncated,
-    /// Shorter than what every frame has.
+    /// Shorter than kind, sequence and checksum.
     TooShort {
-        /// Its bytes.
+        /// Its length in bytes.
         len: usize,
     },
     /// Longer than the receiver's buffer.
     TooLong {
-        /// Its bytes.
+        /// Its length in bytes.
         len: usize,
-        /// The receiver's.
+        /// Bytes of the buffer.
         capacity: usize,
     },
-    /// Its checksum is another one.
+    /// Its checksum does not match its bytes.
     Checksum {
-        /// What its bytes give.
+        /// The checksum of its bytes.
         expected: u32,
-        /// What it says.
+        /// The checksum in the frame.
         found: u32,
     },
-    /// The same frame came just before.
+    /// The same frame as the one before.
     Duplicate {
-        /// Its number.
+        /// Its sequence number.
         sequence: u32,
     },
-    /// Neither hello nor message.
+    /// Neither a hello nor a message.
     Kind {
-        /// What it says.
+        /// The kind in the frame.
         found: u8,
     },
-    /// A message whose frames do not fill it.
+    /// A message whose frames do not fill its payload exactly.
     Frames,
     /// A hello of another version.
     Version {
         /// Its version.
         found: u64,
     },
-    /// A hello that cannot be read; the offset in it.
+    /// A hello that cannot be decoded; the offset counts from its start.
     Hello(DecodeError),
 }
 
 impl LinkErrorKind {
-    /// Whether the bytes did not arrive as they were sent; else the peer is to blame.
+    /// Whether the frame was damaged in transit; otherwise the peer sent an invalid frame.
     #[must_use]
     pub const fn is_damage(self) -> bool {
         matches!(self, Self::Truncated | Self::TooShort { .. } | Self::Checksum { .. })
@@ -68,21 +68,21 @@ impl LinkErrorKind {
 impl fmt::Display for LinkErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Truncated => f.write_str("frame is cut"),
-            Self::TooShort { len } => write!(f, "frame has only {len} bytes"),
+            Self::Truncated => f.write_str("frame is truncated"),
+            Self::TooShort { len } => write!(f, "frame is too short: {len} bytes"),
             Self::TooLong { len, capacity } => {
-                write!(f, "frame has {len} bytes, the buffer {capacity}")
+                write!(f, "frame has {len} bytes, buffer has {capacity}")
             }
             Self::Checksum { expected, found } => {
-                write!(f, "checksum is {found:#010x}, the bytes give {expected:#010x}")
+                write!(f, "checksum is {found:#010x}, expected {expected:#010x}")
             }
-            Self::Duplicate { sequence } => write!(f, "frame {sequence} came twice"),
-            Self::Kind { found } => write!(f, "unknown kind of frame {found}"),
-            Self::Frames => f.write_str("frames do not fill the message"),
+            Self::Duplicate { sequence } => write!(f, "duplicate frame {sequence}"),
+            Self::Kind { found } => write!(f, "unknown frame kind {found}"),
+            Self::Frames => f.write_str("frames do not fill the message exactly"),
             Self::Version { found } => {
-                write!(f, "peer speaks version {found}, not {VERSION}")
+                write!(f, "peer uses link version {found}, not {VERSION}")
             }
-            Self::Hello(error) => write!(f, "hello cannot be read: {error}"),
+            Self::Hello(error) => write!(f, "hello does not decode: {error}"),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! One frame on its way out: COBS and checksum, block by block.
+//! The encoder of a frame: COBS and checksum, block by block.
 
 use core::fmt;
 
 use crate::stream::io::append;
 use crate::stream::link::layout::{CRC, PREAMBLE_LEN};
 
-/// Bytes of a COBS block without its code.
+/// Maximum bytes of a COBS block without its code.
 const RUN: u8 = 254;
-/// Closed bytes from which on a block is handed out.
+/// Number of closed bytes at which they are returned.
 const ENOUGH: usize = 128;
-/// Bytes that an encoder holds: closed ones, an open block, and the checksum's at the end.
+/// Bytes in an encoder: closed bytes, an open block, and at the end the checksum.
 pub const BLOCK_CAPACITY: usize = ENOUGH + RUN as usize + 18;
 
-/// Makes the bytes of one frame from its payload, in pieces of any size.
+/// Encodes one frame from pieces of its payload of any size.
 ///
-/// Holds [`BLOCK_CAPACITY`] bytes however long the frame is, since COBS looks ahead no further
-/// than 254: an array is encoded where it lies, or line by line as a sensor gives it.
+/// Holds [`BLOCK_CAPACITY`] bytes for a frame of any length, because COBS needs a lookahead of at
+/// most 254 bytes: an array is encoded in place, or line by line as a sensor delivers it.
 ///
 /// # Examples
 ///
@@ -35,16 +35,16 @@ pub const BLOCK_CAPACITY: usize = ENOUGH + RUN as usize + 18;
 /// out.extend_from_slice(frame.finish());
 /// assert_eq!((out[0], out[out.len() - 1]), (0, 0));
 /// ```
-#[must_use = "a frame is sent only as far as its bytes are written"]
+#[must_use = "a frame is not sent until its bytes are written"]
 pub struct FrameEncoder {
-    /// Of all bytes so far.
+    /// Checksum of all bytes so far.
     checksum: u32,
     cobs: Blocks,
 }
 
 impl FrameEncoder {
-    /// A frame that was not begun. Inline, and apart from [`begin`](Self::begin): what is begun where
-    /// it stays is not copied from one stack frame to the next.
+    /// A frame before its start. Inline, and separate from [`begin`](Self::begin), so that the
+    /// frame is started in place and not copied from one stack frame to the next.
     #[inline(always)]
     pub(super) const fn new() -> Self {
         let bytes = heapless::Vec::new();
@@ -61,8 +61,8 @@ impl FrameEncoder {
         self.cobs.push_all(&preamble);
     }
 
-    /// Takes bytes of the payload from the start of `input`; returns bytes for the line when there
-    /// are enough, `None` when `input` is used up.
+    /// Consumes payload from the start of `input`. Returns bytes for the line as soon as there are
+    /// enough, `None` when `input` is empty.
     pub fn push(&mut self, input: &mut &[u8]) -> Option<&[u8]> {
         let before = *input;
         let is_full = self.cobs.push(input);
@@ -71,7 +71,7 @@ impl FrameEncoder {
         is_full.then(|| self.cobs.take())
     }
 
-    /// The last bytes for the line.
+    /// Ends the frame; returns the last bytes for the line.
     pub fn finish(&mut self) -> &[u8] {
         let checksum = self.checksum.to_be_bytes();
         self.cobs.push_all(&checksum);
@@ -79,10 +79,10 @@ impl FrameEncoder {
     }
 }
 
-/// The checksum of bytes whose checksum is `checksum`, followed by `bytes`.
+/// The checksum of some bytes followed by `bytes`, where `checksum` is that of the former.
 ///
-/// A `Digest` that is kept would keep a reference to the algorithm, and with it a shift by a width
-/// that the compiler no longer knows.
+/// A stored `Digest` would contain a reference to the algorithm, and so a shift by a width that is
+/// unknown to the compiler.
 fn extend_checksum(checksum: u32, bytes: &[u8]) -> u32 {
     let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
     digest.update(bytes);
@@ -95,23 +95,23 @@ impl fmt::Debug for FrameEncoder {
     }
 }
 
-/// A COBS encoder that hands out blocks as they close.
+/// A COBS encoder that returns blocks as they close.
 ///
-/// The encoder of crate `cobs` wants the whole frame in one slice; its decoder is the receiver's.
+/// The encoder of crate `cobs` needs the whole frame in one slice; the receiver uses its decoder.
 struct Blocks {
     bytes: heapless::Vec<u8, BLOCK_CAPACITY>,
-    /// Where the code of the open block stands; all before it is closed.
+    /// Position of the open block's code; all bytes before it are closed.
     open: usize,
     /// Bytes in the open block.
     run: u8,
-    /// Whether the block before the open one was full, and so stands for no zero.
+    /// Whether the previous block was full, so that no zero follows it.
     follows_full: bool,
-    /// Closed bytes that were handed out.
+    /// Number of closed bytes that were returned.
     taken: usize,
 }
 
 impl Blocks {
-    /// Takes bytes until enough are closed, then returns true.
+    /// Consumes bytes until enough are closed, then returns true.
     fn push(&mut self, input: &mut &[u8]) -> bool {
         self.drop_taken();
         while let Some((&byte, rest)) = input.split_first() {
@@ -143,7 +143,7 @@ impl Blocks {
         }
     }
 
-    /// Writes the code of the open block, and opens the next.
+    /// Writes the code of the open block and opens the next block.
     fn close(&mut self) {
         if let Some(code) = self.bytes.get_mut(self.open) {
             *code = self.run.saturating_add(1);
@@ -175,7 +175,7 @@ impl Blocks {
 
     fn finish(&mut self) -> &[u8] {
         if self.run == 0 && self.follows_full {
-            // Nothing follows the full block, not even a zero.
+            // Nothing follows the full block.
             self.bytes.truncate(self.open);
         } else {
             self.close();
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::stream::link::layout::line_len;
 
-    /// The frame, pushed in pieces of `step` bytes.
+    /// The frame, encoded from pieces of `step` bytes.
     fn encoded(payload: &[u8], step: usize) -> Vec<u8> {
         let mut frame = FrameEncoder::new();
         frame.begin(2, 0x0102_0300);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn is_what_the_crate_cobs_makes_of_the_whole() {
+    fn equals_the_output_of_crate_cobs_for_pieces_of_any_size() {
         let ones = [1; 800];
         let zeros = [0; 800];
         let mixed: Vec<u8> = (0..2000_u32).map(|i| (i * i / 7 % 5) as u8).collect();

@@ -1,4 +1,4 @@
-//! Who is at the other end.
+//! The hello, by which each end announces its node and its topics.
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::message::{Message, TypeInfo};
@@ -8,7 +8,7 @@ use crate::stream::link::error::LinkErrorKind;
 use crate::stream::link::layout::VERSION;
 use crate::topics::{self, TopicEntry};
 
-/// What each end says once a second.
+/// The hello that each end sends once a second.
 ///
 /// # Examples
 ///
@@ -29,20 +29,20 @@ use crate::topics::{self, TopicEntry};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hello<'a> {
-    /// The name of its node.
+    /// The name of the node.
     pub node: &'a str,
-    /// Another number after each start: from a random source, or a counter that is kept.
+    /// A number that changes with each start: random, or a persistent counter.
     pub epoch: u64,
-    /// What it publishes and subscribes to.
+    /// The topics that it publishes and subscribes to.
     pub topics: Topics<'a>,
 }
 
 impl<'a> Hello<'a> {
-    /// Writes the payload of a hello.
+    /// Encodes the payload of a hello.
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let mut out = Writer::new(out);
         out.write_list(4)?;
@@ -56,7 +56,7 @@ impl<'a> Hello<'a> {
         out.finish()
     }
 
-    /// Reads the payload of a hello; what a later version appends is ignored.
+    /// Decodes the payload of a hello; fields appended by later versions are ignored.
     ///
     /// # Errors
     ///
@@ -80,13 +80,13 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// Takes the head of the list and the version.
+/// Reads the head of the list and the version.
 fn read_start(reader: &mut Reader<'_>) -> Result<(u32, u64), DecodeError> {
     let count = read_fields(reader, 4)?;
     Ok((count, reader.read_integer()?))
 }
 
-/// Takes the head of a list of at least `required` fields.
+/// Reads the head of a list of at least `required` fields.
 fn read_fields(reader: &mut Reader<'_>, required: usize) -> Result<u32, DecodeError> {
     let start = *reader;
     let found = reader.read_list()?;
@@ -96,13 +96,13 @@ fn read_fields(reader: &mut Reader<'_>, required: usize) -> Result<u32, DecodeEr
     Ok(found)
 }
 
-/// Which way messages of a topic travel, seen from the end that says so.
+/// The direction of a topic, from the view of the sender of the hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Direction {
-    /// It sends them.
+    /// It publishes the topic.
     Published,
-    /// It wants them.
+    /// It subscribes to the topic.
     Subscribed,
 }
 
@@ -110,7 +110,7 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Topic<'a> {
-    /// Whether it is published or subscribed to.
+    /// Whether the end publishes it or subscribes to it.
     pub direction: Direction,
     /// Its name.
     pub name: &'a str,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_a_later_version_appends_and_refuses_another() {
+    fn ignores_appended_fields_and_rejects_another_version() {
         let mut bytes = *b"\x95\x01\xa1b\x05\x91\x96\x00\xa2/t\xa1T\x01\x02\xc0\xc3";
         let hello = Hello::decode(&bytes).expect("it is one");
         let topic = hello.topics.into_iter().next().expect("a topic");

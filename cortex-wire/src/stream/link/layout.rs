@@ -2,10 +2,10 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-/// Version of what stands behind the two zeros, told by each [`Hello`](super::Hello).
+/// Version of the content between the two zeros; each [`Hello`](super::Hello) contains it.
 pub const VERSION: u8 = 1;
 
-/// Bytes of a frame beside its payload, before COBS: kind, sequence and checksum.
+/// Bytes of a frame besides its payload, before COBS: kind, sequence and checksum.
 pub const OVERHEAD: usize = 9;
 
 /// Bytes of kind and sequence.
@@ -14,15 +14,16 @@ pub(crate) const PREAMBLE_LEN: usize = 5;
 pub(crate) const KIND_HELLO: u8 = 1;
 pub(crate) const KIND_MESSAGE: u8 = 2;
 
-/// A table of one KiB: a quarter of the time of none, a sixteenth of the flash of the largest.
+/// A table of 1 KiB: a quarter of the time without a table, a sixteenth of the flash of the
+/// largest.
 pub(crate) type Checksum = Crc<u32, Table<1>>;
 
 pub(crate) static CRC: Checksum = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
-/// Bytes that a frame with `payload_len` bytes of payload takes on the line at most.
+/// Maximum bytes on the line of a frame with `payload_len` bytes of payload.
 ///
 /// At 8N1 a byte takes ten bits: a 32 x 32 image of one byte per pixel, 1,024 bytes and about 120
-/// around them, takes 100 ms at 115,200 baud.
+/// of overhead, takes 100 ms at 115,200 baud.
 #[must_use]
 pub const fn line_len(payload_len: usize) -> usize {
     let body = payload_len.saturating_add(OVERHEAD);

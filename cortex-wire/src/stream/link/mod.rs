@@ -1,8 +1,9 @@
 //! Whole multipart messages over a serial line, or any other stream of bytes.
 //!
-//! There is no session: either end may start, stop, reset or be unplugged at any time. What was
-//! damaged is dropped whole and counted, and the next frame is received again. Once a second each
-//! end says [`Hello`]: who it is, since when, and which topics it publishes and subscribes to.
+//! There is no session: either end may start, stop, reset or be unplugged at any time. A damaged
+//! frame is dropped completely and counted, and the next frame is received. Once a second each end
+//! sends a [`Hello`]: the name and the start of its node, and the topics it publishes and
+//! subscribes to.
 //!
 //! ```text
 //! 0x00 | COBS( kind u8 | sequence u32 | payload | CRC-32 u32 ) | 0x00          big-endian
@@ -12,18 +13,17 @@
 //! kind 2, message    len u32 | topic | len u32 | header | len u32 | metadata | len u32 | buffer ...
 //! ```
 //!
-//! - [COBS] leaves no zero byte inside, so a zero ends a frame whatever came before. Each frame
-//!   brings both of its zeros: a frame that loses one takes no neighbour with it.
-//! - The checksum is CRC-32/ISO-HDLC, that of zlib and Ethernet, over all that stands before it.
-//! - `sequence` counts the frames of one direction. The same number and checksum twice in a row are
-//!   a duplicate, a gap is a loss, a step back a peer that was reset.
-//! - A message is as long as the receiver's buffer allows: [`OVERHEAD`] and 4 bytes for each frame
-//!   are added to its bytes there.
+//! - [COBS] removes zero bytes from the content, so a zero always ends a frame. Each frame has a
+//!   zero at both ends: a frame that loses one does not damage its neighbour.
+//! - The checksum is CRC-32/ISO-HDLC, as in zlib and Ethernet, over kind, sequence and payload.
+//! - `sequence` counts the frames of one direction. The same number and checksum twice in a row
+//!   mean a duplicate, a gap means loss, a step back means that the peer was reset.
+//! - The receiver's buffer limits the length of a message; the buffer also holds [`OVERHEAD`] and 4
+//!   bytes for each frame.
 //!
-//! The cores know neither time nor stream: [`Sender`] and [`FrameEncoder`] make bytes,
-//! [`Receiver`] takes them, and time is a number that the caller gives. [`Link`] puts them onto an
-//! `embedded_io` stream; with feature `async`, its `*_async` methods onto an `embedded_io_async`
-//! one.
+//! [`Sender`], [`FrameEncoder`] and [`Receiver`] are state machines without clock and stream:
+//! they produce and consume bytes, and the caller passes the time. [`Link`] runs them on an
+//! `embedded_io` stream; with feature `async`, its `*_async` methods on an `embedded_io_async` one.
 //!
 //! # Examples
 //!
@@ -31,7 +31,7 @@
 //! use cortex_wire::link::{Event, Receiver, Sender};
 //! use cortex_wire::{FloatMessage, Header, decode, encode};
 //!
-//! // On the board: the message's frames, as bytes for the line.
+//! // On the board: encode the frames of a message for the line.
 //! let mut metadata = [0; 32];
 //! let mut buffers = cortex_wire::heapless::Vec::<&[u8], 0>::new();
 //! let metadata = encode(&FloatMessage { data: 21.5 }, &mut metadata, &mut buffers)?;
@@ -40,7 +40,7 @@
 //! let mut sender = Sender::new();
 //! sender.message(&[b"/temperature", &header, metadata], |bytes| line.extend_from_slice(bytes));
 //!
-//! // On the other end: the bytes as they come, in pieces of any size.
+//! // On the other end: pass received bytes in pieces of any size.
 //! let mut receiver = Receiver::new([0; 256]);
 //! let mut input = &line[..];
 //! match receiver.receive(&mut input) {

@@ -1,4 +1,4 @@
-//! The link on a stream.
+//! A link on a stream.
 
 use embedded_io::{Read, ReadReady, Write};
 
@@ -15,14 +15,14 @@ use crate::stream::link::receiver::{Event, Receiver, Stats};
 use crate::stream::link::sender::{Sender, length_prefix};
 use crate::stream::multipart::published_frames;
 
-/// Why [`Link::publish`] sent nothing, or not all; the frame that was begun is lost.
+/// Why [`Link::publish`] failed; a frame that was started is lost.
 pub type PublishError<E> = SendError<E, LinkError>;
 
-/// One end of a line: a stream, and the buffer of one received frame.
+/// One end of a serial link: a stream, and a buffer for one received frame.
 ///
 /// # Examples
 ///
-/// A board's loop, over any stream that tells whether a byte has come:
+/// The loop of a board, over any stream that implements `ReadReady`:
 ///
 /// ```
 /// use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
@@ -62,24 +62,24 @@ pub struct Link<S, B> {
 }
 
 impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// A link that has said nothing yet; `buffer` holds one received frame.
+    /// A link on `stream`; `buffer` holds one received frame. Nothing is written yet.
     pub fn new(stream: S, buffer: B) -> Self {
         let (sender, receiver) = (Sender::new(), Receiver::new(buffer));
         Self { stream, sender, receiver, chunk: Chunk::new() }
     }
 
-    /// The stream below.
+    /// The underlying stream.
     pub const fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// What was received so far.
+    /// The receiver's counters.
     #[must_use]
     pub const fn stats(&self) -> Stats {
         self.receiver.stats()
     }
 
-    /// Goes on with what was read.
+    /// Processes the bytes of the last read.
     fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, LinkError>> {
         let mut input = self.chunk.rest();
         let result = self.receiver.receive(&mut input);
@@ -92,16 +92,16 @@ impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 }
 
 impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// Says hello if it is time to: once a second, and when the other end has started.
+    /// Sends a hello if one is due: once a second, and after the other end has started. Call it at
+    /// least once a second.
     ///
-    /// `hello` is what [`Hello::encode`](super::Hello::encode) returns. Call it at least that
-    /// often.
+    /// `hello` is the result of [`Hello::encode`](super::Hello::encode).
     ///
-    /// Units: milliseconds of any clock that does not go back.
+    /// Units: milliseconds of any monotonic clock.
     ///
     /// # Errors
     ///
-    /// `Io` or `Ended`; the hello is repeated a second later.
+    /// `Io` or `Ended`; the next hello is due a second later.
     pub fn send_hello_if_due(
         &mut self,
         hello: &[u8],
@@ -110,7 +110,7 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         if self.sender.hello_is_due(now_ms) { self.send_hello(hello) } else { Ok(()) }
     }
 
-    // What needs a frame's block on the stack needs it only while it runs.
+    // Not inlined, so that the frame is on the stack only during the call.
     #[inline(never)]
     fn send_hello(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
         let mut frame = FrameEncoder::new();
@@ -135,11 +135,11 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         finish(&mut self.stream, &mut frame)
     }
 
-    /// Encodes a message and sends it; `scratch` holds its metadata meanwhile.
+    /// Encodes a message and sends it; `scratch` holds its metadata during the call.
     ///
     /// # Errors
     ///
-    /// `Encode` before anything is sent, `Stream` where that fails.
+    /// `Encode` before anything is sent, `Stream` if sending fails.
     pub fn publish<M: Message>(
         &mut self,
         topic: &str,
@@ -153,7 +153,7 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         self.send(&frames).map_err(PublishError::Stream)
     }
 
-    /// Begins a message whose bytes come piece by piece: see [`MessageWriter`].
+    /// Starts a message that is written piece by piece: see [`MessageWriter`].
     pub fn start_message(&mut self) -> MessageWriter<'_, S> {
         MessageWriter {
             stream: &mut self.stream,
@@ -165,12 +165,13 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 }
 
 impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// Reads once, unless bytes are left from before, and returns what became complete.
+    /// Reads once, unless bytes are left of the last read, and returns the event that became
+    /// complete.
     ///
     /// # Errors
     ///
-    /// `Protocol`: a frame was dropped, and the next call goes on behind it. `Io` and `Ended` are
-    /// the stream's.
+    /// `Protocol` if a frame was dropped; the next call continues after it. `Io` and `Ended` if the
+    /// stream failed.
     pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
         self.chunk.fill(&mut self.stream)?;
         self.take()
@@ -178,7 +179,7 @@ impl<S: Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 }
 
 impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// As [`receive`](Self::receive), but does not wait for the other end.
+    /// As [`receive`](Self::receive), without waiting for the other end.
     ///
     /// # Errors
     ///
@@ -197,11 +198,11 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     ///
     /// # Errors
     ///
-    /// `Io` or `Ended`; the hello is repeated a second later.
+    /// `Io` or `Ended`; the next hello is due a second later.
     ///
     /// # Cancel safety
     ///
-    /// The hello is lost, what follows is not.
+    /// The hello is lost; later frames are not affected.
     pub async fn send_hello_if_due_async(
         &mut self,
         hello: &[u8],
@@ -225,7 +226,7 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     ///
     /// # Cancel safety
     ///
-    /// The message is lost, what follows is not.
+    /// The message is lost; later frames are not affected.
     pub async fn send_async(
         &mut self,
         frames: &[&[u8]],
@@ -244,11 +245,11 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     ///
     /// # Errors
     ///
-    /// `Encode` before anything is sent, `Stream` where that fails.
+    /// `Encode` before anything is sent, `Stream` if sending fails.
     ///
     /// # Cancel safety
     ///
-    /// The message is lost, what follows is not.
+    /// The message is lost; later frames are not affected.
     pub async fn publish_async<M: Message>(
         &mut self,
         topic: &str,
@@ -269,12 +270,12 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     ///
     /// # Errors
     ///
-    /// `Protocol`: a frame was dropped, and the next call goes on behind it. `Io` and `Ended` are
-    /// the stream's.
+    /// `Protocol` if a frame was dropped; the next call continues after it. `Io` and `Ended` if the
+    /// stream failed.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost if the stream's `read` loses nothing.
+    /// Safe if the stream's `read` is.
     pub async fn receive_async(
         &mut self,
     ) -> Result<Option<Event<'_>>, StreamError<S::Error, LinkError>> {
@@ -283,9 +284,10 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     }
 }
 
-/// A message on its way, whose bytes never need to be in memory together.
+/// Writer of a message in pieces: its bytes never need to be in memory at the same time.
 ///
-/// Dropped before [`finish`](Self::finish), or finished too early, the message reaches nobody.
+/// If it is dropped before [`finish`](Self::finish), or finished before a frame is complete, the
+/// receiver drops the message.
 ///
 /// # Examples
 ///
@@ -309,18 +311,18 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "a message that is not finished reaches nobody"]
+#[must_use = "the receiver drops a message that is not finished"]
 pub struct MessageWriter<'l, S> {
     stream: &'l mut S,
     frame: FrameEncoder,
-    /// Bytes that the begun frame still needs.
+    /// Bytes missing from the started frame.
     left: u32,
-    /// No frame was begun before the one before it had all its bytes.
+    /// Whether each frame was complete before the next was started.
     is_whole: bool,
 }
 
 impl<S: Write> MessageWriter<'_, S> {
-    /// Sends a whole frame.
+    /// Sends a complete frame.
     ///
     /// # Errors
     ///
@@ -330,7 +332,7 @@ impl<S: Write> MessageWriter<'_, S> {
         self.write(bytes)
     }
 
-    /// Begins a frame of `len` bytes.
+    /// Starts a frame of `len` bytes.
     ///
     /// # Errors
     ///
@@ -341,7 +343,7 @@ impl<S: Write> MessageWriter<'_, S> {
         push(self.stream, &mut self.frame, &len.to_be_bytes())
     }
 
-    /// Sends the next bytes of the frame; what goes beyond its length is left out.
+    /// Sends the next bytes of the frame; bytes beyond its length are discarded.
     ///
     /// # Errors
     ///
@@ -362,7 +364,7 @@ impl<S: Write> MessageWriter<'_, S> {
         if self.left == 0 && self.is_whole {
             return finish(self.stream, &mut self.frame);
         }
-        // Ended without its checksum: the other end drops it.
+        // The frame ends without its checksum, so the other end drops it.
         write_all(self.stream, &[0])
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes from the line, back into frames.
+//! The receiver: from bytes of the line to frames.
 
 use cobs::{DecodeResult, DecoderState};
 
@@ -7,63 +7,63 @@ use crate::stream::link::hello::Hello;
 use crate::stream::link::layout::{CRC, KIND_HELLO, KIND_MESSAGE};
 use crate::stream::multipart::Multipart;
 
-/// What came whole.
+/// A received hello or message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
-    /// The other end says who it is.
+    /// A hello of the other end.
     Hello {
-        /// What it says.
+        /// The hello.
         hello: Hello<'a>,
-        /// Whether its epoch is not that of the hello before: it has started, or was started
-        /// again, and it may not know who is here.
+        /// Whether its epoch differs from that of the previous hello: the other end has started or
+        /// restarted, and has not yet received our hello.
         is_new: bool,
     },
-    /// A message: topic, header, metadata, buffers. Not looked into.
+    /// A message: topic, header, metadata, buffers. Its content is not checked.
     Message(Multipart<'a>),
 }
 
-/// What a [`Receiver`] has counted.
+/// The counters of a [`Receiver`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Bytes that came, whatever they were.
+    /// All received bytes.
     pub bytes: u64,
-    /// Hellos and messages that came whole.
+    /// Valid hellos and messages.
     pub frames: u64,
-    /// Frames that are missing by their numbers, the damaged ones among them.
+    /// Frames missing by their sequence numbers, including damaged ones.
     pub lost: u64,
-    /// Frames that came twice in a row.
+    /// Frames that were received twice in a row.
     pub duplicated: u64,
-    /// Frames, or what a frame fell apart into, that were damaged.
+    /// Damaged frames; a frame that was split counts once for each part.
     pub damaged: u64,
-    /// Frames that came whole and could not be taken: too long, or of no known form.
+    /// Undamaged frames that were rejected: too long, or not valid.
     pub refused: u64,
-    /// Times that the other end started again.
+    /// Restarts of the other end.
     pub restarted: u64,
 }
 
-/// Takes bytes of a line as they come and returns what came whole.
+/// Decodes hellos and messages from received bytes.
 ///
-/// `B` is the buffer of one frame: `[u8; N]` on a board, a `Vec<u8>` elsewhere. It is never made
-/// longer; a frame beyond it is dropped with the length that it would have needed.
+/// `B` is the buffer for one frame: `[u8; N]` on a board, a `Vec<u8>` elsewhere. It does not grow;
+/// a longer frame is dropped with an error that contains its length.
 #[derive(Debug)]
 pub struct Receiver<B> {
     buffer: B,
-    /// Bytes of the frame so far, those that did not fit included.
+    /// Bytes of the frame so far, including those that did not fit.
     len: usize,
-    /// The frame in the buffer was returned.
+    /// Whether the frame in the buffer was returned.
     is_taken: bool,
     cobs: DecoderState,
-    /// Number and checksum of the last frame.
+    /// Sequence number and checksum of the last frame.
     last: Option<(u32, u32)>,
     epoch: Option<u64>,
     stats: Stats,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
-    /// A receiver at any place of a stream.
+    /// A receiver that starts at any position of a stream.
     pub fn new(buffer: B) -> Self {
         Self {
             buffer,
@@ -76,13 +76,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         }
     }
 
-    /// What was counted so far.
+    /// The counters.
     #[must_use]
     pub const fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Forgets the frame that was begun and who the other end was: the stream is another one.
+    /// Discards the incomplete frame and the epoch of the other end, for use with a new stream.
     pub fn restart(&mut self) {
         self.len = 0;
         self.is_taken = false;
@@ -91,13 +91,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         self.epoch = None;
     }
 
-    /// Takes bytes from the start of `input` until a frame is complete; `None` when `input` is
-    /// used up. Call it until then.
+    /// Consumes bytes from the start of `input` until a frame is complete; returns `None` when
+    /// `input` is empty. Call it until then.
     ///
     /// # Errors
     ///
-    /// Why a frame was dropped. The next call goes on behind it.
-    #[must_use = "what came whole is returned once"]
+    /// Why a frame was dropped. The next call continues after it.
+    #[must_use = "each event is returned once"]
     pub fn receive(&mut self, input: &mut &[u8]) -> Option<Result<Event<'_>, LinkError>> {
         let result = self.take(input)?;
         match result {
@@ -106,7 +106,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         }
     }
 
-    /// Takes bytes up to the end of a frame.
+    /// Consumes bytes up to the end of a frame.
     fn take(&mut self, input: &mut &[u8]) -> Option<Result<(), LinkErrorKind>> {
         if self.is_taken {
             self.is_taken = false;
@@ -131,7 +131,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         None
     }
 
-    /// Looks at a complete frame.
+    /// Decodes a complete frame.
     fn open(&mut self) -> Result<Event<'_>, LinkError> {
         self.is_taken = true;
         if let Err(kind) = self.check() {
@@ -166,7 +166,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         }
     }
 
-    /// Checks length, checksum and number.
+    /// Checks length, checksum and sequence number.
     fn check(&mut self) -> Result<(), LinkErrorKind> {
         let Some(frame) = self.buffer.as_ref().get(..self.len) else {
             let capacity = self.buffer.as_ref().len();
@@ -239,7 +239,7 @@ mod tests {
         line
     }
 
-    /// What became of each frame in `line`: frames of messages, `h` or `H` (new) for a hello.
+    /// The result of each frame in `line`: the frames of a message, `h` or `H` (new) for a hello.
     fn received(receiver: &mut Receiver<[u8; 64]>, line: &[u8]) -> Vec<Result<Vec<u8>, LinkError>> {
         let mut input = line;
         let mut all = Vec::new();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_arrive_whatever_the_pieces() {
+    fn receives_frames_from_pieces_of_any_size() {
         let mut sender = Sender::new();
         let line = [message(&mut sender, &[b"/t", &[0; 20], b""]), hello(&mut sender, 3)].concat();
         for step in 1..line.len() {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_and_every_flipped_bit_is_noticed_and_the_next_frame_arrives() {
+    fn detects_every_truncation_and_flipped_bit_and_receives_the_next_frame() {
         let mut sender = Sender::new();
         let first = message(&mut sender, &[b"/t", b"\0first"]);
         let next = message(&mut sender, &[b"/t", b"next"]);
@@ -280,7 +280,7 @@ mod tests {
             let mut receiver = Receiver::new([0; 64]);
             let all = received(&mut receiver, &[&damaged[..], &next[..]].concat());
             let whole: Vec<_> = all.into_iter().flatten().collect();
-            // A frame whose first or last zero alone is missing is whole by its neighbour's.
+            // A frame that lacks only its first or last zero is completed by its neighbour's.
             let (last, before) = whole.split_last().expect("the next frame");
             assert_eq!(last, b"/tnext", "after {damaged:?}");
             assert!(before.is_empty() || before == [b"/t\0first"], "from {damaged:?}");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_comes_twice_is_dropped_once_and_counted() {
+    fn drops_and_counts_a_duplicate_frame() {
         let mut sender = Sender::new();
         let first = message(&mut sender, &[b"/t", b"1"]);
         let second = message(&mut sender, &[b"/t", b"2"]);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_losses_and_a_step_back_is_a_restart() {
+    fn a_gap_counts_as_loss_and_a_step_back_as_a_restart() {
         let mut sender = Sender::new();
         let frames: Vec<_> = (0..10).map(|_| message(&mut sender, &[b"/t"])).collect();
         let mut receiver = Receiver::new([0; 64]);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_that_was_reset_right_after_its_first_frame_is_heard() {
+    fn receives_the_hello_of_a_board_that_was_reset_after_its_first_frame() {
         let mut receiver = Receiver::new([0; 64]);
         for epoch in [1, 2] {
             let mut sender = Sender::new();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_beyond_the_buffer_tells_what_it_needs_and_the_next_arrives() {
+    fn reports_the_length_of_a_frame_beyond_the_buffer_and_receives_the_next() {
         let mut sender = Sender::new();
         let long = message(&mut sender, &[b"/t", &[7; 3000]]);
         let fits = message(&mut sender, &[b"/t", &[7; 64 - OVERHEAD - 8 - 2]]);
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_whole_but_is_nothing_is_refused() {
+    fn rejects_undamaged_frames_that_are_invalid() {
         let mut sender = Sender::new();
         let mut line = Vec::new();
         for (kind, payload) in [(3, &b""[..]), (2, b""), (2, b"\0\0\0\x01"), (1, b"\xc1")] {

@@ -1,29 +1,29 @@
-//! Commands: what peers say beside messages.
+//! Commands of a peer.
 
 use crate::stream::zmtp::error::ZmtpErrorKind;
 
-/// Bytes of the context of a PING at most.
+/// Maximum bytes of the context of a PING.
 const MAX_CONTEXT_LEN: usize = 16;
 
-/// A command's body, read.
+/// A decoded command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
-    /// The handshake; whose socket type is this.
+    /// The handshake, with the peer's socket type.
     Ready { socket_type: &'a [u8] },
-    /// The peer will not talk to us.
+    /// The peer rejects the connection.
     Error,
-    /// Messages with this prefix are wanted.
+    /// A subscription to messages with this prefix.
     Subscribe(&'a [u8]),
-    /// One such wish less.
+    /// The end of such a subscription.
     Cancel(&'a [u8]),
-    /// The context is wanted back.
+    /// A request for a PONG with the same context.
     Ping { context: &'a [u8] },
-    /// Nothing to be done: PONG, and what later versions may say.
+    /// PONG and unknown commands, which are ignored.
     Other,
 }
 
 impl<'a> Command<'a> {
-    /// Reads the body of a command frame.
+    /// Decodes the body of a command frame.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, ZmtpErrorKind> {
         let (name, data) = short(body).ok_or(ZmtpErrorKind::Command)?;
         Ok(match name {
@@ -39,7 +39,7 @@ impl<'a> Command<'a> {
         })
     }
 
-    /// Reads a message as ZMTP 3.0 subscribes: a byte 1 or 0 before the prefix.
+    /// Decodes a message by which a ZMTP 3.0 peer subscribes: a byte 1 or 0 before the prefix.
     pub(super) fn read_message(body: &'a [u8]) -> Self {
         match body {
             [1, prefix @ ..] => Self::Subscribe(prefix),
@@ -49,7 +49,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Bytes with a length of one byte before them, and the rest.
+/// Bytes after a length of one byte, and the rest.
 fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*len))
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_commands_of_libzmq() {
+    fn decodes_the_commands_of_libzmq() {
         let ready = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB\x08Identity\0\0\0\0";
         assert_eq!(Command::read(ready), Ok(Command::Ready { socket_type: b"SUB" }));
         assert_eq!(Command::read(b"\x09SUBSCRIBE/t"), Ok(Command::Subscribe(b"/t")));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_are_malformed() {
+    fn rejects_wrong_lengths() {
         let ready = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB";
         for len in (0..ready.len()).filter(|&len| len != 6) {
             assert_eq!(Command::read(&ready[..len]), Err(ZmtpErrorKind::Command), "{len}");

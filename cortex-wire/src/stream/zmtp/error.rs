@@ -1,56 +1,56 @@
-//! What was wrong with a peer's bytes.
+//! Errors in a peer's bytes.
 
 use core::fmt;
 
 use crate::stream::error::ProtocolError;
 
-/// Bytes that are not ZMTP, or not what we speak of it, and the place where that became clear:
-/// bytes received before, since the connection was made.
+/// A violation of ZMTP, or an unsupported part of it, and its position: bytes received since the
+/// connection was created.
 ///
-/// The connection is of no more use.
+/// The connection cannot be used any more.
 pub type ZmtpError = ProtocolError<ZmtpErrorKind>;
 
-/// What is wrong with a peer's bytes.
+/// The reason of a [`ZmtpError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ZmtpErrorKind {
-    /// Not the start of a greeting: the peer speaks something else.
+    /// Not the start of a greeting: the peer uses another protocol.
     Signature,
     /// A version before 3.
     Version {
-        /// The peer's.
+        /// The peer's version.
         found: u8,
     },
-    /// Another mechanism than NULL: the peer wants security.
+    /// A security mechanism other than NULL.
     Mechanism,
-    /// Flags of a frame that mean nothing.
+    /// Undefined or contradictory flags of a frame.
     Flags {
-        /// The byte.
+        /// The flags.
         found: u8,
     },
-    /// A command that is malformed.
+    /// A malformed command.
     Command,
-    /// The handshake was not READY, or READY came again.
+    /// The handshake is not READY, or READY is repeated.
     Handshake,
-    /// The peer's socket does not go with ours.
+    /// The peer's socket type is not compatible with ours.
     SocketType,
-    /// The peer ended the handshake with ERROR.
+    /// The peer sent ERROR.
     Refused,
     /// A handshake longer than the buffer.
     HandshakeLength {
-        /// Its bytes.
+        /// Its length in bytes.
         len: u64,
-        /// The buffer's.
+        /// Bytes of the buffer.
         capacity: usize,
     },
-    /// A reply without the empty frame before it.
+    /// A reply without the empty delimiter frame before it.
     Delimiter,
-    /// The buffer cannot hold what every peer sends.
+    /// The buffer is too small for the handshake or a subscription.
     BufferTooSmall {
         /// Bytes that suffice.
         needed: usize,
-        /// The buffer's.
+        /// Bytes of the buffer.
         capacity: usize,
     },
 }
@@ -58,18 +58,18 @@ pub enum ZmtpErrorKind {
 impl fmt::Display for ZmtpErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Signature => f.write_str("peer does not speak ZMTP"),
-            Self::Version { found } => write!(f, "peer speaks ZMTP {found}, not 3"),
-            Self::Mechanism => f.write_str("peer wants another mechanism than NULL"),
-            Self::Flags { found } => write!(f, "unknown frame flags {found:#04x}"),
+            Self::Signature => f.write_str("peer does not use ZMTP"),
+            Self::Version { found } => write!(f, "peer uses ZMTP {found}, not 3"),
+            Self::Mechanism => f.write_str("peer requires a security mechanism other than NULL"),
+            Self::Flags { found } => write!(f, "invalid frame flags {found:#04x}"),
             Self::Command => f.write_str("malformed command"),
-            Self::Handshake => f.write_str("handshake is not one READY"),
-            Self::SocketType => f.write_str("peer's socket type does not go with ours"),
-            Self::Refused => f.write_str("peer refused the handshake"),
+            Self::Handshake => f.write_str("handshake is not a single READY"),
+            Self::SocketType => f.write_str("peer's socket type is not compatible with ours"),
+            Self::Refused => f.write_str("peer rejected the connection"),
             Self::HandshakeLength { len, capacity } => {
-                write!(f, "handshake has {len} bytes, the buffer {capacity}")
+                write!(f, "handshake has {len} bytes, buffer has {capacity}")
             }
-            Self::Delimiter => f.write_str("reply lacks the empty frame before it"),
+            Self::Delimiter => f.write_str("reply lacks the empty delimiter frame"),
             Self::BufferTooSmall { needed, capacity } => {
                 write!(f, "buffer has {capacity} bytes, {needed} are needed")
             }

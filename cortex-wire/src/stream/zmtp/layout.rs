@@ -3,7 +3,7 @@
 /// Bytes of the greeting.
 pub(crate) const GREETING_LEN: usize = 64;
 
-/// What we greet with.
+/// Our greeting.
 pub(crate) const GREETING: [u8; GREETING_LEN] =
     *b"\xff\0\0\0\0\0\0\0\0\x7f\x03\x01NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
        \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";

@@ -1,12 +1,12 @@
-//! ZMTP 3.1, what ZeroMQ speaks on tcp, without libzmq: a board with a TCP stack is a publisher, a
+//! ZMTP 3.1, ZeroMQ's protocol over tcp, without libzmq: a board with a TCP stack is a publisher, a
 //! subscriber or a client of the discovery daemon.
 //!
-//! [`Connection`] is the protocol: bytes in, events out, and the bytes that must be written; it
-//! knows neither stream nor time. [`Socket`] puts it onto an `embedded_io` stream; with feature
-//! `async`, its `*_async` methods onto an `embedded_io_async` one. One connection is one peer: a
-//! publisher has one for each subscriber it accepts. Greeting, the NULL mechanism, SUBSCRIBE and
-//! CANCEL as commands and as the messages of ZMTP 3.0, PING and PONG are spoken; no other
-//! mechanism is, so nothing here is encrypted.
+//! [`Connection`] is the state machine of the protocol, without clock and stream: it consumes bytes
+//! and returns events and bytes to write. [`Socket`] runs it on an `embedded_io` stream; with
+//! feature `async`, its `*_async` methods on an `embedded_io_async` one. A connection has one peer:
+//! a publisher has a connection for each accepted subscriber. Supported are the greeting, the NULL
+//! mechanism, SUBSCRIBE and CANCEL as commands and as the messages of ZMTP 3.0, PING and PONG. No
+//! other mechanism is supported, so nothing is encrypted.
 //!
 //! ```text
 //! greeting, 64 bytes   0xff | 8 x 0 | 0x7f | 3 | 1 | "NULL", 20 bytes | as-server 0 | 31 x 0
@@ -15,12 +15,12 @@
 //! command body         len u8 | name | data          READY, SUBSCRIBE, CANCEL, PING, PONG, ERROR
 //! ```
 //!
-//! A publisher has one port, and on it one topic, as everywhere in Cortex. That is why a
-//! subscription costs it no memory: it counts those that are a prefix of its topic.
+//! A publisher has one topic and a port for it, as everywhere in Cortex. Therefore a subscription
+//! needs no memory: the publisher counts the subscriptions that are a prefix of its topic.
 //!
 //! # Examples
 //!
-//! A publisher that serves one subscriber and is known to the daemon:
+//! A publisher that registers at the daemon and serves one subscriber:
 //!
 //! ```
 //! use cortex_wire::discovery::{RequestExt, Status, TopicInfo};
@@ -43,7 +43,7 @@
 //! let mut subscriber = Socket::new(accepted, Role::Pub { topic: "/temperature" }, [0; 128])?;
 //! let mut scratch = [0; 32];
 //! for sequence in 0.. {
-//!     // Takes what the subscriber says without waiting for it.
+//!     // Receives subscriptions without waiting for them.
 //!     subscriber.poll()?;
 //!     let header = Header::of::<FloatMessage>(0, sequence);
 //!     subscriber.publish(&header, &FloatMessage { data: 21.5 }, &mut scratch)?;

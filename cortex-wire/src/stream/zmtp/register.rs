@@ -19,9 +19,9 @@ use crate::topics::TopicInfo;
 pub enum RegisterError<E> {
     /// The scratch buffer is too small for the request.
     Encode(EncodeError),
-    /// The stream failed, and with it the connection.
+    /// The stream failed; the connection is lost.
     Stream(StreamError<E, ZmtpError>),
-    /// The daemon's reply cannot be read, or is longer than the connection's buffer.
+    /// The daemon's reply does not decode, or (`None`) is longer than the connection's buffer.
     Reply(Option<DecodeError>),
 }
 
@@ -30,22 +30,22 @@ impl<E: fmt::Display> fmt::Display for RegisterError<E> {
         match self {
             Self::Encode(error) => error.fmt(f),
             Self::Stream(error) => error.fmt(f),
-            Self::Reply(Some(error)) => write!(f, "the reply cannot be read: {error}"),
-            Self::Reply(None) => f.write_str("the reply is longer than the buffer"),
+            Self::Reply(Some(error)) => write!(f, "reply does not decode: {error}"),
+            Self::Reply(None) => f.write_str("reply is longer than the buffer"),
         }
     }
 }
 
 impl<E: core::error::Error + 'static> core::error::Error for RegisterError<E> {}
 
-/// Asks a daemon to register a topic, and waits for its answer; `scratch` holds the request.
+/// Registers a topic at the daemon and waits for the reply; `scratch` holds the request.
 ///
-/// Repeat it every few seconds, on the same connection or a new one: a daemon that was started
-/// again knows nobody.
+/// Repeat it every few seconds, on the same connection or a new one: a restarted daemon may have
+/// lost the registration.
 ///
 /// # Errors
 ///
-/// `Stream` where the daemon cannot be reached, `Encode` and `Reply`.
+/// `Stream` if the daemon cannot be reached, `Encode` and `Reply`.
 pub fn register<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>>(
     client: &mut Socket<'_, S, B>,
     topic: &TopicInfo<'_>,

@@ -12,13 +12,12 @@ use crate::stream::multipart::published_frames;
 use crate::stream::zmtp::connection::{Connection, Event, Role};
 use crate::stream::zmtp::error::ZmtpError;
 
-/// Why [`Socket::publish`] sent nothing, or not all; after a failure of the stream the connection
-/// is lost.
+/// Why [`Socket::publish`] failed; after a failure of the stream the connection is lost.
 pub type SendError<E> = error::SendError<E, ZmtpError>;
 
 /// A [`Connection`] on its stream.
 ///
-/// After an error of the stream or the protocol, drop it and open another.
+/// After an error of the stream or the protocol, drop it and open a new one.
 #[derive(Debug)]
 pub struct Socket<'t, S, B> {
     stream: S,
@@ -27,7 +26,7 @@ pub struct Socket<'t, S, B> {
 }
 
 impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
-    /// A socket on a stream that was just opened, from either side. Nothing is written yet.
+    /// A socket on a new stream, connected or accepted. Nothing is written yet.
     ///
     /// # Errors
     ///
@@ -37,18 +36,18 @@ impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
         Ok(Self { stream, connection, chunk: Chunk::new() })
     }
 
-    /// The stream below.
+    /// The underlying stream.
     pub const fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// The protocol's state.
+    /// The state of the protocol.
     #[must_use]
     pub const fn connection(&self) -> &Connection<'t, B> {
         &self.connection
     }
 
-    /// Goes on with what was read.
+    /// Processes the bytes of the last read.
     fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, ZmtpError>> {
         let mut input = self.chunk.rest();
         let event = self.connection.receive(&mut input);
@@ -58,7 +57,7 @@ impl<'t, S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'t, S, B> {
 }
 
 impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
-    /// Writes greeting, handshake and PONGs that are due.
+    /// Writes pending bytes: greeting, handshake and PONGs.
     fn write_pending(&mut self) -> Result<(), StreamError<S::Error, ZmtpError>> {
         let pending = self.connection.pending();
         if pending.is_empty() {
@@ -70,8 +69,8 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
         self.stream.flush().map_err(StreamError::Io)
     }
 
-    /// Sends a message of these frames; false, and nothing sent: a publisher's peer does not want
-    /// it, or the handshake is not over.
+    /// Sends a message of these frames. Returns false, and sends nothing, if the peer of a
+    /// publisher is not subscribed or the handshake is not complete.
     ///
     /// A publisher's first frame must be its topic.
     ///
@@ -93,12 +92,12 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
         Ok(true)
     }
 
-    /// Encodes a message of a publisher's topic and sends it, as [`send`](Self::send);
-    /// `scratch` holds its metadata meanwhile.
+    /// Encodes a message of a publisher's topic and sends it, as [`send`](Self::send); `scratch`
+    /// holds its metadata during the call.
     ///
     /// # Errors
     ///
-    /// `Encode` before anything is sent, `Stream` where that fails.
+    /// `Encode` before anything is sent, `Stream` if sending fails.
     pub fn publish<M: Message>(
         &mut self,
         header: &Header,
@@ -112,8 +111,8 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
         self.send(&frames).map_err(SendError::Stream)
     }
 
-    /// Says that messages with this prefix are wanted, or wanted no longer; false: the handshake
-    /// is not over.
+    /// Subscribes to messages with this prefix, or cancels the subscription. Returns false, and
+    /// sends nothing, if the handshake is not complete.
     ///
     /// # Errors
     ///
@@ -149,19 +148,19 @@ impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
 }
 
 impl<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
-    /// Writes what is due, reads once, unless bytes are left from before, and returns what has
-    /// happened.
+    /// Writes pending bytes, reads once, unless bytes are left of the last read, and returns the
+    /// event that became complete.
     ///
     /// # Errors
     ///
-    /// `Io`, `Ended`, or `Protocol`: what is wrong with the peer's bytes.
+    /// `Io`, `Ended`, or `Protocol` if the peer's bytes violate the protocol.
     pub fn receive(&mut self) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {
         self.write_pending()?;
         self.chunk.fill(&mut self.stream)?;
         self.take()
     }
 
-    /// As [`receive`](Self::receive), but does not wait for the peer.
+    /// As [`receive`](Self::receive), without waiting for the peer.
     ///
     /// # Errors
     ///
@@ -177,7 +176,7 @@ impl<S: Read + Write, B: AsRef<[u8]> + AsMut<[u8]>> Socket<'_, S, B> {
         self.receive()
     }
 
-    /// Waits until the handshake is over.
+    /// Waits until the handshake is complete.
     ///
     /// # Errors
     ///
@@ -215,7 +214,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// None: a message that was begun must be sent whole, so drop the socket.
+    /// None: a started message must be sent completely, so drop the socket.
     pub async fn send_async(
         &mut self,
         frames: &[&[u8]],
@@ -238,7 +237,7 @@ where
     ///
     /// # Errors
     ///
-    /// `Encode` before anything is sent, `Stream` where that fails.
+    /// `Encode` before anything is sent, `Stream` if sending fails.
     ///
     /// # Cancel safety
     ///
@@ -289,7 +288,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost if the stream's `read` and `write` lose nothing.
+    /// Safe if the stream's `read` and `write` are.
     pub async fn receive_async(
         &mut self,
     ) -> Result<Option<Event<'_>>, StreamError<S::Error, ZmtpError>> {

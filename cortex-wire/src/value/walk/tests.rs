@@ -41,7 +41,7 @@ fn every_list_and_map_is_closed() {
 }
 
 #[test]
-fn nesting_is_allowed_to_the_limit_and_not_beyond() {
+fn rejects_nesting_beyond_the_limit() {
     let mut metadata = [0x91_u8; MAX_DEPTH + 1];
     metadata[MAX_DEPTH - 1] = 0x90;
     assert!(kinds(&metadata[..MAX_DEPTH]).is_ok());
@@ -60,21 +60,21 @@ fn keys_must_be_strings_or_bytes() {
 }
 
 #[test]
-fn bytes_after_the_value_are_an_error() {
+fn rejects_bytes_after_the_value() {
     let error = kinds(&[0x90, 0xc0]).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::TrailingBytes { count: 1 });
     let error = kinds(&[0xc0, 0xc0]).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::TrailingBytes { count: 1 });
 }
 
-/// Inputs of about `len` bytes for which looking ahead or back costs most.
+/// Inputs of about `len` bytes for which lookahead costs most.
 fn adversarial(len: usize) -> std::vec::Vec<(&'static str, std::vec::Vec<u8>)> {
     let list = |count: usize| [&[0xdd][..], &(count as u32).to_be_bytes()].concat();
     let map = |count: usize| [&[0xdf][..], &(count as u32).to_be_bytes()].concat();
     let key = [0xa1, b'k'];
     let kind = [&[0xae][..], b"__cortex_oob__"].concat();
     let entry = [&key[..], &[0xc0]].concat();
-    // As deep as is allowed beside the list of fields and what stands inside.
+    // The maximum depth, less the list of fields and the inner values.
     let deep = MAX_DEPTH - 4;
     let lists = std::vec![0x91; deep];
     let maps = [&[0x81][..], &key].concat().repeat(deep);
@@ -94,7 +94,7 @@ fn adversarial(len: usize) -> std::vec::Vec<(&'static str, std::vec::Vec<u8>)> {
         [&kind[..], &[0xc0]].concat().repeat(deep),
     ]
     .concat();
-    // A descriptor that holds others, which are skipped.
+    // A descriptor that contains others, which are skipped.
     let inner = [&[0x82][..], &kind, &[0xa5], b"numpy", &key].concat().repeat(len / 24);
     std::vec![
         ("flat list", flat_list.clone()),
@@ -122,13 +122,13 @@ fn adversarial(len: usize) -> std::vec::Vec<(&'static str, std::vec::Vec<u8>)> {
 
 #[test]
 fn work_is_bounded_by_the_length_of_the_input() {
-    // Every byte is looked at for its own item, and for the map around and the one around
-    // that, in search of a descriptor's key; a descriptor's own once more.
-    const LOOKS: usize = 4;
+    // Each byte is read for its own item and, in search of a descriptor's key, for the enclosing
+    // map and the one around that; the bytes of a descriptor once more.
+    const READS: usize = 4;
     for (name, item) in adversarial(30_000) {
         let metadata = [&[0x91][..], &item].concat();
         let frames: [&[u8]; 2] = [&[0; 24], &metadata];
-        let most = LOOKS * metadata.len();
+        let most = READS * metadata.len();
         let (steps, _) = steps::of(|| Walk::new(&frames).unwrap().count());
         assert!(steps <= most, "walking {name}: {steps} steps for {} bytes", metadata.len());
 
@@ -160,7 +160,7 @@ fn work_is_bounded_by_the_length_of_the_input() {
 }
 
 #[test]
-fn extensions_do_not_belong_into_metadata() {
+fn rejects_extensions_in_metadata() {
     let error = kinds(&[0x91, 0xd4, 1, 0]).unwrap_err();
     assert!(matches!(error.kind, DecodeErrorKind::WrongType { found: Type::Extension, .. }));
 }

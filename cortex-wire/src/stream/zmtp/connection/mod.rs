@@ -1,4 +1,4 @@
-//! One connection: bytes in, events and bytes out.
+//! The state machine of one connection: bytes in, events and bytes out.
 
 use crate::stream::io::append;
 use crate::stream::multipart::{Multipart, PREFIX_LEN};
@@ -6,19 +6,19 @@ use crate::stream::zmtp::command::Command;
 use crate::stream::zmtp::error::{ZmtpError, ZmtpErrorKind};
 use crate::stream::zmtp::layout::{FLAG_COMMAND, FLAG_LONG, FLAG_MORE, GREETING, GREETING_LEN};
 
-/// Bytes that wait to be written: greeting, READY, and some PONGs.
+/// Capacity for bytes to write: greeting, READY, and some PONGs.
 const OUT_CAPACITY: usize = 160;
 
-/// Bytes that a buffer needs for the handshake of libzmq.
+/// Bytes of buffer for the handshake of libzmq.
 const HANDSHAKE_LEN: usize = 64;
 
 /// Bytes of `SUBSCRIBE` with its length.
 const SUBSCRIBE_LEN: usize = 10;
 
-/// What stands before a frame's body.
+/// The bytes before the body of a frame.
 pub type FrameHead = heapless::Vec<u8, 20>;
 
-/// What our end is.
+/// The socket type of our end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role<'t> {
@@ -29,7 +29,7 @@ pub enum Role<'t> {
     },
     /// A subscriber.
     Sub,
-    /// Asks, and is answered, one question at a time.
+    /// A client that sends one request at a time and receives its reply.
     Req,
 }
 
@@ -51,41 +51,41 @@ impl Role<'_> {
     }
 }
 
-/// What a peer did.
+/// An event of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'a> {
-    /// The handshake is over: messages may be sent.
+    /// The handshake is complete; messages can be sent.
     Ready,
-    /// A message; a reply without the empty frame before it.
+    /// A message; a reply does not include its empty delimiter frame.
     Message(Multipart<'a>),
-    /// A message was longer than the buffer, and is dropped.
+    /// A message longer than the buffer was dropped.
     TooLong {
-        /// Bytes that the buffer would have needed.
+        /// Bytes of buffer that it needs.
         len: u64,
     },
-    /// Of a publisher: the peer wants its topic (once more).
+    /// The peer has subscribed to the publisher's topic; each subscription is an event.
     Subscribed,
-    /// Of a publisher: the peer has taken back one such wish.
+    /// The peer has cancelled one such subscription.
     Cancelled,
 }
 
-/// Where in the stream we are.
+/// The position in the stream.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the greeting, this many bytes of it received.
+    /// In the greeting, with the number of its bytes received.
     Greeting(usize),
     /// In the head of a frame.
     Head { head: [u8; 9], len: usize },
     /// In the body of a frame.
     Body { flags: u8, left: u64, keep: bool },
-    /// At the end.
+    /// After an error.
     Failed(ZmtpError),
 }
 
 const HEAD: State = State::Head { head: [0; 9], len: 0 };
 
-/// What was taken, before it borrows.
+/// An event that does not borrow yet.
 enum Taken {
     Ready,
     Message,
@@ -94,21 +94,21 @@ enum Taken {
     Cancelled,
 }
 
-/// One connection to one peer, on either side of which the stream may have been opened.
+/// A connection to one peer, connected or accepted.
 ///
-/// `B` is the buffer of one received message, 4 bytes more for each frame: `[u8; N]` on a board.
-/// A publisher needs no more than handshake and subscription do; see [`Connection::new`].
+/// `B` is the buffer for one received message and 4 bytes for each of its frames: `[u8; N]` on a
+/// board. A publisher's buffer holds the handshake or a subscription; see [`Connection::new`].
 #[derive(Debug)]
 pub struct Connection<'t, B> {
     role: Role<'t>,
     buffer: B,
-    /// Bytes of the message so far, as [`Multipart`] has them.
+    /// Bytes of the message so far, in the layout of [`Multipart`].
     len: usize,
-    /// Bytes of the frame in the buffer, behind the message.
+    /// Bytes of the frame in the buffer, after the message.
     body_len: usize,
-    /// What a message would have needed that does not fit.
+    /// Bytes of buffer that a message needs which does not fit; 0 if it fits.
     needed: u64,
-    /// The message in the buffer was returned.
+    /// Whether the message in the buffer was returned.
     is_taken: bool,
     state: State,
     is_ready: bool,
@@ -119,19 +119,19 @@ pub struct Connection<'t, B> {
 }
 
 impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
-    /// A connection at the start of its stream, with a greeting to write.
+    /// A connection at the start of its stream; its greeting is pending.
     ///
     /// # Errors
     ///
-    /// `BufferTooSmall` where the buffer cannot hold a handshake or, of a publisher, a
-    /// subscription to its topic.
+    /// `BufferTooSmall` if the buffer cannot hold a handshake or, for a publisher, a subscription
+    /// to its topic.
     pub fn new(role: Role<'t>, buffer: B) -> Result<Self, ZmtpError> {
         let capacity = buffer.as_ref().len();
         let needed = match role {
             Role::Pub { topic } => topic.len().saturating_add(SUBSCRIBE_LEN).max(HANDSHAKE_LEN),
             _ => HANDSHAKE_LEN,
         };
-        // Frames are kept as in a message.
+        // Each frame is stored after its length, as in a message.
         let needed = needed.saturating_add(PREFIX_LEN);
         if capacity < needed {
             let kind = ZmtpErrorKind::BufferTooSmall { needed, capacity };
@@ -155,31 +155,31 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         })
     }
 
-    /// What our end is.
+    /// The socket type of our end.
     #[must_use]
     pub const fn role(&self) -> Role<'t> {
         self.role
     }
 
-    /// Whether the handshake is over.
+    /// Whether the handshake is complete.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// Of a publisher: whether the peer wants its topic.
+    /// Whether the peer is subscribed to the publisher's topic.
     #[must_use]
     pub const fn is_subscribed(&self) -> bool {
         self.subscriptions > 0
     }
 
-    /// Bytes that must be written before anything else.
+    /// Bytes that must be written before any others.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
         &self.out
     }
 
-    /// Forgets the first `count` pending bytes, which were written.
+    /// Removes the first `count` pending bytes, which were written.
     pub fn written(&mut self, count: usize) {
         let len = self.out.len();
         let count = count.min(len);
@@ -187,12 +187,12 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         self.out.truncate(len.saturating_sub(count));
     }
 
-    /// Takes bytes from the start of `input` until something has happened; `None` when `input` is
-    /// used up. Call it until then, and write what is [pending](Self::pending).
+    /// Consumes bytes from the start of `input` until an event; returns `None` when `input` is
+    /// empty. Call it until then, and write the [pending](Self::pending) bytes.
     ///
     /// # Errors
     ///
-    /// What is wrong with the peer's bytes; the same again from then on.
+    /// Why the peer's bytes are invalid; later calls return the same error.
     pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Event<'_>>, ZmtpError> {
         let taken = match self.take(input) {
             Ok(taken) => taken,
@@ -215,14 +215,14 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         })
     }
 
-    /// The head of a frame of a message, `is_last` or with others behind it.
+    /// The head of a frame of a message; `is_last` if no frame follows.
     #[must_use]
     pub fn message_head(&self, len: usize, is_last: bool) -> FrameHead {
         frame_head(if is_last { 0 } else { FLAG_MORE }, len)
     }
 
-    /// What stands before the prefix that a subscriber wants, or wants no longer: a command, or a
-    /// message where the peer speaks ZMTP 3.0. Known once the peer is [ready](Self::is_ready).
+    /// The bytes before the prefix of a subscription, or of its cancellation: a command, or a
+    /// message if the peer uses ZMTP 3.0. Valid once the connection is [ready](Self::is_ready).
     #[must_use]
     pub fn subscription_head(&self, prefix_len: usize, subscribe: bool) -> FrameHead {
         let (flags, start): (u8, &[u8]) = match (self.minor, subscribe) {
@@ -237,7 +237,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         head
     }
 
-    /// The message in the buffer; a reply must have an empty frame before it.
+    /// The message in the buffer; a reply must start with an empty delimiter frame.
     fn message(&self) -> Option<Multipart<'_>> {
         let bytes = self.buffer.as_ref().get(..self.len)?;
         match (self.role, bytes) {
@@ -344,7 +344,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         self.begin_body(flags, left)
     }
 
-    /// Looks whether the buffer holds the frame that comes.
+    /// Starts the body of a frame; checks whether the buffer can hold it.
     fn begin_body(&mut self, flags: u8, left: u64) -> Result<(), ZmtpErrorKind> {
         let capacity = self.buffer.as_ref().len();
         let is_message = flags & FLAG_COMMAND == 0;
@@ -355,7 +355,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         if !keep && !self.is_ready {
             return Err(ZmtpErrorKind::HandshakeLength { len: left, capacity });
         }
-        // Once one frame does not fit, the message is lost; what it needs is still counted.
+        // A frame that does not fit loses the message; the length of its other frames still counts.
         if is_message && (self.needed > 0 || !keep) {
             self.needed = self.needed.max(u64::try_from(self.len).unwrap_or(u64::MAX));
             let frame = left.saturating_add(4);
@@ -367,13 +367,13 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         Ok(())
     }
 
-    /// Looks at a frame that has come whole; in the buffer, unless it was too long.
+    /// Processes a complete frame, which is in the buffer unless it was too long.
     fn frame(&mut self, flags: u8, keep: bool) -> Result<Option<Taken>, ZmtpErrorKind> {
         let start = self.len.saturating_add(PREFIX_LEN);
         let end = start.saturating_add(self.body_len);
         if flags & FLAG_COMMAND != 0 {
-            // A command that does not fit is none that concerns us: the buffer holds every
-            // subscription that can match.
+            // A command that does not fit is irrelevant: the buffer holds every subscription that
+            // can match.
             let body = self.buffer.as_ref().get(start..end).filter(|_| keep);
             let Some(body) = body else { return Ok(None) };
             let command = Command::read(body)?;
@@ -426,8 +426,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
     }
 }
 
-/// Adds bytes that must be written; all or, where there is no room, none: a peer that asks faster
-/// than it listens gets no answer.
+/// Adds bytes to write; all or, if there is no room, none: a peer that sends PINGs faster than it
+/// reads gets no PONG.
 fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
     let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
     if len <= out.capacity().saturating_sub(out.len()) {
@@ -435,7 +435,7 @@ fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
     }
 }
 
-/// Counts a wish for the topic, or one less.
+/// Counts a subscription to the topic, or its cancellation.
 fn subscription(role: Role<'_>, count: &mut u32, command: Command<'_>) -> Option<Taken> {
     let Role::Pub { topic } = role else { return None };
     match command {

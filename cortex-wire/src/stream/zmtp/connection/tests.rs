@@ -23,7 +23,7 @@ fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     [&frame_head(flags, body.len()), body].concat()
 }
 
-/// All that happens, as text, up to the error if there is one.
+/// All events as text, up to the first error.
 fn events<const N: usize>(
     connection: &mut Connection<'_, [u8; N]>,
     bytes: &[u8],
@@ -50,7 +50,7 @@ fn connection(role: Role<'static>) -> Connection<'static, [u8; 100]> {
 }
 
 #[test]
-fn a_subscriber_takes_messages_whatever_the_pieces() {
+fn a_subscriber_receives_messages_from_pieces_of_any_size() {
     let bytes = [
         greeting(1),
         ready("XPUB"),
@@ -67,7 +67,7 @@ fn a_subscriber_takes_messages_whatever_the_pieces() {
 }
 
 #[test]
-fn a_publisher_counts_what_matches_its_topic_in_both_forms() {
+fn a_publisher_counts_matching_subscriptions_in_both_forms() {
     let subscriptions = [
         (frame(FLAG_COMMAND, b"\x09SUBSCRIBE/topic"), Some(true)),
         (frame(FLAG_COMMAND, b"\x09SUBSCRIBE/other"), None),
@@ -95,7 +95,7 @@ fn a_publisher_counts_what_matches_its_topic_in_both_forms() {
 }
 
 #[test]
-fn a_message_beyond_the_buffer_is_dropped_and_the_next_arrives() {
+fn drops_a_message_beyond_the_buffer_and_receives_the_next() {
     let bytes = [
         greeting(1),
         ready("PUB"),
@@ -115,7 +115,7 @@ fn a_message_beyond_the_buffer_is_dropped_and_the_next_arrives() {
 }
 
 #[test]
-fn a_claim_of_all_memory_is_waited_out_without_memory() {
+fn a_frame_of_huge_length_takes_no_memory() {
     let mut connection = connection(SUB);
     let claim = [2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     let bytes = [&greeting(1)[..], &ready("PUB"), &claim, &[7; 10_000]].concat();
@@ -124,7 +124,7 @@ fn a_claim_of_all_memory_is_waited_out_without_memory() {
 }
 
 #[test]
-fn a_ping_is_answered_with_its_context() {
+fn replies_to_a_ping_with_its_context() {
     let mut connection = connection(SUB);
     let bytes = [greeting(1), ready("PUB")].concat();
     assert_eq!(events(&mut connection, &bytes, 64).1, None);
@@ -141,7 +141,7 @@ fn a_ping_is_answered_with_its_context() {
 }
 
 #[test]
-fn malformed_greetings_and_frames_give_errors() {
+fn rejects_malformed_greetings_and_frames() {
     let with = |at: usize, byte: u8| {
         let mut greeting = greeting(1);
         greeting[at] = byte;
@@ -182,7 +182,7 @@ fn malformed_greetings_and_frames_give_errors() {
 }
 
 #[test]
-fn nothing_is_complete_before_its_last_byte() {
+fn returns_no_event_before_its_last_byte() {
     let bytes = [greeting(1), ready("PUB"), frame(0, b"/t")].concat();
     for len in 0..bytes.len() {
         let (all, error) = events(&mut connection(SUB), &bytes[..len], 64);
@@ -192,7 +192,7 @@ fn nothing_is_complete_before_its_last_byte() {
 }
 
 #[test]
-fn subscribing_follows_the_version_of_the_peer() {
+fn subscribes_in_the_form_of_the_peers_version() {
     for (minor, subscribe, cancel) in [
         (0, &b"\0\x03\x01"[..], &b"\0\x03\0"[..]),
         (1, b"\x04\x0c\x09SUBSCRIBE", b"\x04\x09\x06CANCEL"),
@@ -206,7 +206,7 @@ fn subscribing_follows_the_version_of_the_peer() {
 }
 
 #[test]
-fn a_buffer_too_small_for_every_peer_is_refused_at_once() {
+fn rejects_a_buffer_that_is_too_small_for_any_peer() {
     let error = Connection::new(SUB, [0; 10]).expect_err("too small");
     assert_eq!(error.kind, ZmtpErrorKind::BufferTooSmall { needed: 68, capacity: 10 });
     let topic = "/a/very/long/topic/that/is/longer/than/the/handshake/of/a/peer";
