@@ -12,7 +12,7 @@ use crate::types::Type;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
-    /// What is wrong.
+    /// The reason.
     pub kind: DecodeErrorKind,
     /// Byte offset of the invalid item.
     pub offset: usize,
@@ -334,7 +334,7 @@ impl core::error::Error for DecodeError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EncodeError {
-    /// What is wrong.
+    /// The reason.
     pub kind: EncodeErrorKind,
     /// Required size of the output: bytes, or buffers for
     /// [`TooManyBuffers`](EncodeErrorKind::TooManyBuffers); 0 for other kinds.

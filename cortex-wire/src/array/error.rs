@@ -31,9 +31,9 @@ pub enum ArrayError {
         /// The array's dtype.
         found: Dtype,
     },
-    /// The items are not in this machine's byte order; [`ArrayView::iter`] reads them.
+    /// The items are not in this machine's byte order; [`ArrayView::iter`](crate::ArrayView::iter) reads them.
     ByteOrder,
-    /// The data is not aligned for the type; [`ArrayView::iter`] reads it.
+    /// The data is not aligned for the type; [`ArrayView::iter`](crate::ArrayView::iter) reads it.
     Alignment {
         /// The required alignment, in bytes.
         needed: usize,

@@ -68,7 +68,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Writes a whole array, or tensor, as an extension.
+/// Writes an array, or a tensor, with its data as an extension.
 pub(crate) fn write_extension(
     array: &ArrayView<'_>,
     tensor: Option<&TensorView<'_>>,

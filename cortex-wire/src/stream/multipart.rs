@@ -136,7 +136,7 @@ mod tests {
             let whole = [6, 10].contains(&len);
             assert_eq!(Multipart::new(&bytes[..len]).is_some(), whole, "{len}");
         }
-        let message = Multipart::new(bytes).expect("it is whole");
+        let message = Multipart::new(bytes).expect("it is complete");
         assert_eq!(message.topic(), b"/t");
         assert_eq!(message.frame(0), Some(&b""[..]));
         assert_eq!(message.frame(1), Some(&b"x"[..]));

@@ -1,4 +1,4 @@
-//! Whole multipart messages over a serial line, or any other stream of bytes.
+//! Multipart messages over a serial line, or any other byte stream.
 //!
 //! There is no session: either end may start, stop, reset or be unplugged at any time. A damaged
 //! frame is dropped completely and counted, and the next frame is received. Once a second each end

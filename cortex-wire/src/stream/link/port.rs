@@ -194,7 +194,7 @@ impl<S: Read + ReadReady, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 
 #[cfg(feature = "async")]
 impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
-    /// As [`send_hello_if_due`](Self::tend).
+    /// As [`send_hello_if_due`](Self::send_hello_if_due).
     ///
     /// # Errors
     ///
