@@ -328,7 +328,7 @@ mod tests {
     fn a_live_path_is_not_stolen() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        // By somebody who knows no lock.
+        // By a process that does not use the lock.
         let listener = UnixListener::bind(&path).unwrap();
         let pid = std::process::id();
         match claim(&path) {
@@ -339,7 +339,7 @@ mod tests {
         // Stale now.
         let mut first = claim(&path).unwrap();
         assert!(!path.exists());
-        // By somebody who does.
+        // By a process that uses it.
         let error = claim(&path).unwrap_err();
         assert!(error.to_string().ends_with(&format!("is in use by process {pid}")));
         let _listener = UnixListener::bind(&path).unwrap();

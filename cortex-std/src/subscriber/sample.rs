@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::transport::Multipart;
-use crate::wire::{DecodeError, Frames, Header, Message, decode_lax};
+use crate::wire::{DecodeError, Frames, Header, Message, decode_ignoring_fingerprint};
 
 /// A message that passed every check but the decoding of its fields.
 pub(super) struct Received {
@@ -44,7 +44,7 @@ impl<M: Message + 'static> Sample<M> {
     /// None for a sample of a [`Subscriber`](crate::Subscriber), which has decoded it once to check it.
     pub fn message(&self) -> Result<M::View<'_>, DecodeError> {
         // The receiver has checked the fingerprint, unless it ignores it.
-        decode_lax::<M>(self)
+        decode_ignoring_fingerprint::<M>(self)
     }
 }
 

@@ -8,9 +8,9 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::error::SocketError;
 
-/// Makes every blocked receive it was given to return; clones are the same interrupt.
+/// Ends every blocking call that it was passed to; clones are the same interrupt.
 ///
-/// It stays set until [`clear`](Self::clear): one wake stops all who wait, and whoever comes later.
+/// It stays set until [`clear`](Self::clear): one wake ends the current waits and those that follow.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     inner: Arc<Inner>,

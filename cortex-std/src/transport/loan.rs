@@ -11,11 +11,10 @@ use super::error::SocketError;
 /// Address of every loan, modulo this, is 0: a cache line, and enough for any SIMD load.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// A stock of buffers: what libzmq has sent is written again.
+/// A pool of buffers that are reused once the transport has sent them.
 ///
-/// Memory that was used before is already mapped, so filling it costs no page faults. A buffer comes
-/// back when libzmq releases its frame, which for a subscriber that vanished it does only when somebody
-/// enters the socket.
+/// Used memory is already mapped, so filling it costs no page faults. A buffer comes back when the transport
+/// releases its frame; for a subscriber that disappeared libzmq does so only within a call to the socket.
 #[derive(Debug, Clone)]
 pub(crate) struct LoanPool {
     shelf: Arc<Shelf>,
@@ -23,7 +22,7 @@ pub(crate) struct LoanPool {
 
 #[derive(Debug)]
 struct Shelf {
-    /// Bytes that may lie here unused.
+    /// The most unused bytes that the pool keeps.
     limit: usize,
     blocks: Mutex<Vec<Block>>,
 }
@@ -40,7 +39,7 @@ impl LoanPool {
     /// When memory is exhausted.
     pub(crate) fn take(&self, len: usize) -> Result<Loan, SocketError> {
         let mut blocks = self.shelf.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        // The newest first, it is the warmest; none that would waste more than it serves.
+        // The most recently used first, since it is cached; none that is more than twice as large.
         let fits = |block: &Block| block.capacity() >= len && block.capacity() / 2 <= len;
         let found = blocks.iter().rposition(fits).map(|at| blocks.remove(at));
         drop(blocks);
@@ -64,7 +63,7 @@ impl Shelf {
 
 /// A buffer to write into, aligned to [`ALIGNMENT`].
 ///
-/// What owns it (see [`OwnedView`](super::OwnedView)) lends its bytes to frames.
+/// Its owner (see [`OwnedView`](super::OwnedView)) lends its bytes to frames.
 pub(crate) struct Loan {
     /// None only once dropped.
     block: Option<Block>,

@@ -43,7 +43,7 @@ fn main() -> ! {
     let mut number = 0;
     loop {
         let now_ms = clock.now_ms();
-        node.tend(now_ms);
+        node.send_hello_if_due(now_ms);
         if now_ms >= next_ms {
             node.publish_reading(number, next_ms);
             if number.is_multiple_of(READINGS_PER_IMAGE) {

@@ -60,9 +60,9 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
     }
 
     /// Sends the hello if it is due.
-    pub(crate) fn tend(&mut self, now_ms: u64) {
+    pub(crate) fn send_hello_if_due(&mut self, now_ms: u64) {
         // A hello that is not sent is repeated a second later.
-        let _ = self.link.tend(self.hello, now_ms);
+        let _ = self.link.send_hello_if_due(self.hello, now_ms);
     }
 
     /// Publishes a reading.

@@ -118,7 +118,7 @@ fn a_shared_topic_has_several_publishers() {
     // Python sees one of them.
     let listed = ask(&mut registry, &Request::new(Command::ListTopics), out);
     assert!(listed.topics.into_iter().eq([INFO]));
-    // Who registers again keeps its place; who leaves takes nobody along.
+    // A renewed registration keeps its place; an unregistered one leaves the others.
     let moved = TopicInfo { address: "ipc:///tmp/c", ..INFO };
     ok(&mut registry, with(register(moved), SHARED), out);
     let named = |info| Request { topic_info: Some(info), ..about(Command::UnregisterTopic, "/t") };

@@ -12,7 +12,7 @@ use zmq_sys::zmq_msg_t;
 use super::errno::last_error;
 use crate::transport::error::SocketError;
 
-/// Up to this length a copy costs less than keeping an owner until libzmq calls back. Measured with one
+/// Up to this length a copy costs less than keeping an owner until libzmq releases it. Measured with one
 /// subscriber over ipc: a tenth less at 33 bytes, the same at 1 KiB, a tenth more at 4 KiB.
 pub(in crate::transport) const COPIED_LEN: usize = 1024;
 
@@ -51,8 +51,8 @@ impl Frame {
             return Err(last_error("allocate a frame", None));
         }
         let mut frame = Self { raw };
-        // SAFETY: the message was just made with room for exactly `bytes.len()` bytes, nobody else
-        // has it, and new memory does not overlap `bytes`.
+        // SAFETY: the message was just made with room for exactly `bytes.len()` bytes, no other
+        // code has it, and new memory does not overlap `bytes`.
         unsafe {
             let target = zmq_sys::zmq_msg_data(&mut frame.raw).cast::<u8>();
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
@@ -62,12 +62,12 @@ impl Frame {
 
     /// A frame of `len` bytes at `data`, which it borrows from `owner` and keeps alive.
     ///
-    /// The count of `owner` is given back when libzmq has sent the bytes to everybody, on whatever
-    /// thread that happens; if this fails, at once.
+    /// The count of `owner` is dropped when libzmq has sent the bytes to every subscriber, on any thread; if
+    /// this call fails, at once.
     ///
     /// # Safety
     /// The bytes must be initialised and must stay valid and unchanged while any count of `owner`
-    /// exists, without anybody needing `&mut T` before that.
+    /// exists, and no code may need `&mut T` before that.
     ///
     /// # Errors
     /// When memory is exhausted.
@@ -181,14 +181,14 @@ thread_local! {
     static RELEASING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True while libzmq lets go of a frame's owner on this thread.
+/// True while libzmq releases a frame's owner on this thread.
 ///
-/// What runs then, the `Drop` of whatever the user handed over, must not wait for libzmq.
+/// The `Drop` of the owner, which runs then, must not wait for libzmq.
 pub(super) fn is_releasing() -> bool {
     RELEASING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Gives back one count of an owner; libzmq calls it, from any of its threads.
+/// Drops one count of an owner; libzmq calls it, on any of its threads.
 unsafe extern "C" fn release<T: Send + Sync>(_data: *mut c_void, hint: *mut c_void) {
     let before = RELEASING.try_with(|flag| flag.replace(true)).unwrap_or(false);
     let dropped = catch_unwind(AssertUnwindSafe(|| {

@@ -7,7 +7,7 @@ use std::sync::Once;
 
 /// Set to `default`, it leaves malloc as it is.
 const SWITCH: &str = "CORTEX_MALLOC";
-/// glibc's own settings, which somebody has chosen for this process.
+/// glibc's settings; a process that sets one has chosen its own thresholds.
 const CHOSEN: [&str; 3] = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"];
 
 /// Keeps freed blocks mapped, for the next frame: those of up to 32 MiB each, and up to 128 MiB in each

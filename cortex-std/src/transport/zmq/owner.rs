@@ -8,9 +8,7 @@ use std::sync::Arc;
 use super::frame::Frame;
 use crate::transport::error::SocketError;
 
-/// A type that borrows: `View<'a>` is what a closure makes out of `&'a O`.
-///
-/// One level up this is implemented once, for the family of a message type.
+/// A family of borrowing types: `View<'a>` is what a closure makes of `&'a O`.
 pub(crate) trait ViewFamily: 'static {
     /// The borrowing type. It may own bytes as well.
     type View<'a>: Send + Sync;
@@ -69,7 +67,7 @@ impl<F: ViewFamily, O: ?Sized + Send + Sync + 'static> OwnedView<F, O> {
         let make = |data: *const u8, len: usize| {
             // SAFETY: `data` came through `FrameMaker::frame` with the lifetime `'b`. The only borrows of
             // `'b` are of `self.view`, and `'b` stands for the time until the last count of `self`
-            // is gone: until then nobody has `&mut` to it or drops it.
+            // is gone: until then no code has `&mut` to it or drops it.
             unsafe { Frame::from_raw_owner(Arc::clone(self), data, len) }
         };
         let maker = FrameMaker { make: &make, brand: PhantomData };

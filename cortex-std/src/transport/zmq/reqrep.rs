@@ -1,4 +1,4 @@
-//! Requests and replies.
+//! Request and reply sockets on libzmq.
 
 use std::time::Instant;
 
@@ -11,51 +11,50 @@ use crate::transport::multipart::Multipart;
 #[cfg(feature = "tokio")]
 use crate::transport::readiness::Readiness;
 
-/// Longest request and longest reply, in bytes, unless said otherwise.
+/// Bytes of the longest request and the longest reply.
 pub(crate) const MAX_BODY_LEN: i64 = 16 * 1024 * 1024;
 
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RequestError {
-    /// Nobody replied before the deadline; the next request may be made at once.
+    /// No reply arrived before the deadline; the next request may follow at once.
     #[error("no reply in time")]
     TimedOut,
     /// The interrupt is set.
     #[error("interrupted while waiting for a reply")]
     Interrupted,
-    /// The socket refused.
+    /// The socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
 }
 
-/// Asks one server, a question at a time.
+/// A client of one server, with one request at a time.
 #[derive(Debug)]
 pub(crate) struct ReqSocket {
     context: Context,
     address: Box<str>,
-    /// None after a request without a reply.
-    raw: Option<ZmqSocket>,
+    /// `None` after a request without a reply.
+    socket: Option<ZmqSocket>,
 }
 
 impl ReqSocket {
-    /// A socket that asks the server at `address`, which need not be there yet.
+    /// A client of the server at `address`, which need not run yet.
     ///
     /// # Errors
     /// When the address is invalid or no file descriptor is left.
     pub(crate) fn connect(context: &Context, address: &str) -> Result<Self, SocketError> {
-        let raw = open_req(context, address)?;
-        Ok(Self { context: context.clone(), address: address.into(), raw: Some(raw) })
+        let socket = Some(open_req(context, address)?);
+        Ok(Self { context: context.clone(), address: address.into(), socket })
     }
 
-    /// Sends `body` and waits for the reply, of which the first part counts.
+    /// Sends `body` and blocks until the reply; returns its first part.
     ///
-    /// Without a reply in time the connection is given up, and with it what is not sent yet: a
-    /// question that nobody waits for any more does not reach a server that starts later. One that
-    /// was sent may still be served.
+    /// Without a reply in time the connection is closed, and a request that is not sent yet is discarded, so
+    /// it does not reach a server that starts later. A request that was sent may still be served.
     ///
     /// # Errors
-    /// `TimedOut`, `Interrupted`, or what the socket said. The next request works all the same.
+    /// `TimedOut`, `Interrupted`, or the error of the socket. The next request is independent of it.
     pub(crate) fn request(
         &mut self,
         body: &[u8],
@@ -63,32 +62,32 @@ impl ReqSocket {
         interrupt: Option<&Interrupt>,
     ) -> Result<Frame, RequestError> {
         // Taken: only a socket that served its request is put back.
-        let mut raw = match self.raw.take() {
-            Some(raw) => raw,
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
             None => open_req(&self.context, &self.address)?,
         };
-        let mut question = Frame::from_copy(body)?;
-        while !raw.send(&mut question, 0)? {
-            match raw.wait(deadline, interrupt)? {
+        let mut request = Frame::from_copy(body)?;
+        while !socket.send(&mut request, 0)? {
+            match socket.wait(deadline, interrupt)? {
                 WaitResult::Ready => {}
                 WaitResult::TimedOut => return Err(RequestError::TimedOut),
                 WaitResult::Interrupted => return Err(RequestError::Interrupted),
             }
         }
         let mut reply = Multipart::default();
-        match raw.recv_until(&mut reply, deadline, interrupt)? {
+        match socket.recv_until(&mut reply, deadline, interrupt)? {
             WaitResult::Ready => {}
             WaitResult::TimedOut => return Err(RequestError::TimedOut),
             WaitResult::Interrupted => return Err(RequestError::Interrupted),
         }
-        self.raw = Some(raw);
+        self.socket = Some(socket);
         Ok(reply.into_first().unwrap_or_default())
     }
 
-    /// Sends `body` and waits for the reply, in a tokio runtime and for as long as somebody awaits it.
+    /// Sends `body` and waits for the reply in a tokio runtime, without a time limit.
     ///
     /// # Errors
-    /// What the socket said. The next request works all the same.
+    /// The error of the socket. The next request is independent of it.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O enabled.
@@ -97,57 +96,57 @@ impl ReqSocket {
     /// As after a request without a reply in time.
     #[cfg(feature = "tokio")]
     pub(crate) async fn request_async(&mut self, body: &[u8]) -> Result<Frame, RequestError> {
-        // Taken, as above: a request that nobody awaits any more costs the socket.
-        let mut raw = match self.raw.take() {
-            Some(raw) => raw,
+        // Taken: a request whose future is dropped closes the socket.
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
             None => open_req(&self.context, &self.address)?,
         };
-        let readiness = Readiness::new(raw.events())?;
-        let mut question = Frame::from_copy(body)?;
-        while !raw.send(&mut question, 0)? {
+        let readiness = Readiness::new(socket.events())?;
+        let mut request = Frame::from_copy(body)?;
+        while !socket.send(&mut request, 0)? {
             readiness.changed().await?;
         }
         let mut reply = Multipart::default();
-        while !raw.recv_multipart(&mut reply)? {
+        while !socket.recv_multipart(&mut reply)? {
             readiness.changed().await?;
         }
         drop(readiness);
-        self.raw = Some(raw);
+        self.socket = Some(socket);
         Ok(reply.into_first().unwrap_or_default())
     }
 }
 
 fn open_req(context: &Context, address: &str) -> Result<ZmqSocket, SocketError> {
-    let mut raw = ZmqSocket::open(context, zmq_sys::ZMQ_REQ)?;
-    raw.set_int(zmq_sys::ZMQ_LINGER, 0)?;
-    raw.set_int(zmq_sys::ZMQ_REQ_RELAXED, 1)?;
-    raw.set_int(zmq_sys::ZMQ_REQ_CORRELATE, 1)?;
-    raw.set_int(zmq_sys::ZMQ_RECONNECT_IVL, 10)?;
-    raw.set_int(zmq_sys::ZMQ_RECONNECT_IVL_MAX, 1000)?;
-    raw.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
-    raw.connect(address)?;
-    Ok(raw)
+    let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_REQ)?;
+    socket.set_int(zmq_sys::ZMQ_LINGER, 0)?;
+    socket.set_int(zmq_sys::ZMQ_REQ_RELAXED, 1)?;
+    socket.set_int(zmq_sys::ZMQ_REQ_CORRELATE, 1)?;
+    socket.set_int(zmq_sys::ZMQ_RECONNECT_IVL, 10)?;
+    socket.set_int(zmq_sys::ZMQ_RECONNECT_IVL_MAX, 1000)?;
+    socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
+    socket.connect(address)?;
+    Ok(socket)
 }
 
-/// Answers requests, one after the other.
+/// A server, with one request at a time.
 #[derive(Debug)]
 pub(crate) struct RepSocket {
-    raw: ZmqSocket,
-    /// A request was received and not answered; libzmq accepts no other before.
-    owes: bool,
+    socket: ZmqSocket,
+    /// A request was received and not answered; libzmq requires an answer before the next one.
+    owes_reply: bool,
 }
 
 impl RepSocket {
-    /// A socket that is bound nowhere yet.
+    /// A socket that is not bound.
     ///
     /// # Errors
     /// When no socket or file descriptor is left.
     pub(crate) fn new(context: &Context) -> Result<Self, SocketError> {
-        let mut raw = ZmqSocket::open(context, zmq_sys::ZMQ_REP)?;
-        // The answer to SHUTDOWN is sent right before the socket is closed.
-        raw.set_int(zmq_sys::ZMQ_LINGER, 200)?;
-        raw.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
-        Ok(Self { raw, owes: false })
+        let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_REP)?;
+        // The response to SHUTDOWN is sent right before the socket is closed.
+        socket.set_int(zmq_sys::ZMQ_LINGER, 200)?;
+        socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
+        Ok(Self { socket, owes_reply: false })
     }
 
     /// Binds to one more address. As with [`Transport::bind`](crate::transport::Transport::bind) an ipc
@@ -156,48 +155,48 @@ impl RepSocket {
     /// # Errors
     /// When the address is in use or invalid.
     pub(crate) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
-        self.raw.bind(address)
+        self.socket.bind(address)
     }
 
     /// The address of the last bind, with the port that the system chose.
     ///
     /// # Errors
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub(crate) fn last_endpoint(&mut self) -> Result<String, SocketError> {
-        self.raw.last_endpoint()
+        self.socket.last_endpoint()
     }
 
-    /// Waits for a request: one part from a Cortex client, any number from others.
+    /// Blocks until a request: one part from a Cortex client, any number from others.
     ///
-    /// A request that was not answered gets an empty reply first.
+    /// A previous request without an answer gets an empty reply first.
     ///
     /// # Errors
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub(crate) fn recv(
         &mut self,
         request: &mut Multipart,
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<WaitResult, SocketError> {
-        if self.owes {
+        if self.owes_reply {
             self.send(&[])?;
         }
-        let wait = self.raw.recv_until(request, deadline, interrupt)?;
-        self.owes = wait == WaitResult::Ready;
+        let wait = self.socket.recv_until(request, deadline, interrupt)?;
+        self.owes_reply = wait == WaitResult::Ready;
         Ok(wait)
     }
 
-    /// Answers the request that was received last; if its sender is gone, nobody hears it.
+    /// Replies to the last request; the reply is dropped if the client disconnected.
     ///
     /// # Errors
-    /// When there is none to answer, or memory is exhausted.
+    /// Without a request to reply to, or when memory is exhausted.
     pub(crate) fn send(&mut self, reply: &[u8]) -> Result<(), SocketError> {
         let mut frame = Frame::from_copy(reply)?;
-        // A reply has a route or is dropped, so it never waits.
-        if !self.raw.send(&mut frame, 0)? {
-            tracing::debug!("a reply was dropped: its receiver takes none");
+        // A reply has a route or is dropped, so this never blocks.
+        if !self.socket.send(&mut frame, 0)? {
+            tracing::debug!("a reply was dropped: the client disconnected");
         }
-        self.owes = false;
+        self.owes_reply = false;
         Ok(())
     }
 }
@@ -249,7 +248,7 @@ mod tests {
             assert_eq!(reply.as_slice(), b"hi");
             client
         });
-        // The first that it hears of is the one that somebody waits for.
+        // The server receives only the request that a client waits for.
         let mut request = Multipart::default();
         assert_eq!(server.recv(&mut request, Some(soon()), None).unwrap(), WaitResult::Ready);
         assert_eq!(request.iter().collect::<Vec<_>>(), [b"hello"]);
@@ -354,7 +353,7 @@ mod tests {
         stop.wake();
         asked.join().unwrap();
         server.send(b"too late").unwrap();
-        assert!(server.send(b"to nobody").is_err());
+        assert!(server.send(b"to no client").is_err());
         let served = serve(server, {
             stop.clear();
             stop.clone()

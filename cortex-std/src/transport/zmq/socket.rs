@@ -47,7 +47,7 @@ impl AsFd for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: an open socket, closed once, that nobody else has any more.
+        // SAFETY: an open socket, closed once; this was its last handle.
         unsafe { zmq_sys::zmq_close(self.socket.as_ptr()) };
     }
 }
