@@ -37,7 +37,7 @@ edition = "2024"
 
 [[test]]
 name = "golden"
-path = "../../../tests/golden.rs"
+path = "../../../tests/codec/golden.rs"
 
 [dependencies]
 cortex-cli = { path = "cli" }

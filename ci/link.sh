@@ -18,7 +18,7 @@ edition = "2024"
 
 [[test]]
 name = "link"
-path = "../../../tests/link.rs"
+path = "../../../tests/codec/link.rs"
 
 [dependencies]
 cortex-wire = { path = "../../../cortex-wire" }
