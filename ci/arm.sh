@@ -4,21 +4,10 @@
 # library from source. `ci/arm.sh TARGET` runs one of them.
 #
 # For a user: rustup target add TARGET, and Debian's cross compiler as below.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
-install aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
-install arm-linux-gnueabihf-g++ g++-arm-linux-gnueabihf
-install qemu-aarch64 qemu-user
-use_build_std
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc
-export CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER="qemu-arm -L /usr/arm-linux-gnueabihf"
-# Nothing is debugged or measured here, and this halves the time.
-export CARGO_PROFILE_DEV_DEBUG=0
-
+use_emulator aarch64-unknown-linux-gnu aarch64-linux-gnu-g++ qemu-aarch64 g++-aarch64-linux-gnu
+use_emulator armv7-unknown-linux-gnueabihf arm-linux-gnueabihf-g++ qemu-arm g++-arm-linux-gnueabihf
 say "the toolchain is there"
 
 targets=("$@")

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The benchmarks run, and the codec allocates nothing. Ratios are printed to be read, not checked:
 # this machine has other things to do.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 mkdir -p target/bench
 cargo run --release -p cortex-bench -- codec serialization latency images --quick --rounds 1 --no-python \

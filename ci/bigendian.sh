@@ -1,19 +1,10 @@
 #!/usr/bin/env bash
 # Runs cortex-wire's tests and the golden vectors on a machine with 32 bits and the other byte
 # order: powerpc-unknown-linux-gnu, emulated by qemu-user, with a standard library from source.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
 target=powerpc-unknown-linux-gnu
-install powerpc-linux-gnu-gcc gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
-install qemu-ppc qemu-user
-use_build_std
-export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_LINKER=powerpc-linux-gnu-gcc
-export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_RUNNER="qemu-ppc -L /usr/powerpc-linux-gnu"
-# Nothing is debugged here, and this halves the time.
-export CARGO_PROFILE_DEV_DEBUG=0
-
+use_emulator $target powerpc-linux-gnu-gcc qemu-ppc gcc-powerpc-linux-gnu libc6-dev-powerpc-cross
 say "the toolchain is there"
 
 test() {
@@ -27,7 +18,6 @@ say "the tests of the crate pass on $target"
 package=target/bigendian/golden
 mkdir -p $package/src
 ln -sfn ../../../tests/golden $package/golden
-cp Cargo.lock $package/
 cat >$package/Cargo.toml <<'MANIFEST'
 [package]
 name = "cortex-tests"
@@ -37,7 +27,7 @@ edition = "2024"
 
 [[test]]
 name = "golden"
-path = "../../../tests/golden.rs"
+path = "../../../tests/codec/golden.rs"
 
 [dependencies]
 cortex-cli = { path = "cli" }
@@ -63,8 +53,6 @@ library std cortex-std 'cortex-wire = { path = "../../../../cortex-wire", featur
     'pub use cortex_wire as wire;'
 library cli cortex-cli $'cortex-std = { path = "../std" }\nserde_json = "1"\nthiserror = "2"' \
     '#[path = "../../../../../cortex-std/cli/src/notation.rs"] pub mod notation;'
-# Drops from the copied lock what is not needed here, and keeps the versions of the rest.
-cargo update --quiet --workspace --offline --manifest-path $package/Cargo.toml ||
-    cargo update --quiet --workspace --manifest-path $package/Cargo.toml
+lock_package $package
 test --manifest-path $package/Cargo.toml --test golden
 say "the golden vectors pass on $target"

@@ -6,12 +6,9 @@
 #
 # Installs mdBook from crates.io if it is missing: four minutes of compiling, once. There is no
 # prebuilt one in a package registry; where a machine has one in its PATH, that is taken.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
-command -v mdbook >/dev/null || cargo install --quiet --locked mdbook ||
-    fail "cannot install mdbook"
+install_crate mdbook
 
 output=target/book-output
 mkdir -p target

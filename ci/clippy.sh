@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # No warning in any package, target or set of features.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 # Features only add: each alone, and none, builds without a warning as well.

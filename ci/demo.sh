@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The README's demo runs to its end and leaves a picture and nothing else.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

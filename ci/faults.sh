@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # A graph of six nodes under random faults: ci/faults.sh [COUNT [SEED]]. 200 faults take some minutes.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 export CORTEX_FAULTS="${1:-40}"
 if [ $# -gt 1 ]; then

@@ -4,16 +4,13 @@
 # command changes the rate, and data flows again after the board is reset and the gateway replaced.
 #
 # For a user who has the target it is `cargo run` in examples/firmware; here Debian's packages do.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
 install qemu-system-arm qemu-system-arm
 target=thumbv7em-none-eabihf
 mkdir -p target/firmware
 (
     use_build_std
-    export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=$RUST_LLD
     cd examples/firmware
     cargo build --locked --release -Zbuild-std=core --target $target \
         --target-dir ../../target/firmware >../../target/firmware/output 2>&1

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Every Rust file is formatted as rustfmt.toml says.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 cargo fmt --all --check
 for package in cortex-bench/peers-rs tests/nostd tests/fuzz examples/firmware; do

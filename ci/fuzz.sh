@@ -5,9 +5,7 @@
 # `ci/fuzz.sh --runs N TARGET...` some of them.
 #
 # A finding is written to target/fuzz/finding-TARGET-*; run the target's program with that file.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
 limit=-max_total_time=10
 if [ "${1-}" = --runs ]; then
@@ -19,8 +17,7 @@ targets=("$@")
 [ $# -gt 0 ] ||
     targets=(frames walk blob tagged discovery_request discovery_response link zmtp)
 
-command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz ||
-    fail "cannot install cargo-fuzz"
+install_crate cargo-fuzz
 mkdir -p target/fuzz
 output=target/fuzz/output
 # Without a sanitizer, which a stable compiler does not have: the crate forbids unsafe code.

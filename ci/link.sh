@@ -2,13 +2,11 @@
 # The serial link with a million damaged frames: bits flipped, frames dropped, cut and doubled, up
 # to 5 % each. `cargo test` does the same with a few thousand. Prints the seed; CORTEX_LINK_SEED
 # repeats a run.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 # The package of this test needs libzmq for others; this one has what it takes.
 package=target/link/package
 mkdir -p $package/src
-cp Cargo.lock $package/
 cat >$package/Cargo.toml <<'MANIFEST'
 [package]
 name = "cortex-tests"
@@ -18,15 +16,13 @@ edition = "2024"
 
 [[test]]
 name = "link"
-path = "../../../tests/link.rs"
+path = "../../../tests/codec/link.rs"
 
 [dependencies]
 cortex-wire = { path = "../../../cortex-wire" }
 MANIFEST
 touch $package/src/lib.rs
-# Drops from the copied lock what is not needed here, and keeps the versions of the rest.
-cargo update --quiet --workspace --offline --manifest-path $package/Cargo.toml ||
-    cargo update --quiet --workspace --manifest-path $package/Cargo.toml
+lock_package $package
 CORTEX_LINK_DAMAGED=${CORTEX_LINK_DAMAGED:-1000000} \
     cargo test --quiet --release --locked --manifest-path $package/Cargo.toml \
     --target-dir target/link --test link -- --nocapture

@@ -2,8 +2,7 @@
 # Two machines and one daemon: nodes on both sides of a link, which is cut for longer than a lease lasts
 # and mended. The machines are network namespaces, which takes root and iproute2. Takes about 40 seconds
 # beside building.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 near="cortex-near-$$"
 far="cortex-far-$$"
@@ -19,23 +18,20 @@ finish() {
     rm -rf "$folder"
 }
 
-fail() {
-    echo "FAILED: $1"
+# Ends the script with the logs of the programs.
+fail_with_logs() {
     for log in "$folder"/*.err; do
         echo "--- $(basename "$log")"
         tail -n 20 "$log"
     done
-    exit 1
+    fail "$1"
 }
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "SKIPPED: network namespaces take root"
     exit 0
 fi
-if ! command -v ip >/dev/null; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y iproute2 >/dev/null
-fi
+install ip iproute2
 trap finish EXIT
 if ! { ip netns add "$near" && ip netns add "$far" \
     && ip link add "cx-near-$$" netns "$near" type veth peer name "cx-far-$$" netns "$far"; }; then
@@ -68,7 +64,7 @@ start() {
         if grep -q ready "$log"; then return; fi
         sleep 0.1
     done
-    fail "$* is not ready"
+    fail_with_logs "$* is not ready"
 }
 
 # heard LOG TIME: whether a message came that was sent after TIME, in nanoseconds.
@@ -85,7 +81,7 @@ hears() {
     from=$(date +%s%N)
     for log in "$@"; do
         until heard "$log" "$from"; do
-            if [ $((SECONDS - begin)) -gt "$limit" ]; then fail "$what: $log hears nothing"; fi
+            [ $((SECONDS - begin)) -le "$limit" ] || fail_with_logs "$what: $log received nothing"
             sleep 0.1
         done
     done
@@ -104,15 +100,17 @@ ip -n "$far" link set "cx-far-$$" down
 sleep 15
 now=$(date +%s%N)
 sleep 1
-grep -q "a lease ended" "$folder/daemon.err" || fail "the daemon keeps who is gone"
-if heard near-listener "$now" || heard far-listener "$now"; then fail "the link is not cut"; fi
+grep -q "a lease ended" "$folder/daemon.err" || fail_with_logs "no lease ended at the daemon"
+if heard near-listener "$now" || heard far-listener "$now"; then
+    fail_with_logs "the link is not cut"
+fi
 # A node that starts while there is no way to the daemon waits for one.
 start far late-talker publish late-talker /late
 start near late-listener listen late-listener /late
 ip -n "$far" link set "cx-far-$$" up
 hears "both sides hear each other again" 30 near-listener far-listener
 hears "a node that started without a network is heard" 30 late-listener
-# Whoever asks the daemon anew finds both sides' topics.
+# New nodes request the topics from the daemon, which knows those of both sides.
 start near new-near listen new-near /far
 start far new-far listen new-far /near
 hears "newcomers hear the other side" 30 new-near new-far

@@ -7,9 +7,7 @@
 # stable toolchain, then for a Cortex-M4 without std, whose usize has 32 bits.
 #
 # It does not prove that no stack overflows; ci/size.sh measures what the codec takes.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
 package=tests/nostd/Cargo.toml
 output=target/nostd/output
@@ -56,7 +54,6 @@ all
 say "links without panic and allocation on this machine; both planted faults do not link"
 
 use_build_std
-export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=$RUST_LLD
 # Here `core` is compiled from source, by this profile too, and it is shipped without the checks.
 export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=false
 all -Zbuild-std=core,alloc --target $thumb

@@ -6,20 +6,12 @@
 # Address sanitizer with leak detection, in Rust and in libzmq's C++ alike: gcc's and rustc's
 # instrumentation call the same runtime, which comes with the toolchain. RUSTC_BOOTSTRAP lets a stable
 # rustc take -Z; the standard library itself is not instrumented, but its allocations are watched.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-
-fail() {
-    printf 'sanitize.sh: %s\n' "$1" >&2
-    exit 1
-}
+. "$(dirname "$0")/bootstrap.sh"
 
 target=x86_64-unknown-linux-gnu
 [ "$(rustc -vV | sed -n 's/^host: //p')" = "$target" ] || fail "runs on $target only"
-if ! command -v g++ >/dev/null || ! command -v addr2line >/dev/null; then
-    { apt-get update && apt-get install -y --no-install-recommends g++ binutils; } >/dev/null ||
-        fail "cannot install g++ and binutils"
-fi
+install g++ g++
+install addr2line binutils
 
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=address -Cforce-frame-pointers=yes"

@@ -7,9 +7,7 @@
 # Flash is what the program's sections have more than those of one that does nothing. Stack is how
 # far down a painted stack was written, run by qemu-arm, with the message, its metadata and its list
 # of buffers on it. The programs are in tests/nostd, built with opt-level "s" and fat LTO.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-. ci/debian-rustc.sh
+. "$(dirname "$0")/bootstrap.sh"
 
 pages=(cortex-wire/README.md docs/src/boards.md)
 target=thumbv7em-none-eabihf
@@ -18,7 +16,6 @@ programs=target/size/$target/size
 install readelf binutils
 install qemu-arm qemu-user
 use_build_std
-export CARGO_TARGET_THUMBV7EM_NONE_EABIHF_LINKER=$RUST_LLD
 mkdir -p target/size
 cargo build --locked --profile size -Zbuild-std=core --manifest-path tests/nostd/Cargo.toml \
     --target $target --target-dir target/size --features size \

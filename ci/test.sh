@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The README's test command, and the tests of what features add.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/bootstrap.sh"
 
 cargo test --workspace
 cargo test -p cortex-wire --all-features

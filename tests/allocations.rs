@@ -12,8 +12,8 @@ use cortex_std::wire::{
     PoseMessage, StringMessage, Value,
 };
 use cortex_std::{Node, Published, Publisher, Queue, Subscriber};
-use cortex_tests::DEADLINE;
 use cortex_tests::graph::{Folder, connect, daemon, node};
+use cortex_tests::{DEADLINE, wait_until};
 
 /// Messages until all memory that is kept is there.
 const WARMUP: u64 = 20;
@@ -177,4 +177,38 @@ fn a_task_that_waits_for_messages_allocates_nothing_for_each() {
     println!("{few} and {many}");
     // Beginning allocates; each further message does not.
     assert!(many < few + COUNT / 2, "{few} for {WARMUP} messages, {many} for {COUNT} more");
+}
+
+#[test]
+fn keeping_samples_allocates_nothing_per_message() {
+    let note = StringMessage { data: "note" };
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").queue(0).create().expect("it binds");
+    let allocations = [0, 100].map(|samples| {
+        let mut seen = node
+            .subscriber::<StringMessage>("/t")
+            .queue(0)
+            .trace_latency(samples)
+            .create()
+            .expect("a subscriber");
+        connect(&mut seen, &notes, 1);
+        let mut receive = |count| {
+            for _ in 0..count {
+                assert_eq!(notes.publish(&note).expect("it is published"), Published::Sent);
+            }
+            let measured = measure(|| {
+                for _ in 0..count {
+                    assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
+                }
+            });
+            measured.count_total
+        };
+        receive(10);
+        let allocations = receive(200);
+        drop(seen);
+        wait_until("it has left", || notes.subscriber_count() == 0);
+        allocations
+    });
+    assert_eq!(allocations[0], allocations[1]);
 }

@@ -352,6 +352,9 @@ fn tail(text: &str) -> &str {
     }
 }
 
+#[cfg(doctest)]
+mod borrow;
+
 /// The book's chapters: their Rust code is compiled and run as documentation tests.
 #[cfg(doctest)]
 mod book {

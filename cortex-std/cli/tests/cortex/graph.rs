@@ -10,7 +10,7 @@ use cortex_tests::graph::{Folder, daemon, node, registered};
 use cortex_tests::{DEADLINE, python};
 use serde_json::Value as Json;
 
-use crate::{Ended, end, run_in, start};
+use crate::{Ended, end, run_in, start, start_in};
 
 /// The findings of a check.
 fn findings<'a>(found: &'a [Json], check: &str) -> Vec<(&'a str, &'a str)> {
@@ -66,9 +66,12 @@ fn a_daemon_that_does_not_answer_is_none() {
     let folder = Folder::new();
     let path = folder.path().join("discovery.sock");
     let _silent = UnixListener::bind(&path).expect("it binds");
-    let ended = run_in(&folder, &["topic", "list"]).with_code(1);
+    // Each waits for its timeout.
+    let [list, doctor] =
+        [["topic", "list"], ["doctor", "--json"]].map(|arguments| start_in(&folder, &arguments));
+    let ended = end(list).with_code(1);
     assert!(ended.stderr.starts_with("cortex: no discovery daemon answers at "), "{ended:?}");
-    let found = run_in(&folder, &["doctor", "--json"]).with_code(1).json();
+    let found = end(doctor).with_code(1).json();
     let text = format!("listens at {} and does not answer", path.display());
     let daemon = findings(&found, "daemon");
     assert!(

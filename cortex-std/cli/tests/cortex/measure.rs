@@ -239,8 +239,10 @@ fn a_silent_topic_is_told_and_not_waited_for_longer_than_asked() {
     let _daemon = daemon(&folder);
     let talker = node(&folder, "talker");
     let _publisher = publisher(&talker, "/silent");
-    for verb in ["hz", "bw", "delay"] {
-        let ended = run_in(&folder, &["topic", verb, "--timeout", "1.1", "/silent"]).with_code(1);
+    let waiting = ["hz", "bw", "delay"]
+        .map(|verb| start_in(&folder, &["topic", verb, "--timeout", "1.1", "/silent"]));
+    for program in waiting {
+        let ended = end(program).with_code(1);
         assert_eq!(
             ended.lines.last().map(String::as_str),
             Some("/silent: no message"),

@@ -1,6 +1,7 @@
 //! Every verb on a graph of Rust nodes and on one of Python nodes that are otherwise alike: what is
 //! written is the same, as text and as JSON.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -192,31 +193,35 @@ fn messages_of_rust_and_python_nodes_are_shown_alike() {
 #[test]
 fn rates_of_rust_and_python_nodes_are_told_alike() {
     let graphs = Graphs::new();
-    for verb in ["hz", "bw", "delay"] {
-        for json in [false, true] {
-            let run = |folder: &Folder| {
-                let flags = if json { &["--json"][..] } else { &[] };
-                let arguments = [&["topic", verb, TOPIC], flags].concat();
-                let mut measuring = start_in(folder, &arguments);
-                for _ in 0..2 {
-                    measuring.next_line();
-                }
-                // This one has seen a second of messages.
+    let commands: Vec<_> = ["hz", "bw", "delay"]
+        .into_iter()
+        .flat_map(|verb| [vec!["topic", verb, TOPIC], vec!["topic", verb, TOPIC, "--json"]])
+        .collect();
+    // All at the same time, since each takes three seconds.
+    let start = |arguments: &Vec<_>| graphs.folders.each_ref().map(|at| start_in(at, arguments));
+    let started: Vec<_> = commands.iter().map(start).collect();
+    for programs in started {
+        let programs = RefCell::new(programs.into_iter());
+        let run = |_: &Folder| {
+            let mut measuring = programs.borrow_mut().next().expect("one for each graph");
+            for _ in 0..2 {
                 measuring.next_line();
-                measuring.interrupt();
-                end(measuring).with_code(0)
-            };
-            let shown = graphs.alike(run, |ended| {
-                // One of the middle and the summary.
-                [&ended.lines[2], &ended.lines[ended.lines.len() - 1]].map(|line| {
-                    match line.parse::<Json>() {
-                        Ok(object) => without_numbers(object).to_string(),
-                        Err(_) => without_numbers_in(line),
-                    }
-                })
-            });
-            assert!(shown.iter().all(|line| line.contains(TOPIC)), "{shown:?}");
-        }
+            }
+            // This one has seen a second of messages.
+            measuring.next_line();
+            measuring.interrupt();
+            end(measuring).with_code(0)
+        };
+        let shown = graphs.alike(run, |ended| {
+            // One of the middle and the summary.
+            [&ended.lines[2], &ended.lines[ended.lines.len() - 1]].map(|line| {
+                match line.parse::<Json>() {
+                    Ok(object) => without_numbers(object).to_string(),
+                    Err(_) => without_numbers_in(line),
+                }
+            })
+        });
+        assert!(shown.iter().all(|line| line.contains(TOPIC)), "{shown:?}");
     }
 }
 

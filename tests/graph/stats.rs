@@ -1,6 +1,5 @@
 //! What publishers, subscribers, timers and nodes tell of themselves.
 
-use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,8 @@ use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
 use cortex_std::{Latency, Node, Published, ThreadOptions};
 use cortex_tests::graph::{Folder, connect, node};
 use cortex_tests::{DEADLINE, wait_until};
+
+use crate::{is_alone, run_alone_with};
 
 const NOTE: StringMessage<'static> = StringMessage { data: "note" };
 
@@ -70,20 +71,17 @@ fn a_reader_without_a_callback_has_the_first_two_stages_and_one_that_did_not_ask
     assert_eq!(silent.stats().latency, Latency::default());
 }
 
-/// Runs itself once more, in a process with the variable.
 #[test]
 fn the_environment_says_how_many_stage_samples_are_kept() {
     const VARIABLE: &str = "CORTEX_TRACE_LATENCY";
-    const NAME: &str = "the_environment_says_how_many_stage_samples_are_kept";
-    let Ok(count) = std::env::var(VARIABLE) else {
+    if !is_alone() {
         for count in ["2", "nonsense", "-1"] {
-            let program = std::env::current_exe().expect("this program");
-            let run = Command::new(program).args(["--exact", NAME]).env(VARIABLE, count).output();
-            let run = run.expect("it runs");
-            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+            let name = "stats::the_environment_says_how_many_stage_samples_are_kept";
+            run_alone_with(name, [(VARIABLE, count)]);
         }
         return;
-    };
+    }
+    let count = std::env::var(VARIABLE).expect("it was set for this process");
     let folder = Folder::new();
     let node = node(&folder, "both");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
@@ -94,39 +92,6 @@ fn the_environment_says_how_many_stage_samples_are_kept() {
         assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
     }
     assert_eq!(seen.stats().latency.decode.len(), count.parse().unwrap_or(0));
-}
-
-#[test]
-fn keeping_samples_allocates_nothing_per_message() {
-    let folder = Folder::new();
-    let node = node(&folder, "both");
-    let notes = node.publisher::<StringMessage>("/t").queue(0).create().expect("it binds");
-    let allocations = [0, 100].map(|samples| {
-        let mut seen = node
-            .subscriber::<StringMessage>("/t")
-            .queue(0)
-            .trace_latency(samples)
-            .create()
-            .expect("a subscriber");
-        connect(&mut seen, &notes, 1);
-        let mut receive = |count| {
-            for _ in 0..count {
-                assert_eq!(notes.publish(&NOTE).expect("it is published"), Published::Sent);
-            }
-            let measured = allocation_counter::measure(|| {
-                for _ in 0..count {
-                    assert!(seen.recv_timeout(DEADLINE).expect("no error").is_some());
-                }
-            });
-            measured.count_total
-        };
-        receive(10);
-        let allocations = receive(200);
-        drop(seen);
-        wait_until("it has left", || notes.subscriber_count() == 0);
-        allocations
-    });
-    assert_eq!(allocations[0], allocations[1]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 use futures_util::StreamExt;
 
-use crate::{Graph, TOPIC, accounted, connect, next, publish, wait_for_subscribers};
+use super::{Graph, TOPIC, accounted, connect, next, publish, wait_for_subscribers};
 
 #[test]
 fn several_subscribers_to_one_topic_in_one_node_all_get_it() {

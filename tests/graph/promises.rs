@@ -27,12 +27,16 @@ fn every_promise_names_a_test_that_exists() {
     assert!(promises > 30, "only {promises} promises were found");
 }
 
-/// Whether `text` has a function of this name right below an attribute that makes it a test.
+/// Whether `text` has a function of this name right below an attribute that makes it a test, or
+/// below documentation that must not compile.
 fn is_test(text: &str, name: &str) -> bool {
     let function = format!("fn {name}(");
     let mut is_marked = false;
     for line in text.lines().map(str::trim_start) {
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+        if ["#[test]", "#[tokio::test", "/// ```compile_fail"]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+        {
             is_marked = true;
         } else if line.strip_prefix("async ").unwrap_or(line).starts_with(&function) {
             return is_marked;

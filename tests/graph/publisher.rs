@@ -9,6 +9,8 @@ use cortex_std::{CreateError, Published, Publisher, Subscriber};
 use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, python, wait_until};
 
+use crate::{is_alone, run_alone};
+
 fn text(data: &str) -> StringMessage<'_> {
     StringMessage { data }
 }
@@ -61,6 +63,12 @@ fn read_all(mut subscriber: Subscriber<ArrayMessage<'static>>) -> (Reader, Arc<A
 
 #[test]
 fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
+    // It measures the memory of the process.
+    if !is_alone() {
+        return run_alone(
+            "publisher::a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost",
+        );
+    }
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let talker = node(&folder, "talker");

@@ -10,7 +10,7 @@ use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
 use cortex_std::{Published, Queue};
 use cortex_tests::{DEADLINE, wait_until};
 
-use crate::{Graph, TOPIC, accounted, next, publish, wait_for_subscribers};
+use super::{Graph, TOPIC, accounted, next, publish, wait_for_subscribers};
 
 #[test]
 fn latest_shows_the_last_message_to_a_slow_reader() {

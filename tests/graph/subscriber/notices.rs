@@ -11,7 +11,7 @@ use cortex_std::{Loss, LossKind, Node, Queue, Subscriber};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 
-use crate::{Graph, TOPIC, connect, next, publish};
+use super::{Graph, TOPIC, connect, next, publish};
 
 #[test]
 fn a_lax_subscriber_checks_fields_but_no_fingerprint() {

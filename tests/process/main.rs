@@ -1,0 +1,7 @@
+//! Graphs of several processes: Python peers, daemons and nodes that are stopped or killed.
+
+mod discovery;
+mod hosting;
+mod interop;
+mod lifecycle;
+mod peers;
