@@ -53,7 +53,7 @@ pub mod golden;
 #[path = "../../../../tests/src/typed.rs"]
 pub mod typed;
 LIBRARY
-# The notation of the golden files is a module of cortex-cli, which takes the wire from cortex-std.
+# typed_json, the notation of the golden files, is a module of cortex-cli, which takes the wire from cortex-std.
 library() {
     mkdir -p "$package/$1/src"
     printf '[package]\nname = "%s"\nedition = "2024"\n[dependencies]\n%s\n' "$2" "$3" >"$package/$1/Cargo.toml"
@@ -62,7 +62,7 @@ library() {
 library std cortex-std 'cortex-wire = { path = "../../../../cortex-wire", features = ["alloc"] }' \
     'pub use cortex_wire as wire;'
 library cli cortex-cli $'cortex-std = { path = "../std" }\nserde_json = "1"\nthiserror = "2"' \
-    '#[path = "../../../../../cortex-std/cli/src/notation.rs"] pub mod notation;'
+    '#[path = "../../../../../cortex-std/cli/src/typed_json.rs"] pub mod typed_json;'
 # Drops from the copied lock what is not needed here, and keeps the versions of the rest.
 cargo update --quiet --workspace --offline --manifest-path $package/Cargo.toml ||
     cargo update --quiet --workspace --manifest-path $package/Cargo.toml
