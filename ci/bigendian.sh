@@ -43,7 +43,7 @@ pub mod golden;
 #[path = "../../../../tests/src/typed.rs"]
 pub mod typed;
 LIBRARY
-# The notation of the golden files is a module of cortex-cli, which takes the wire from cortex-std.
+# typed_json, the notation of the golden files, is a module of cortex-cli, which takes the wire from cortex-std.
 library() {
     mkdir -p "$package/$1/src"
     printf '[package]\nname = "%s"\nedition = "2024"\n[dependencies]\n%s\n' "$2" "$3" >"$package/$1/Cargo.toml"
@@ -52,7 +52,7 @@ library() {
 library std cortex-std 'cortex-wire = { path = "../../../../cortex-wire", features = ["alloc"] }' \
     'pub use cortex_wire as wire;'
 library cli cortex-cli $'cortex-std = { path = "../std" }\nserde_json = "1"\nthiserror = "2"' \
-    '#[path = "../../../../../cortex-std/cli/src/notation.rs"] pub mod notation;'
+    '#[path = "../../../../../cortex-std/cli/src/typed_json.rs"] pub mod typed_json;'
 lock_package $package
 test --manifest-path $package/Cargo.toml --test golden
 say "the golden vectors pass on $target"

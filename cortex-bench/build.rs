@@ -1,11 +1,11 @@
-//! Notes the versions that figures belong to.
+//! Passes the versions of the compiler and of the measured packages to the program.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What is measured, where it is in the lock file.
+/// The measured packages in the workspace's lock file.
 const PACKAGES: [&str; 11] = [
     "bitcode",
     "bytemuck",
@@ -20,7 +20,7 @@ const PACKAGES: [&str; 11] = [
     "tokio",
 ];
 
-/// What `peers-rs` measures, where it is in its lock file.
+/// The measured packages in the lock file of `peers-rs`.
 const PEERS: [&str; 3] = ["iceoryx2", "zenoh", "zeromq"];
 
 fn main() {
@@ -33,7 +33,7 @@ fn main() {
     println!("cargo::rustc-env=CORTEX_BENCH_PEERS={}", versions("peers-rs/Cargo.lock", &PEERS));
 }
 
-/// `name=version` of each package that is in a lock file.
+/// `name=version` of each package in a lock file, separated by spaces.
 fn versions(lock: &str, packages: &[&str]) -> String {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join(lock);
     println!("cargo::rerun-if-changed={}", lock.display());

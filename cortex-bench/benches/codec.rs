@@ -1,7 +1,7 @@
-//! The codec alone, for who works on it: `cargo bench -p cortex-bench -- decode/Pose`.
+//! Benchmarks of the codec alone, for its development: `cargo bench -p cortex-bench -- decode/Pose`.
 //!
-//! Compares with the run before, on the same machine. What others take for the same is what the
-//! suites `codec` and `serialization` of the binary tell.
+//! Compares with the previous run on the same machine. The suites `codec` and `serialization` of the
+//! program compare with other formats.
 
 use std::hint::black_box;
 
@@ -9,8 +9,8 @@ use cortex_wire::standard::{DictMessage, ImageMessage, PointCloudMessage, PoseMe
 use cortex_wire::{ArrayView, Element, Header, Map, Message, Value, decode, decode_bare, encode};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// More than any metadata here.
-const ROOM: usize = 1024;
+/// Buffer size that suffices for the metadata of every message here.
+const MAX_LEN: usize = 1024;
 
 type Buffers<'b> = heapless::Vec<&'b [u8], 8>;
 
@@ -50,9 +50,9 @@ fn codec(criterion: &mut Criterion) {
     walk(criterion, &dict);
 }
 
-/// One message in both directions, and what checking the header adds.
+/// Encodes and decodes one message, without and with its header.
 fn both<M: Message>(criterion: &mut Criterion, name: &str, message: &M) {
-    let mut out = [0; ROOM];
+    let mut out = [0; MAX_LEN];
     criterion.bench_function(&format!("encode/{name}"), |bencher| {
         bencher.iter(|| {
             let mut buffers = Buffers::new();
@@ -72,7 +72,7 @@ fn both<M: Message>(criterion: &mut Criterion, name: &str, message: &M) {
     });
 }
 
-/// Every value of a dictionary that was received.
+/// Looks up a value and walks over all values of a received dictionary.
 fn walk(criterion: &mut Criterion, dict: &DictMessage<'_>) {
     let (metadata, buffers) = written(dict);
     let dict = decode_bare::<DictMessage<'_>>(&metadata, &buffers).expect("it was written");
@@ -85,7 +85,7 @@ fn walk(criterion: &mut Criterion, dict: &DictMessage<'_>) {
 }
 
 fn written<M: Message>(message: &M) -> (Vec<u8>, Buffers<'_>) {
-    let (mut out, mut buffers) = ([0; ROOM], Buffers::new());
+    let (mut out, mut buffers) = ([0; MAX_LEN], Buffers::new());
     let metadata = encode(message, &mut out, &mut buffers).expect("there is room").to_vec();
     (metadata, buffers)
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""One process of a pair, in Python: what `src/peer/mod.rs` says of commands and answers.
+"""One process of a pair, with pyzmq. `src/peer/protocol.rs` defines the requests and events.
 
-Sends and receives as the documentation of pyzmq shows it: arrays are sent with `copy=False` and read
-with `numpy.frombuffer`; receiving is `await socket.recv_multipart(copy=False)` in asyncio, with uvloop
-where that is asked for.
+Sends and receives as the documentation of pyzmq shows: arrays are sent with `copy=False` and read
+with `numpy.frombuffer`; receiving is `await socket.recv_multipart(copy=False)` in asyncio, or in
+uvloop if the setup says so.
 """
 
 import asyncio
@@ -18,26 +18,27 @@ import zmq
 import zmq.asyncio
 
 TOPIC = b"/bench/topic"
-PATIENCE = 2.0
+SILENCE = 2.0  # a run ends after so many seconds without a message
 
 
-def say(event, **fields):
+def write_event(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
 def metadata(length):
-    """What the other contenders send there: one array, a name, a frame id."""
+    """The metadata of an ArrayMessage: an array, a name, a frame id."""
     shape = bytes([length]) if length < 128 else b"\xce" + struct.pack(">I", length)
     return b"\x93\x84\xae__cortex_oob__\xa5numpy\xa6buffer\x00\xa5dtype\xa3|u1\xa5shape\x91" + shape + b"\xa0\xa5bench"
 
 
-def commands():
+def runs():
+    """The requested runs; responds itself to requests for the CPU time."""
     for line in sys.stdin:
-        command = json.loads(line)
-        if command == "cpu":
-            say("cpu", cpu_seconds=time.process_time())
+        request = json.loads(line)
+        if request == "cpu":
+            write_event("cpu", cpu_seconds=time.process_time())
         else:
-            yield command
+            yield request
 
 
 def publish(setup):
@@ -47,14 +48,14 @@ def publish(setup):
     socket.linger = 0
     socket.setsockopt(zmq.XPUB_NODROP, int(setup["waits"]))
     socket.bind(f"ipc://{setup['folder']}/socket")
-    say("bound")
+    write_event("bound")
     for _ in range(setup["subscribers"]):
         socket.recv()
-    say("ready")
+    write_event("ready")
     array = numpy.zeros(setup["len"], numpy.uint8)
     described = metadata(setup["len"])
     sequence = 0
-    for run in commands():
+    for run in runs():
         cpu = time.process_time()
         start = time.monotonic_ns()
         for index in range(run["warmup"] + run["count"]):
@@ -63,29 +64,29 @@ def publish(setup):
                 if wait > 0:
                     time.sleep(wait / 1e9)
             if run["is_timed"]:
-                # A copy, since the frame before may not have been sent yet.
+                # A copy, since the previous frame may still be queued.
                 array = array.copy()
                 array[:8].view("<u8")[0] = time.monotonic_ns()
             header = struct.pack(">QQQ", 0, time.time_ns(), sequence)
             sequence += 1
             socket.send_multipart([TOPIC, header, described, array], copy=False)
-        say("sent", cpu_seconds=time.process_time() - cpu)
+        write_event("sent", cpu_seconds=time.process_time() - cpu)
 
 
 class Inbox:
-    """Counts messages, and how old they are."""
+    """Counts messages and records their ages."""
 
     def __init__(self):
         self.done = threading.Event()
         self.run = None
 
-    def expect(self, run):
+    def start(self, run):
         self.seen, self.ages = 0, []
         self.begin = self.end = time.monotonic()
         self.done.clear()
         self.run = run
 
-    def take(self, frames):
+    def record(self, frames):
         data = numpy.frombuffer(frames[3], numpy.uint8)
         run = self.run
         if run is None:
@@ -104,7 +105,7 @@ class Inbox:
 
     def wait(self):
         before = 0
-        while not self.done.wait(PATIENCE) and (self.seen == 0 or self.seen != before):
+        while not self.done.wait(SILENCE) and (self.seen == 0 or self.seen != before):
             before = self.seen
         run, self.run = self.run, None
         ages = [float(p) / 1e3 for p in numpy.percentile(self.ages, [50, 99, 99.9])] if self.ages else [0.0] * 3
@@ -112,12 +113,12 @@ class Inbox:
 
 
 def serve(inbox):
-    for run in commands():
-        inbox.expect(run)
+    for run in runs():
+        inbox.start(run)
         cpu = time.process_time()
-        say("armed")
+        write_event("armed")
         count, seconds, ages = inbox.wait()
-        say("received", count=count, seconds=seconds, ages_us=ages, cpu_seconds=time.process_time() - cpu)
+        write_event("received", count=count, seconds=seconds, ages_us=ages, cpu_seconds=time.process_time() - cpu)
 
 
 async def receive(setup, inbox):
@@ -127,9 +128,9 @@ async def receive(setup, inbox):
     socket.linger = 0
     socket.subscribe(TOPIC)
     socket.connect(f"ipc://{setup['folder']}/socket")
-    say("ready")
+    write_event("ready")
     while True:
-        inbox.take(await socket.recv_multipart(copy=False))
+        inbox.record(await socket.recv_multipart(copy=False))
 
 
 def subscribe(setup):

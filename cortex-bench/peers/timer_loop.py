@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A periodic loop as one writes it in Python: sleep until the next time, then do something."""
+"""A typical periodic loop in Python: sleeps until the next time and records how late it woke up."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the versions of what the Python contenders use."""
+"""Prints the versions of Python and of the packages that the Python contenders use."""
 
 import platform
 

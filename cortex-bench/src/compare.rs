@@ -1,11 +1,13 @@
-//! Two reports side by side.
+//! Comparison of two reports.
 
 use std::error::Error;
 use std::path::Path;
 
-use crate::report::{Better, Report, number};
+use crate::report::Report;
+use crate::suite::{Better, number};
 
-/// Prints what differs between two reports by more than both spread, and how everything else stands.
+/// Prints the figures of both reports with their ratio. A figure is better or worse if the intervals
+/// of the two reports do not overlap.
 pub(crate) fn compare(before: &Path, after: &Path) -> Result<(), Box<dyn Error>> {
     let [before, after] = [Report::read_json(before)?, Report::read_json(after)?];
     println!("before:");
@@ -18,13 +20,13 @@ pub(crate) fn compare(before: &Path, after: &Path) -> Result<(), Box<dyn Error>>
             continue;
         };
         println!("\n{}: {}", suite.name, suite.question);
-        println!("{:<8} {:>10} {:>10} {:>7}  what", "", "before", "after", "ratio");
+        println!("{:<8} {:>10} {:>10} {:>7}  figure", "", "before", "after", "ratio");
         for row in &suite.rows {
             let Some(old_row) = old.row(&row.task, &row.contender) else { continue };
             for (index, column) in suite.columns.iter().enumerate() {
-                let place = old.columns.iter().position(|old| old.name == column.name);
-                let Some(place) = place else { continue };
-                let (was, is) = (old_row.summary(place), row.summary(index));
+                let old_index = old.columns.iter().position(|old| old.name == column.name);
+                let Some(old_index) = old_index else { continue };
+                let (was, is) = (old_row.summary(old_index), row.summary(index));
                 let verdict = match column.better {
                     _ if was.low <= is.high && is.low <= was.high => "",
                     Better::Neither => "changed",
@@ -46,7 +48,7 @@ pub(crate) fn compare(before: &Path, after: &Path) -> Result<(), Box<dyn Error>>
         }
     }
     println!(
-        "\nof two runs only large differences mean something: within one, contenders take turns"
+        "\nonly large differences between two runs are significant: contenders take turns only within one run"
     );
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Contenders that take turns.
+//! Contests: contenders that take turns in rounds.
 
 use std::error::Error;
 
+use crate::bench::Bench;
+use crate::check::twin_name;
 use crate::peer::{Pair, Receiving, Run, Sending, Setup, Transport};
-use crate::reach::again;
-use crate::report::{Row, Suite};
-use crate::{Bench, Effort};
+use crate::suite::{Row, Suite};
 
 /// A contender of the suites that send messages.
 #[derive(Clone, Debug)]
@@ -25,21 +25,21 @@ impl Contender {
         Self { name: name.into(), setup: Setup::new(transport, sending, receiving, len) }
     }
 
-    /// With something changed.
+    /// The contender with a changed setup.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Setup)) -> Self {
         change(&mut self.setup);
         self
     }
 
-    /// Both of them again, to be compared with themselves.
-    pub(crate) fn twice(self) -> [Self; 2] {
-        let again = Self { name: again(&self.name), setup: self.setup.clone() };
-        [self, again]
+    /// The contender and its twin.
+    pub(crate) fn with_twin(self) -> [Self; 2] {
+        let twin = Self { name: twin_name(&self.name), setup: self.setup.clone() };
+        [self, twin]
     }
 }
 
-/// Lets the contenders of one task take turns, each round beginning with another one; `measure` gives
-/// one sample for each column.
+/// Measures the contenders of one task in turn, and starts each round with another one. `measure`
+/// returns one sample for each column.
 pub(crate) fn compete<C>(
     suite: &mut Suite,
     bench: &Bench,
@@ -71,16 +71,17 @@ pub(crate) fn compete<C>(
     Ok(())
 }
 
-/// Everybody who carries messages of `len` bytes from one process to another, `floor` twice.
-pub(crate) fn everybody(floor: &str, len: usize) -> Vec<Contender> {
+/// All contenders that send messages of `len` bytes from one process to another, and the twin of
+/// `floor`.
+pub(crate) fn all_transports(floor: &str, len: usize) -> Vec<Contender> {
     let contender = |name, transport, receiving| {
-        // No more than 64 MiB wait, and ten messages as it is by default.
+        // The queue holds at most 64 MiB, and at least the ten messages of the default.
         let queue = u32::try_from((64 << 20) / len).unwrap_or(u32::MAX).clamp(10, 1000);
         Contender::new(name, transport, Sending::Copy, receiving, len)
             .with(|setup| setup.queue = queue)
     };
     let mut contenders = Vec::new();
-    contenders.extend(contender(floor, Transport::Libzmq, Receiving::Blocking).twice());
+    contenders.extend(contender(floor, Transport::Libzmq, Receiving::Blocking).with_twin());
     contenders.extend([
         contender("cortex thread", Transport::Cortex, Receiving::Thread),
         contender("cortex async", Transport::Cortex, Receiving::Async),
@@ -95,7 +96,7 @@ pub(crate) fn everybody(floor: &str, len: usize) -> Vec<Contender> {
     contenders
 }
 
-/// Starts a pair for each contender.
+/// Starts a pair of processes for each contender.
 pub(crate) fn pairs(contenders: &[Contender]) -> Result<Vec<(String, Pair)>, Box<dyn Error>> {
     contenders
         .iter()
@@ -103,17 +104,18 @@ pub(crate) fn pairs(contenders: &[Contender]) -> Result<Vec<(String, Pair)>, Box
         .collect()
 }
 
-/// Leaves out who is not there: Python and what it needs, and the program of `peers-rs`.
+/// The contenders whose programs are available: without Python, its packages or `peers-rs`, theirs
+/// are left out.
 pub(crate) fn available(contenders: Vec<Contender>, bench: &Bench) -> Vec<Contender> {
-    let is_there = |contender: &Contender| match contender.setup.transport {
+    let is_available = |contender: &Contender| match contender.setup.transport {
         Transport::Pyzmq => bench.has_python,
         Transport::Zenoh | Transport::Zeromq | Transport::Iceoryx2 => bench.has_peers,
         Transport::Cortex | Transport::Libzmq | Transport::Unix => true,
     };
-    contenders.into_iter().filter(is_there).collect()
+    contenders.into_iter().filter(is_available).collect()
 }
 
-/// How many messages take about `seconds`, as the first pair sends them.
+/// The number of messages that a pair sends in about `seconds`.
 pub(crate) fn messages_in(
     seconds: f64,
     pair: &mut Pair,
@@ -128,12 +130,5 @@ pub(crate) fn messages_in(
             return Ok((rate * seconds).max(4.0) as u64);
         }
         count *= 4;
-    }
-}
-
-impl Effort {
-    /// `full`, or less for a look.
-    pub(crate) fn seconds(self, full: f64) -> f64 {
-        if self.quick { full / 8.0 } else { full }
     }
 }

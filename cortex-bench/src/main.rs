@@ -6,20 +6,23 @@
 //! cargo run --release -p cortex-bench -- compare before.json after.json
 //! ```
 //!
-//! Each suite answers one question. Contenders take turns within every round, so that a change of
-//! the machine's speed meets all of them; the table gives the median of the rounds, the interval in
-//! which it lies, and the ratio to the floor, round by round. The floor runs twice: how it stands to
-//! itself (A/A) is what a difference must exceed to mean anything.
+//! Each suite answers one question. Contenders take turns within every round, so that changes of the
+//! machine's speed affect all of them. The table shows the median of the rounds, its confidence
+//! interval, and the median of the ratios to the floor in each round. The floor runs twice: a
+//! difference is significant only if it exceeds the ratio of the floor to itself (A/A).
 
+mod bench;
+mod check;
 mod compare;
 mod contest;
+mod machine;
 mod markdown;
 mod peer;
 mod plot;
 mod progress;
-mod reach;
 mod report;
 mod stats;
+mod suite;
 mod suites;
 
 use std::error::Error;
@@ -27,33 +30,36 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::bench::{Bench, Effort};
+use crate::machine::Machine;
 use crate::progress::Progress;
-use crate::report::{Machine, Report, Suite};
+use crate::report::Report;
+use crate::suite::Suite;
 use crate::suites::timers::Clock;
 use crate::suites::{codec, fanout, images, latency, scale, serialization, throughput, timers};
 
 #[derive(Debug, Parser)]
 #[command(about, version, args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// What to measure.
+    /// Suites to run.
     #[arg(required = true, value_enum)]
-    suites: Vec<Wanted>,
-    /// Short rounds and three of them, for a look; figures to quote need long ones.
+    suites: Vec<SuiteName>,
+    /// Run three short rounds; figures to quote need full rounds.
     #[arg(long)]
     quick: bool,
-    /// Rounds of every measurement; 7 unless set.
+    /// Rounds of every measurement [default: 7, or 3 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// Leaves out the contenders in Python, which otherwise are installed with pip.
+    /// Leave out the Python contenders, whose packages are otherwise installed with pip.
     #[arg(long)]
     no_python: bool,
-    /// Leaves out zenoh, the pure-Rust zeromq and iceoryx2, which take part once `peers-rs` is built.
+    /// Leave out zenoh, the pure-Rust zeromq and iceoryx2, which take part if `peers-rs` is built.
     #[arg(long)]
     no_peers: bool,
-    /// Also writes everything to this file.
+    /// Write the report to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also draws every suite into this folder.
+    /// Draw every suite into this folder.
     #[arg(long, value_name = "FOLDER")]
     svg: Option<PathBuf>,
     #[command(subcommand)]
@@ -62,66 +68,48 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows how the second report differs from the first.
+    /// Compare two reports.
     Compare { before: PathBuf, after: PathBuf },
-    /// Draws the suites of a report into a folder.
+    /// Draw the suites of a report into a folder.
     Draw { report: PathBuf, folder: PathBuf },
-    /// Prints a report as Markdown.
+    /// Print a report as Markdown.
     Report {
         report: PathBuf,
-        /// Puts it below the mark in this page instead, and the plots into the folder `img` beside it.
+        /// Write it below the mark in this page instead, and the plots into the folder `img` beside it.
         #[arg(long, value_name = "FILE")]
         page: Option<PathBuf>,
     },
     /// One process of a contender.
     #[command(hide = true)]
     Peer { role: peer::Role, setup: String },
-    /// A process that keeps the time.
+    /// A process with a periodic timer.
     #[command(hide = true)]
     Timer { clock: Clock, period_ns: u64, ticks: u64 },
-    /// A process that keeps a core busy.
+    /// A process that keeps one core busy.
     #[command(hide = true)]
     Spin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Wanted {
+enum SuiteName {
     /// Every suite.
     All,
-    /// Encoding and decoding metadata, against rmp-serde on the same bytes.
+    /// Encoding and decoding metadata, compared with rmp-serde on the same bytes.
     Codec,
-    /// Whole messages, arrays included, in the formats that others use.
+    /// Whole messages with their arrays, compared with other formats.
     Serialization,
-    /// How old a message is in the callback, at 1 kHz.
+    /// Age of a message in the callback, at 1 kHz.
     Latency,
     /// Messages per second, by length.
     Throughput,
-    /// Pictures per second, by the way they are sent.
+    /// Images per second, by the way of sending.
     Images,
     /// One publisher and many subscribers.
     Fanout,
-    /// How late periodic callbacks are.
+    /// Lateness of periodic callbacks.
     Timers,
-    /// How cost grows with the number of topics, in a node and at the daemon.
+    /// Cost by the number of topics, in a node and at the daemon.
     Scale,
-}
-
-/// How long to measure.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    pub(crate) rounds: u32,
-    pub(crate) quick: bool,
-}
-
-/// What suites need to know.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    pub(crate) effort: Effort,
-    pub(crate) progress: Progress,
-    /// Whether the contenders in Python take part.
-    pub(crate) has_python: bool,
-    /// Whether the contenders of `peers-rs` do.
-    pub(crate) has_peers: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -135,7 +123,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Some(Command::Peer { role, setup }) => peer::serve(*role, setup),
         Some(Command::Timer { clock, period_ns, ticks }) => {
-            timers::keep(*clock, *period_ns, *ticks)
+            timers::run_timer(*clock, *period_ns, *ticks)
         }
         Some(Command::Spin) => timers::spin(),
     }
@@ -145,53 +133,53 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let quick = arguments.quick;
     let rounds = arguments.rounds.unwrap_or(if quick { 3 } else { 7 });
     let effort = Effort { rounds, quick };
-    let is_wanted = |suite| arguments.suites.iter().any(|&s| s == suite || s == Wanted::All);
+    let is_selected = |suite| arguments.suites.iter().any(|&s| s == suite || s == SuiteName::All);
     if cfg!(debug_assertions) {
-        eprintln!("this is a debug build: its figures mean nothing");
+        eprintln!("warning: a debug build, whose figures are meaningless; use --release");
     }
     let mut machine = Machine::inspect();
-    let is_alone = |suite| matches!(suite, Wanted::Codec | Wanted::Serialization);
-    let wants_python = arguments.suites.iter().any(|&suite| !is_alone(suite));
-    let python = (wants_python && !arguments.no_python).then(peer::python_version).flatten();
-    let has_peers = !arguments.no_peers && peer::other_peers().is_some();
+    let is_rust_only = |suite| matches!(suite, SuiteName::Codec | SuiteName::Serialization);
+    let needs_python = arguments.suites.iter().any(|&suite| !is_rust_only(suite));
+    let python = (needs_python && !arguments.no_python).then(peer::python_version).flatten();
+    let has_peers = !arguments.no_peers && peer::peers_program().is_some();
     let progress = Progress::new(rounds);
     let bench = Bench { effort, progress, has_python: python.is_some(), has_peers };
     if let Some(version) = python {
-        machine.note("Python", version);
+        machine.add_version("Python", version);
     }
     if has_peers {
-        machine.note("peers-rs", env!("CORTEX_BENCH_PEERS").into());
+        machine.add_version("peers-rs", env!("CORTEX_BENCH_PEERS").into());
     }
     let mut report = Report::new(machine, effort);
     bench.progress.pause(|| report.print_machine());
     let mut add = |suite: Suite| bench.progress.pause(|| report.add(suite));
-    if is_wanted(Wanted::Codec) {
+    if is_selected(SuiteName::Codec) {
         add(codec::run(&bench)?);
     }
-    if is_wanted(Wanted::Serialization) {
+    if is_selected(SuiteName::Serialization) {
         add(serialization::run(&bench)?);
     }
-    if is_wanted(Wanted::Latency) {
+    if is_selected(SuiteName::Latency) {
         add(latency::run(&bench)?);
     }
-    if is_wanted(Wanted::Throughput) {
+    if is_selected(SuiteName::Throughput) {
         add(throughput::run(&bench)?);
     }
-    if is_wanted(Wanted::Images) {
+    if is_selected(SuiteName::Images) {
         add(images::run(&bench)?);
     }
-    if is_wanted(Wanted::Fanout) {
+    if is_selected(SuiteName::Fanout) {
         add(fanout::run(&bench)?);
     }
-    if is_wanted(Wanted::Timers) {
+    if is_selected(SuiteName::Timers) {
         add(timers::run(&bench)?);
     }
-    if is_wanted(Wanted::Scale) {
+    if is_selected(SuiteName::Scale) {
         add(scale::node(&bench)?);
         add(scale::daemon(&bench)?);
     }
     bench.progress.end();
-    report.print_reach();
+    report.print_targets();
     if let Some(path) = &arguments.json {
         report.write_json(path)?;
     }

@@ -1,19 +1,21 @@
-//! A report as a page.
+//! A report as Markdown.
 
 use std::error::Error;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use crate::check::{Bound, Check, Verdict};
 use crate::plot;
-use crate::reach::{Bound, Check, Verdict};
-use crate::report::{Better, Facts, Report, Suite, number};
+use crate::report::Report;
 use crate::stats::Summary;
+use crate::suite::{Better, Facts, Suite, number};
 
-/// What is below it in a page comes from a report.
+/// The mark in a page below which everything is generated.
 const MARK: &str = "<!-- Below: cortex-bench report. -->";
 
-/// Prints a report as Markdown, or puts it below the mark in a page, with plots in `img` beside it.
+/// Prints a report as Markdown, or writes it below the mark in a page and draws its plots into the
+/// folder `img` beside the page.
 pub(crate) fn report(report: &Report, page: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let Some(path) = page else {
         print!("{}", markdown(report));
@@ -31,23 +33,23 @@ fn markdown(report: &Report) -> String {
         out.push_str(text);
         out.push('\n');
     };
-    line("## What was measured where\n");
-    for (name, what) in report.origin() {
-        line(&format!("- {name}: {what}"));
+    line("## Machine and versions\n");
+    for (name, value) in report.origin() {
+        line(&format!("- {name}: {value}"));
     }
     let suites = || report.suites.iter();
     let checks: Vec<_> =
         suites().flat_map(|suite| suite.checks.iter().map(move |check| (suite, check))).collect();
     if !checks.is_empty() {
-        line("\n## Reach\n");
-        line(&reach(&checks));
+        line("\n## Targets\n");
+        line(&targets(&checks));
     }
     for suite in suites() {
         line(&format!("\n## {}\n", capitalised(&suite.name)));
         line(&format!("{}.\n", capitalised(&suite.question)));
         line(&format!("![{0}](img/{1})\n", suite.name, plot::file_name(suite)));
         if let Some(facts) = &suite.facts {
-            line(&known(facts));
+            line(&facts_table(facts));
         }
         for column in 0..suite.columns.len() {
             line(&table(suite, column));
@@ -59,9 +61,9 @@ fn markdown(report: &Report) -> String {
     out
 }
 
-/// Everything that was to be reached, the missed first.
-fn reach(checks: &[(&Suite, &Check)]) -> String {
-    let mut out = head(["", "suite", "what", "ratio", "interval", "limit", "A/A"]);
+/// The table of all targets, the missed ones first.
+fn targets(checks: &[(&Suite, &Check)]) -> String {
+    let mut out = head(["", "suite", "claim", "ratio", "interval", "limit", "A/A"]);
     for wanted in [Verdict::Missed, Verdict::WithinNoise, Verdict::Reached] {
         for (suite, check) in checks {
             let limit = match check.bound {
@@ -92,19 +94,19 @@ fn reach(checks: &[(&Suite, &Check)]) -> String {
     out
 }
 
-/// One column of a suite: a line for each contender, a place for each task.
-fn table(suite: &Suite, column: usize) -> String {
-    let what = &suite.columns[column];
-    let title = [what.name.as_str(), &what.unit].join(" ");
+/// The table of one column of a suite, with a line for each contender and a cell for each task.
+fn table(suite: &Suite, index: usize) -> String {
+    let column = &suite.columns[index];
+    let title = [column.name.as_str(), &column.unit].join(" ");
     let tasks = suite.tasks();
     let mut out = head([title.trim()].into_iter().chain(tasks.iter().copied()));
     for contender in suite.contenders() {
         let cells = tasks.iter().map(|task| {
             let Some(row) = suite.row(task, contender) else { return String::new() };
-            let median = number(row.summary(column).median);
-            let ratio = suite.ratio(task, column, contender, &suite.floor);
+            let median = number(row.summary(index).median);
+            let ratio = suite.ratio(task, index, contender, &suite.floor);
             match ratio {
-                Some(ratio) if what.better != Better::Neither => {
+                Some(ratio) if column.better != Better::Neither => {
                     format!("{median} ({}x)", number(ratio.median))
                 }
                 _ => median,
@@ -115,7 +117,7 @@ fn table(suite: &Suite, column: usize) -> String {
     out
 }
 
-fn known(facts: &Facts) -> String {
+fn facts_table(facts: &Facts) -> String {
     let mut out = head([""].into_iter().chain(facts.columns.iter().map(String::as_str)));
     for (name, facts) in &facts.rows {
         out += &row([name].into_iter().chain(facts));
@@ -132,7 +134,7 @@ fn head<'t>(cells: impl IntoIterator<Item = &'t str>) -> String {
 fn row(cells: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut out = String::new();
     for cell in cells {
-        // A string has room.
+        // Writing into a string cannot fail.
         let _ = write!(out, "| {} ", cell.as_ref());
     }
     out + "|\n"
@@ -147,7 +149,7 @@ fn capitalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Column, Row};
+    use crate::suite::{Column, Row};
 
     fn suite() -> Suite {
         let columns = vec![Column::new("time", "ns", Better::Lower)];
@@ -168,12 +170,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missed_comes_first() {
+    fn missed_targets_come_first() {
         let mut suite = suite();
         suite.check("64 B", 0, "floor", "floor", Bound::AtMost(1.1));
         suite.check("64 B", 0, "ours", "floor", Bound::AtMost(1.1));
         let checks: Vec<_> = suite.checks.iter().map(|check| (&suite, check)).collect();
-        let text = reach(&checks);
+        let text = targets(&checks);
         let lines: Vec<_> = text.lines().skip(2).collect();
         assert!(lines[0].starts_with("| **missed** | latency"), "{text}");
         assert!(lines[1].starts_with("| reached | latency"), "{text}");

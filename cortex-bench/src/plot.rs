@@ -1,4 +1,4 @@
-//! Pictures of a report.
+//! Plots of a report.
 
 use std::error::Error;
 use std::fs;
@@ -6,9 +6,10 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::report::{Better, Chart, Report, Suite, number};
+use crate::report::Report;
+use crate::suite::{Better, Chart, Suite, number};
 
-/// Colours that can be told from each other, also by who sees red and green alike.
+/// Distinct colours, also for readers with red-green colour blindness.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xe6, 0x9f, 0x00),
@@ -21,7 +22,7 @@ const COLOURS: [RGBColor; 8] = [
 ];
 const PANEL: (u32, u32) = (960, 360);
 const LEGEND: u32 = 250;
-/// What a task's name may take; a panel is wider where there are many.
+/// Width of a task on the x axis; many tasks make a panel wider.
 const TASK: u32 = 124;
 
 /// The file that a suite is drawn into.
@@ -29,7 +30,7 @@ pub(crate) fn file_name(suite: &Suite) -> String {
     format!("bench-{}.svg", suite.name)
 }
 
-/// Draws each suite into a file of its name.
+/// Draws each suite into its file.
 pub(crate) fn draw(report: &Report, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for suite in &report.suites {
@@ -51,8 +52,8 @@ fn width(suite: &Suite) -> u32 {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-/// What stands beside a line; only some have room, since the scale is logarithmic.
-fn scale(y: &f64) -> String {
+/// The label of a line of the y axis. The scale is logarithmic: only some labels fit.
+fn scale_label(y: &f64) -> String {
     let digit = (y / 10_f64.powf(y.log10().floor() + 1e-9)).round() as u32;
     if matches!(digit, 1 | 2 | 5 | 10) { number(*y) } else { String::new() }
 }
@@ -69,13 +70,13 @@ fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<d
         .filter(|low| *low > 0.0)
         .fold(f64::INFINITY, f64::min)
         .min(top);
-    let what = &suite.columns[column];
-    let better = match what.better {
+    let figure = &suite.columns[column];
+    let better = match figure.better {
         Better::Lower => ", lower is better",
         Better::Higher => ", higher is better",
         Better::Neither => "",
     };
-    let title = format!("{}: {} in {}{better}", suite.name, what.name, what.unit);
+    let title = format!("{}: {} in {}{better}", suite.name, figure.name, figure.unit);
     let mut builder = ChartBuilder::on(&plot);
     builder
         .caption(title, ("sans-serif", 18))
@@ -96,24 +97,24 @@ fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<d
         .disable_x_mesh()
         .x_labels(tasks.len() * 2 + 1)
         .x_label_formatter(&name)
-        .y_label_formatter(&scale)
+        .y_label_formatter(&scale_label)
         .light_line_style(WHITE)
         .draw()?;
     for (index, contender) in contenders.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
-        // A second round of colours is told by being pale.
+        // Colours that are used again are paler.
         let strength = if index < COLOURS.len() { 1.0 } else { 0.45 };
         let step = 0.8 / contenders.len() as f64;
         let points: Vec<_> = tasks
             .iter()
             .enumerate()
-            .filter_map(|(place, task)| Some((place as f64, suite.row(task, contender)?)))
-            .map(|(place, row)| (place, row.summary(column)))
+            .filter_map(|(x, task)| Some((x as f64, suite.row(task, contender)?)))
+            .map(|(x, row)| (x, row.summary(column)))
             .collect();
         match suite.chart {
             Chart::Bars => {
-                for (place, summary) in &points {
-                    let left = place - 0.4 + index as f64 * step;
+                for (x, summary) in &points {
+                    let left = x - 0.4 + index as f64 * step;
                     let corners = [(left, bottom * 0.7), (left + step * 0.85, summary.median)];
                     chart.draw_series([Rectangle::new(corners, colour.mix(strength).filled())])?;
                     let middle = left + step * 0.425;
@@ -122,14 +123,14 @@ fn draw_panel(area: &Area<'_>, suite: &Suite, column: usize) -> Result<(), Box<d
                 }
             }
             Chart::Lines => {
-                let line = points.iter().map(|(place, summary)| (*place, summary.median));
+                let line = points.iter().map(|(x, summary)| (*x, summary.median));
                 let style = colour.mix(strength).stroke_width(2);
                 chart.draw_series(LineSeries::new(line.clone(), style))?;
                 chart.draw_series(
                     line.map(|at| Circle::new(at, 3, colour.mix(strength).filled())),
                 )?;
-                for (place, summary) in &points {
-                    let ends = [(*place, summary.low), (*place, summary.high)];
+                for (x, summary) in &points {
+                    let ends = [(*x, summary.low), (*x, summary.high)];
                     chart.draw_series([PathElement::new(ends, colour.mix(strength))])?;
                 }
             }

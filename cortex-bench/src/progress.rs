@@ -1,10 +1,10 @@
-//! How far it is, for people at a terminal.
+//! A progress bar.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on stderr, if that is a terminal.
+/// A progress bar on stderr, if that is a terminal.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -22,22 +22,22 @@ impl Progress {
         Self { bar, rounds: rounds.into() }
     }
 
-    /// So many contenders will have their rounds.
+    /// Adds the rounds of so many contenders to the total.
     pub(crate) fn expect(&self, contenders: usize) {
         self.bar.inc_length(contenders as u64 * self.rounds);
     }
 
-    /// What is measured now.
+    /// Shows the current measurement.
     pub(crate) fn show(&self, suite: &str, task: &str, contender: &str) {
         self.bar.set_message(format!("{suite}: {task}: {contender}"));
     }
 
-    /// One of them is done.
+    /// Counts one round of one contender.
     pub(crate) fn step(&self) {
         self.bar.inc(1);
     }
 
-    /// Clears the line for what `print` prints.
+    /// Clears the bar while `print` prints.
     pub(crate) fn pause(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }

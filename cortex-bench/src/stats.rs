@@ -1,21 +1,21 @@
-//! What many rounds say together.
+//! Statistics over rounds, and histograms of durations.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// The median of some samples, and between what the true one lies.
+/// The median of samples, and the confidence interval of the true median.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) median: f64,
-    /// The lower end of the interval that holds the true median with a probability of 93 per cent or
-    /// more, whatever the distribution. Of fewer than five samples: the smallest.
+    /// The lower end of the interval that holds the true median with a probability of at least 93 per
+    /// cent, for any distribution. The smallest sample if there are fewer than five.
     pub(crate) low: f64,
-    /// Its upper end.
+    /// The upper end of this interval.
     pub(crate) high: f64,
 }
 
 impl Summary {
-    /// Of at least one sample.
+    /// The summary of at least one sample.
     pub(crate) fn of(samples: &[f64]) -> Self {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -29,8 +29,8 @@ impl Summary {
     }
 }
 
-/// How many samples may be left out at each end of `count`: as many smaller ones as a fair coin shows
-/// heads with a probability below 3.5 per cent.
+/// The number of samples outside the interval at each end of `count` samples, by the sign test: so
+/// many of `count` fair coins show heads with a probability below 3.5 per cent.
 fn cut(count: usize) -> usize {
     let mut term = 0.5_f64.powi(i32::try_from(count).unwrap_or(i32::MAX));
     let mut below = term;
@@ -43,14 +43,13 @@ fn cut(count: usize) -> usize {
     cut.saturating_sub(1)
 }
 
-/// Of two contenders that took turns: how the first one's samples stand to the second one's, round by
-/// round.
+/// The ratios of the samples of two contenders, round by round.
 pub(crate) fn ratio(samples: &[f64], others: &[f64]) -> Summary {
     let ratios: Vec<_> = samples.iter().zip(others).map(|(a, b)| a / b).collect();
     Summary::of(&ratios)
 }
 
-/// Percentiles of durations in nanoseconds, in microseconds.
+/// Percentiles in microseconds, of a histogram in nanoseconds.
 pub(crate) fn percentiles<const N: usize>(
     histogram: &Histogram<u64>,
     wanted: [f64; N],
@@ -58,11 +57,11 @@ pub(crate) fn percentiles<const N: usize>(
     wanted.map(|percent| histogram.value_at_percentile(percent) as f64 / 1e3)
 }
 
-/// An empty histogram: three digits, up to a minute.
+/// An empty histogram of nanoseconds, with three significant digits, up to one minute.
 pub(crate) fn histogram() -> Histogram<u64> {
     let mut histogram =
         Histogram::new_with_max(60_000_000_000, 3).expect("the bounds are in order");
-    // What is above counts as a minute.
+    // Longer durations count as one minute.
     histogram.auto(false);
     histogram
 }
@@ -72,14 +71,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_two() {
+    fn the_median_is_the_middle_sample_or_the_mean_of_the_two() {
         assert_eq!(Summary::of(&[3.0, 1.0, 2.0]).median, 2.0);
         assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 3.0]).median, 2.5);
         assert_eq!(Summary::of(&[7.0]), Summary { median: 7.0, low: 7.0, high: 7.0 });
     }
 
     #[test]
-    fn the_interval_leaves_out_what_is_improbable() {
+    fn the_interval_follows_the_sign_test() {
         let samples = |count: u32| (1..=count).map(f64::from).collect::<Vec<_>>();
         let interval = |count| {
             let Summary { low, high, .. } = Summary::of(&samples(count));

@@ -1,10 +1,10 @@
 //! The notation in which the golden files write values (`WIRE.md`, section "golden/").
 
-use cortex_cli::notation;
+use cortex_cli::typed_json;
 use cortex_wire::{Header, OwnedValue};
 use serde_json::Value as Json;
 
-pub use cortex_cli::notation::notate;
+pub use cortex_cli::typed_json::to_json as notate;
 
 /// The value that a notation stands for.
 ///
@@ -13,7 +13,7 @@ pub use cortex_cli::notation::notate;
 #[must_use]
 #[track_caller]
 pub fn parse(notation: &Json) -> OwnedValue {
-    notation::parse(notation).unwrap_or_else(|error| panic!("{error}"))
+    typed_json::from_json(notation).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The values of a golden message's fields, in order.

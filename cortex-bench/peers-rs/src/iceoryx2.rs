@@ -1,4 +1,4 @@
-//! Shared memory by iceoryx2; an event wakes the receiver, as its examples do it.
+//! iceoryx2: shared memory, and an event that wakes the receiver, as in its examples.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::protocol::Setup;
 use crate::publisher;
 
 type Topic = publish_subscribe::PortFactory<ipc::Service, [u8], ()>;
-type Bell = event::PortFactory<ipc::Service>;
+type WakeEvent = event::PortFactory<ipc::Service>;
 
-fn services(setup: &Setup) -> Result<(Node<ipc::Service>, Topic, Bell), Box<dyn Error>> {
+fn services(setup: &Setup) -> Result<(Node<ipc::Service>, Topic, WakeEvent), Box<dyn Error>> {
     let node = NodeBuilder::new().create::<ipc::Service>()?;
-    // Of this pair alone.
+    // Unique for this pair.
     let name = ServiceName::new(&setup.path())?;
     let topic = node
         .service_builder(&name)
@@ -30,8 +30,8 @@ fn services(setup: &Setup) -> Result<(Node<ipc::Service>, Topic, Bell), Box<dyn 
         .max_publishers(1)
         .max_subscribers(setup.subscribers)
         .open_or_create()?;
-    let bell = node.service_builder(&name).event().open_or_create()?;
-    Ok((node, topic, bell))
+    let event = node.service_builder(&name).event().open_or_create()?;
+    Ok((node, topic, event))
 }
 
 /// Copies every payload into shared memory.
@@ -47,7 +47,7 @@ impl Sender {
         setup: &Setup,
         bound: impl Fn() -> Result<(), Box<dyn Error>>,
     ) -> Result<Self, Box<dyn Error>> {
-        let (node, topic, bell) = services(setup)?;
+        let (node, topic, event) = services(setup)?;
         let strategy = if setup.waits {
             BackpressureStrategy::RetryUntilDelivered
         } else {
@@ -58,11 +58,11 @@ impl Sender {
             .initial_max_slice_len(setup.len)
             .backpressure_strategy(strategy)
             .create()?;
-        let notifier = bell.notifier_builder().create()?;
+        let notifier = event.notifier_builder().create()?;
         bound()?;
         let is_ready = || {
             topic.dynamic_config().number_of_subscribers() == setup.subscribers
-                && bell.dynamic_config().number_of_listeners() == setup.subscribers
+                && event.dynamic_config().number_of_listeners() == setup.subscribers
         };
         while !is_ready() {
             std::thread::sleep(Duration::from_millis(5));
@@ -76,51 +76,52 @@ impl publisher::Send for Sender {
         self.payload[..8].copy_from_slice(&stamp.to_le_bytes());
         let sample = self.publisher.loan_slice_uninit(self.payload.len())?;
         sample.write_from_slice(&self.payload).send()?;
-        // Who was not woken yet needs no second bell.
+        // Fails if the previous event is still pending, which wakes the receiver as well.
         let _ = self.notifier.notify();
         Ok(())
     }
 }
 
-/// Receives on threads of its own until it is dropped.
+/// Threads that receive until this is dropped.
 pub(super) struct Receiver {
-    is_over: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Receiver {
     pub(super) fn new(setup: &Setup, inbox: &Inbox) -> Result<Self, Box<dyn Error>> {
-        let is_over = Arc::new(AtomicBool::new(false));
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let threads = (0..setup.subscribers)
             .map(|_| {
-                let (setup, inbox, is_over) = (setup.clone(), inbox.clone(), Arc::clone(&is_over));
+                let (setup, inbox, is_stopping) =
+                    (setup.clone(), inbox.clone(), Arc::clone(&is_stopping));
                 std::thread::spawn(move || {
-                    // What it fails with goes to stderr, which the other side shows.
-                    receive(&setup, &inbox, &is_over).expect("it receives");
+                    // The message of a panic goes to stderr, which cortex-bench shows.
+                    receive(&setup, &inbox, &is_stopping).expect("it receives");
                 })
             })
             .collect();
-        Ok(Self { is_over, threads })
+        Ok(Self { is_stopping, threads })
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopping.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
 }
 
-fn receive(setup: &Setup, inbox: &Inbox, is_over: &AtomicBool) -> Result<(), Box<dyn Error>> {
-    let (_node, topic, bell) = services(setup)?;
+fn receive(setup: &Setup, inbox: &Inbox, is_stopping: &AtomicBool) -> Result<(), Box<dyn Error>> {
+    let (_node, topic, event) = services(setup)?;
     let subscriber = topic.subscriber_builder().buffer_size(setup.queue as usize).create()?;
-    let listener = bell.listener_builder().create()?;
-    while !is_over.load(Ordering::Relaxed) {
+    let listener = event.listener_builder().create()?;
+    while !is_stopping.load(Ordering::Relaxed) {
         listener.timed_wait_all(|_| {}, Duration::from_millis(100))?;
         while let Some(sample) = subscriber.receive()? {
-            inbox.take(sample.payload());
+            inbox.record(sample.payload());
         }
     }
     Ok(())

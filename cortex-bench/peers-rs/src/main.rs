@@ -1,13 +1,13 @@
-//! One process of a pair that sends and receives with something else than Cortex.
+//! One process of a pair that sends and receives with zenoh, zeromq.rs or iceoryx2.
 //!
-//! Build it, and the suites `latency` and `throughput` of cortex-bench have it beside the others:
+//! If it is built, the suites `latency` and `throughput` of cortex-bench include it:
 //!
 //! ```text
 //! cargo build --release --manifest-path cortex-bench/peers-rs/Cargo.toml
 //! cargo run --release -p cortex-bench -- latency throughput
 //! ```
 //!
-//! It is started by cortex-bench, whose files it shares, and speaks as they say.
+//! cortex-bench starts it. It shares the source files of the protocol.
 
 #[path = "../../src/peer/clock.rs"]
 mod clock;
@@ -15,12 +15,12 @@ mod iceoryx2;
 #[path = "../../src/peer/inbox.rs"]
 mod inbox;
 #[path = "../../src/peer/protocol.rs"]
-#[allow(dead_code, reason = "setups are made by cortex-bench")]
+#[allow(dead_code, reason = "only cortex-bench creates setups")]
 mod protocol;
 #[path = "../../src/peer/publisher.rs"]
 mod publisher;
 #[path = "../../src/stats.rs"]
-#[allow(dead_code, reason = "only percentiles are of use here")]
+#[allow(dead_code, reason = "only percentiles are used here")]
 mod stats;
 #[path = "../../src/peer/subscriber.rs"]
 mod subscriber;
@@ -31,7 +31,7 @@ use std::any::Any;
 use std::error::Error;
 
 use inbox::Inbox;
-use protocol::{Setup, Transport, say};
+use protocol::{Setup, Transport, write_event};
 use publisher::Send;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -45,28 +45,30 @@ fn main() -> Result<(), Box<dyn Error>> {
             let _receiver = receiver(&setup, &inbox)?;
             subscriber::serve(&setup, &inbox)?;
         }
-        _ => return Err("a role is publisher or subscriber".into()),
+        _ => return Err("the role must be publisher or subscriber".into()),
     }
     Ok(())
 }
 
-/// A sender that everybody has subscribed to.
+/// A sender with all its subscribers; calls `bound` when they can connect.
 fn sender(setup: &Setup) -> Result<Box<dyn Send>, Box<dyn Error>> {
-    let bound = || say("bound", &serde_json::json!({}));
+    let bound = || write_event("bound", &serde_json::json!({}));
     Ok(match setup.transport {
         Transport::Zenoh => Box::new(zenoh::Sender::new(setup, bound)?),
         Transport::Zeromq => Box::new(zeromq::Sender::new(setup, bound)?),
         Transport::Iceoryx2 => Box::new(iceoryx2::Sender::new(setup, bound)?),
-        _ => return Err("cortex-bench does that itself".into()),
+        _ => return Err(OTHER_PROGRAM.into()),
     })
 }
 
-/// Receives until it is dropped.
+const OTHER_PROGRAM: &str = "cortex-bench implements this transport";
+
+/// A receiver that runs until it is dropped.
 fn receiver(setup: &Setup, inbox: &Inbox) -> Result<Box<dyn Any>, Box<dyn Error>> {
     Ok(match setup.transport {
         Transport::Zenoh => Box::new(zenoh::Receiver::new(setup, inbox)?),
         Transport::Zeromq => Box::new(zeromq::Receiver::new(setup, inbox)?),
         Transport::Iceoryx2 => Box::new(iceoryx2::Receiver::new(setup, inbox)?),
-        _ => return Err("cortex-bench does that itself".into()),
+        _ => return Err(OTHER_PROGRAM.into()),
     })
 }

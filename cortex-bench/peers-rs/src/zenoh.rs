@@ -1,4 +1,4 @@
-//! Peers of zenoh over a unix socket, without scouting.
+//! zenoh: two peers over a Unix socket, without scouting.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::publisher;
 
 const KEY: &str = "bench/topic";
 
-fn open(setup: &Setup, what: &str) -> Result<Session, Box<dyn Error>> {
+fn open(setup: &Setup, side: &str) -> Result<Session, Box<dyn Error>> {
     let mut config = Config::default();
     let endpoints = format!("[\"unixsock-stream/{}\"]", setup.path());
     for (key, value) in [
         ("mode", "\"peer\""),
         ("scouting/multicast/enabled", "false"),
-        ("listen/endpoints", if what == "listen" { &endpoints } else { "[]" }),
-        ("connect/endpoints", if what == "connect" { &endpoints } else { "[]" }),
+        ("listen/endpoints", if side == "listen" { &endpoints } else { "[]" }),
+        ("connect/endpoints", if side == "connect" { &endpoints } else { "[]" }),
     ] {
         config.insert_json5(key, value).map_err(|error| error.to_string())?;
     }
     Ok(zenoh::open(config).wait().map_err(|error| error.to_string())?)
 }
 
-/// Puts every payload.
+/// A publisher that puts every payload.
 pub(super) struct Sender {
     publisher: zenoh::pubsub::Publisher<'static>,
     payload: Vec<u8>,
@@ -57,7 +57,7 @@ impl publisher::Send for Sender {
     }
 }
 
-/// Receives on a thread of zenoh's.
+/// A subscriber whose callback runs on a thread of zenoh.
 pub(super) struct Receiver {
     _subscriber: zenoh::pubsub::Subscriber<()>,
     _session: Session,
@@ -69,7 +69,7 @@ impl Receiver {
         let inbox = inbox.clone();
         let subscriber = session
             .declare_subscriber(KEY)
-            .callback(move |sample| inbox.take(&sample.payload().to_bytes()))
+            .callback(move |sample| inbox.record(&sample.payload().to_bytes()))
             .wait()
             .map_err(|error| error.to_string())?;
         Ok(Self { _subscriber: subscriber, _session: session })

@@ -1,4 +1,4 @@
-//! ZeroMQ in Rust alone, with as many frames as Cortex sends.
+//! zeromq.rs: ZeroMQ in pure Rust, with as many frames as Cortex sends.
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ fn address(setup: &Setup) -> String {
     format!("ipc://{}", setup.path())
 }
 
-/// Sends through an XPUB; waits where the kernel has no room.
+/// Sends through an XPUB socket; blocks while the kernel's buffer is full.
 pub(super) struct Sender {
     runtime: Runtime,
     socket: XPubSocket,
@@ -46,7 +46,7 @@ impl Sender {
 impl publisher::Send for Sender {
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
         self.payload[..8].copy_from_slice(&stamp.to_le_bytes());
-        // As long as a header and the metadata of an array.
+        // Frames of the lengths of a header and of an array's metadata.
         let mut message = ZmqMessage::from(TOPIC);
         message.push_back(vec![0; 24].into());
         message.push_back(vec![0; 64].into());
@@ -55,7 +55,7 @@ impl publisher::Send for Sender {
     }
 }
 
-/// Receives on a thread of its own until the process ends.
+/// Threads that receive until the process ends.
 pub(super) struct Receiver;
 
 impl Receiver {
@@ -64,7 +64,7 @@ impl Receiver {
             let (address, inbox) = (address(setup), inbox.clone());
             let runtime = runtime()?;
             std::thread::spawn(move || {
-                // What it returns with goes to stderr, which the other side shows.
+                // The error goes to stderr, which cortex-bench shows.
                 let error = runtime.block_on(receive(&address, &inbox));
                 eprintln!("{error:?}");
             });
@@ -80,7 +80,7 @@ async fn receive(address: &str, inbox: &Inbox) -> Result<(), zeromq::ZmqError> {
     loop {
         let message = socket.recv().await?;
         if let Some(payload) = message.get(3) {
-            inbox.take(payload);
+            inbox.record(payload);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The clocks that everything is measured by.
+//! The clocks of all measurements.
 
-/// Time that this process took on processors.
+/// CPU time of this process.
 pub(crate) fn cpu_seconds() -> f64 {
     seconds(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime))
 }
 
-/// Nanoseconds of the clock that all processes of a machine share.
+/// Nanoseconds of the monotonic clock, which is the same for all processes of a machine.
 pub(crate) fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64

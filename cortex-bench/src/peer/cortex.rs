@@ -1,4 +1,4 @@
-//! Sending and receiving as a user of this project does.
+//! Sending and receiving with cortex-std.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::inbox::Inbox;
 use super::publisher::Send;
 use super::{FRAME_ID, Receiving, Sending, Setup, TOPIC};
 
-/// How long a subscriber may take to find its publisher, or a full queue to have room.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit of the wait for subscribers, and for space in a full queue.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 type Messages = Publisher<ArrayMessage<'static>>;
 
@@ -25,11 +25,11 @@ fn topic(index: usize) -> String {
 }
 
 fn message(payload: &[u8]) -> ArrayMessage<'_> {
-    let data = ArrayView::from_slice(payload, &[payload.len()]).expect("it is as long as it is");
+    let data = ArrayView::from_slice(payload, &[payload.len()]).expect("the shape matches");
     ArrayMessage { data, name: "", frame_id: FRAME_ID }
 }
 
-/// Publishers that all subscribers have found.
+/// A sender with publishers that all subscribers have connected to.
 pub(super) fn sender(
     setup: &Setup,
     bound: impl Fn() -> Result<(), Box<dyn Error>>,
@@ -38,14 +38,14 @@ pub(super) fn sender(
     let publishers = (0..setup.topics)
         .map(|index| {
             let publisher = node.publisher(&topic(index)).queue(setup.queue);
-            let patience = if setup.waits { PATIENCE } else { Duration::ZERO };
-            publisher.block_for(patience).create()
+            let timeout = if setup.waits { TIMEOUT } else { Duration::ZERO };
+            publisher.block_for(timeout).create()
         })
         .collect::<Result<Vec<Messages>, _>>()?;
     bound()?;
     for publisher in &publishers {
-        if !publisher.wait_for_subscribers_blocking(setup.subscribers, PATIENCE) {
-            return Err(format!("nobody subscribed to {}", publisher.topic()).into());
+        if !publisher.wait_for_subscribers_blocking(setup.subscribers, TIMEOUT) {
+            return Err(format!("timeout: {} lacks subscribers", publisher.topic()).into());
         }
     }
     let payload = vec![0; setup.len];
@@ -58,7 +58,7 @@ pub(super) fn sender(
     })
 }
 
-/// Every topic in turn.
+/// Publishers that are used in turn.
 struct Turns {
     publishers: Vec<Messages>,
     next: std::iter::Cycle<std::ops::Range<usize>>,
@@ -113,13 +113,13 @@ impl Send for Loaning {
     }
 }
 
-/// Receives on threads of its own until the process ends.
+/// Starts threads that receive until the process ends.
 pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
     let setup = setup.clone();
     let inbox = inbox.clone();
     if setup.receiving == Receiving::Async {
         std::thread::spawn(move || {
-            // What a panic says goes to stderr, which the other side shows.
+            // The message of a panic goes to stderr, which the controlling process shows.
             receive_async(&setup, &inbox).expect("it receives");
         });
         return Ok(());
@@ -135,16 +135,16 @@ pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>
             std::thread::spawn(move || {
                 loop {
                     let sample = subscriber.recv_blocking().expect("it receives");
-                    inbox.take(sample.message().expect("it was checked").data.data());
+                    inbox.record(sample.message().expect("it was checked").data.data());
                 }
             });
         } else {
             let options = ThreadOptions::named("receiver");
-            // Ends with the process.
+            // Runs until the process ends.
             std::mem::forget(
                 subscriber
                     .thread(options)
-                    .on_thread(move |message, _| inbox.take(message.data.data()))?,
+                    .on_thread(move |message, _| inbox.record(message.data.data()))?,
             );
         }
     }
@@ -159,7 +159,7 @@ fn receive_async(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
         let inbox = inbox.clone();
         node.subscriber::<ArrayMessage>(&topic(index % setup.topics))
             .queue(Queue::KeepOldest(setup.queue))
-            .on_message(async move |message, _| inbox.take(message.data.data()))?;
+            .on_message(async move |message, _| inbox.record(message.data.data()))?;
     }
     runtime.block_on(node.run())?;
     Ok(())

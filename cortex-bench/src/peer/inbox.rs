@@ -1,4 +1,4 @@
-//! Where a receiver puts what came.
+//! The statistics of received messages.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use super::clock::monotonic_ns;
 use super::protocol::Run;
 use crate::stats::{histogram, percentiles};
 
-/// After this time without a message what is missing was lost.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A run ends after so long without a message: missing messages are lost.
+const SILENCE: Duration = Duration::from_secs(2);
 
-/// What a receiver says after a run.
+/// The event of the subscriber after a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Received {
-    /// Messages, without those that were to warm up.
+    /// Received messages without the warm-up.
     pub(crate) count: u64,
-    /// Between the last one of the warm-up and the last one.
+    /// Time between the last message of the warm-up and the last message.
     pub(crate) seconds: f64,
-    /// Ages in microseconds, of a run that is timed: p50, p99, p99.9.
+    /// Ages in microseconds, p50, p99 and p99.9; zero if the run is not timed.
     pub(crate) ages_us: [f64; 3],
-    /// Time on processors, since the run was asked for.
+    /// CPU time of the process since the request.
     pub(crate) cpu_seconds: f64,
 }
 
-/// Counts the messages of one subscriber, or of several together.
+/// Counts the messages of all subscribers of a process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inbox {
     shared: Arc<Shared>,
@@ -49,8 +49,8 @@ struct Count {
 }
 
 impl Inbox {
-    /// From now on messages count.
-    pub(super) fn expect(&self, run: Run, subscribers: u64) {
+    /// Starts a run.
+    pub(super) fn start(&self, run: Run, subscribers: u64) {
         let now = Instant::now();
         *self.lock() = Some(Count {
             warmup: run.warmup * subscribers,
@@ -62,8 +62,8 @@ impl Inbox {
         });
     }
 
-    /// Notes a message; the first eight bytes of its payload may say when it was sent.
-    pub(super) fn take(&self, payload: &[u8]) {
+    /// Records a message. In a timed run the first eight bytes of its payload are the time of sending.
+    pub(super) fn record(&self, payload: &[u8]) {
         let mut count = self.lock();
         let Some(count) = &mut *count else { return };
         count.seen += 1;
@@ -74,7 +74,7 @@ impl Inbox {
         {
             ages.saturating_record(monotonic_ns().saturating_sub(u64::from_le_bytes(*sent)));
         }
-        // A look at the clock is not for free; for what is lost at the end this is close enough.
+        // Reading the clock is not free. Every 64 messages suffice if the last ones are lost.
         if seen == warmup || seen == last || seen.is_multiple_of(64) {
             count.end = Instant::now();
             if seen <= warmup {
@@ -86,7 +86,7 @@ impl Inbox {
         }
     }
 
-    /// Waits until everything came, or nothing more.
+    /// Waits for the end of the run; returns count, seconds and ages.
     pub(super) fn wait(&self) -> (u64, f64, [f64; 3]) {
         let mut count = self.lock();
         let mut before = 0;
@@ -97,7 +97,7 @@ impl Inbox {
                 break;
             }
             before = seen;
-            let waited = self.shared.is_done.wait_timeout(count, PATIENCE);
+            let waited = self.shared.is_done.wait_timeout(count, SILENCE);
             count = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let Some(count) = count.take() else { return (0, 0.0, [0.0; 3]) };

@@ -1,11 +1,12 @@
-//! The floor: the same frames through libzmq by hand, as well as it can be done.
+//! The floor: the same frames, sent with libzmq directly and with all its optimizations.
 //!
-//! What `cortex-std` sets is set here too: no drops but those that are asked for, blocks that malloc
-//! keeps mapped, larger buffers for accepted ipc connections. What `cortex-std` also does, such as
-//! counting subscribers and numbers, checking types and finding addresses, is left out.
+//! Options are those of `cortex-std`: blocking instead of drops if `waits` is set, malloc thresholds
+//! that keep large blocks mapped, larger buffers of accepted ipc connections. Everything else that
+//! `cortex-std` does is left out: counting subscribers, tracking sequence numbers, checking types,
+//! discovery.
 #![expect(
     unsafe_code,
-    reason = "the zmq crate knows neither XPUB_NODROP nor frames of memory that lives for ever"
+    reason = "the zmq crate has neither XPUB_NODROP nor frames of static memory"
 )]
 
 use std::error::Error;
@@ -23,17 +24,17 @@ use super::inbox::Inbox;
 use super::publisher::Send;
 use super::{FRAME_ID, Sending, Setup, TOPIC};
 
-/// What makes large frames cheaper.
+/// Settings that make large frames cheaper.
 #[derive(Debug)]
 pub(crate) struct Tuning;
 
 impl Tuning {
-    /// Bytes that the kernel may hold for one subscriber: what `cortex-std` asks for.
+    /// Send buffer of a subscriber's connection in bytes, as `cortex-std` sets it.
     pub(super) const SEND_BUFFER: usize = 1 << 20;
-    /// Payloads from this length on get it.
+    /// Payloads of at least this length get the larger send buffer.
     const LARGE: usize = 64 * 1024;
 
-    /// Malloc's thresholds, as `cortex-std` sets them.
+    /// Sets malloc's thresholds as `cortex-std` does.
     pub(super) fn apply_to(command: &mut Command) {
         command.env("MALLOC_MMAP_THRESHOLD_", (32 << 20).to_string());
         command.env("MALLOC_TRIM_THRESHOLD_", (128 << 20).to_string());
@@ -51,12 +52,12 @@ pub(super) struct Sender {
 
 enum Payload {
     Copied(Vec<u8>),
-    /// Lives for ever, so that frames need not tell when they were sent.
+    /// Static memory, whose frames need no release callback.
     Constant(&'static [u8]),
 }
 
 impl Sender {
-    /// A sender that everybody has subscribed to.
+    /// A sender with all its subscribers; calls `bound` when they can connect.
     pub(super) fn new(
         setup: &Setup,
         bound: impl Fn() -> Result<(), Box<dyn Error>>,
@@ -65,7 +66,7 @@ impl Sender {
         socket.set_sndhwm(setup.queue.try_into()?)?;
         socket.set_linger(0)?;
         set_option(&mut socket, zmq_sys::ZMQ_XPUB_NODROP, setup.waits)?;
-        // Every subscriber is told, not only the first.
+        // Reports the subscription of every subscriber, not only the first one.
         set_option(&mut socket, zmq_sys::ZMQ_XPUB_VERBOSER, true)?;
         socket.bind(&format!("ipc://{}", setup.path()))?;
         bound()?;
@@ -73,7 +74,7 @@ impl Sender {
             socket.recv_msg(0)?;
         }
         if setup.is_tuned && setup.len >= Tuning::LARGE {
-            widen(&setup.path())?;
+            enlarge_send_buffers(&setup.path())?;
         }
         let payload = vec![0; setup.len];
         let metadata = metadata(&payload)?;
@@ -121,7 +122,7 @@ fn metadata(payload: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(encode(&message, &mut out, &mut buffers)?.to_vec())
 }
 
-/// Sets an option that the crate does not know and that is an `int`.
+/// Sets an option of type `int` that the crate lacks.
 fn set_option(socket: &mut Socket, option: u32, value: bool) -> Result<(), zmq::Error> {
     let value = c_int::from(value);
     // SAFETY: an open socket, and an option that is read through an `int *`.
@@ -136,13 +137,13 @@ fn set_option(socket: &mut Socket, option: u32, value: bool) -> Result<(), zmq::
     if rc == 0 { Ok(()) } else { Err(zmq::Error::EINVAL) }
 }
 
-/// Sends memory that lives for ever as the last part: nothing is copied and nothing released.
+/// Sends static memory as the last part, without a copy and without a release.
 fn send_constant(socket: &mut Socket, bytes: &'static [u8]) -> Result<(), Box<dyn Error>> {
     let mut message = zmq_sys::zmq_msg_t::default();
     let data = bytes.as_ptr().cast_mut().cast::<c_void>();
-    // SAFETY: makes a message of bytes that live for ever; libzmq only reads what it sends, and with
-    // no function to call it releases nothing. An open socket then takes the message or leaves it to
-    // be closed.
+    // SAFETY: the message refers to static bytes, which libzmq only reads, and which it does not
+    // release without a release function. The socket is open: it takes the message, or the message is
+    // closed here.
     let rc = unsafe {
         zmq_sys::zmq_msg_init_data(&mut message, data, bytes.len(), None, std::ptr::null_mut());
         let rc = zmq_sys::zmq_msg_send(&mut message, socket.as_mut_ptr(), 0);
@@ -152,12 +153,12 @@ fn send_constant(socket: &mut Socket, bytes: &'static [u8]) -> Result<(), Box<dy
     if rc < 0 { Err("a frame was not sent".into()) } else { Ok(()) }
 }
 
-/// Gives connections that were accepted at `path` a larger buffer.
-fn widen(path: &str) -> Result<(), Box<dyn Error>> {
+/// Enlarges the send buffers of connections that were accepted at `path`.
+fn enlarge_send_buffers(path: &str) -> Result<(), Box<dyn Error>> {
     let this = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let Ok(fd) = entry?.file_name().to_string_lossy().parse() else { continue };
-        // A second descriptor of the same socket.
+        // A duplicate descriptor of the same socket.
         let Ok(fd) = pidfd_getfd(&this, fd, PidfdGetfdFlags::empty()) else { continue };
         let name = getsockname(&fd).ok().and_then(|name| SocketAddrUnix::try_from(name).ok());
         if name.is_some_and(|name| name.path_bytes() == Some(path.as_bytes())) {
@@ -167,7 +168,7 @@ fn widen(path: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Receives on threads of its own until the process ends.
+/// Starts threads that receive until the process ends.
 pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
     let context = Context::new();
     for _ in 0..setup.subscribers {
@@ -179,10 +180,10 @@ pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>
         let inbox = inbox.clone();
         std::thread::spawn(move || {
             let mut part = Message::new();
-            // Ends with the process.
+            // Runs until the process ends.
             while socket.recv(&mut part, 0).is_ok() {
                 if !part.get_more() {
-                    inbox.take(&part);
+                    inbox.record(&part);
                 }
             }
         });

@@ -1,8 +1,8 @@
-//! The two processes of a contender: one sends, one receives, and this one tells them when.
+//! The pair of processes of a contender: a publisher and a subscriber, controlled by this process.
 //!
-//! Both are this program once more, or a Python script, that read commands from stdin and answer on
-//! stdout, one JSON object on a line. What is measured is between the two; they are there for the
-//! whole suite, so that contenders can take turns without being started anew.
+//! Both run this program or a Python script. They read requests from stdin and write events to
+//! stdout, one JSON object per line. They run for the whole suite, so that contenders take turns
+//! without a restart.
 
 mod clock;
 mod cortex;
@@ -25,11 +25,11 @@ pub(crate) use clock::{monotonic_ns, sleep_until_ns};
 use inbox::Inbox;
 pub(crate) use inbox::Received;
 use libzmq::Tuning;
-use protocol::{FRAME_ID, TOPIC, say};
+use protocol::{FRAME_ID, TOPIC, write_event};
 pub(crate) use protocol::{Receiving, Run, Sending, Sent, Setup, Transport};
 use publisher::Send;
 
-/// Which of the two.
+/// The role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
     Publisher,
@@ -45,35 +45,35 @@ impl Role {
     }
 }
 
-/// How long a process may take to end by itself.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Time in which a process must end after its stdin is closed.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What was measured between the two.
+/// The measurements of both processes in one run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) sent: Sent,
     pub(crate) received: Received,
 }
 
-/// Two processes that send and receive.
+/// A publisher process and a subscriber process.
 #[derive(Debug)]
 pub(crate) struct Pair {
     publisher: Program,
     subscriber: Program,
-    // Ended after them.
+    // Dropped after the processes.
     _daemon: Option<DaemonHandle>,
     _folder: tempfile::TempDir,
 }
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        // What is not told that it is over leaves its shared memory behind.
+        // A process that is killed may leave its shared memory behind: let both end by themselves.
         for program in [&mut self.publisher, &mut self.subscriber] {
             program.close_stdin();
         }
         for program in [&mut self.publisher, &mut self.subscriber] {
             let begin = std::time::Instant::now();
-            while program.is_running() && begin.elapsed() < FAREWELL {
+            while program.is_running() && begin.elapsed() < EXIT_TIMEOUT {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
@@ -97,7 +97,7 @@ impl Pair {
         Ok(Self { publisher, subscriber, _daemon: daemon, _folder: folder })
     }
 
-    /// Sends and receives.
+    /// Sends and receives the messages of one run.
     pub(crate) fn run(&mut self, run: Run) -> Result<Outcome, Box<dyn Error>> {
         let line = serde_json::to_string(&run)?;
         self.subscriber.send_line(&line);
@@ -108,7 +108,7 @@ impl Pair {
         Ok(Outcome { sent, received })
     }
 
-    /// Seconds on processors that both take in this time though nothing is sent.
+    /// CPU seconds of both processes in `time`, while no messages are sent.
     pub(crate) fn idle_cpu_seconds(&mut self, time: Duration) -> Result<f64, Box<dyn Error>> {
         let before = self.cpu_seconds()?;
         std::thread::sleep(time);
@@ -119,7 +119,8 @@ impl Pair {
         let mut sum = 0.0;
         for program in [&mut self.publisher, &mut self.subscriber] {
             program.send_line("\"cpu\"");
-            sum += program.expect_event("cpu")["cpu_seconds"].as_f64().ok_or("no time")?;
+            let event = program.expect_event("cpu");
+            sum += event["cpu_seconds"].as_f64().ok_or("cpu_seconds is missing")?;
         }
         Ok(sum)
     }
@@ -129,7 +130,7 @@ fn command(role: Role, setup: &Setup) -> Result<Command, Box<dyn Error>> {
     let mut command = match setup.transport {
         Transport::Pyzmq => script("pyzmq_peer.py"),
         Transport::Zenoh | Transport::Zeromq | Transport::Iceoryx2 => {
-            Command::new(other_peers().ok_or("peers-rs is not built")?)
+            Command::new(peers_program().ok_or("peers-rs is not built")?)
         }
         Transport::Cortex | Transport::Libzmq | Transport::Unix => {
             let mut command = Command::new(std::env::current_exe()?);
@@ -146,23 +147,23 @@ fn command(role: Role, setup: &Setup) -> Result<Command, Box<dyn Error>> {
     Ok(command)
 }
 
-/// The program of `peers-rs`, if somebody has built it.
-pub(crate) fn other_peers() -> Option<PathBuf> {
+/// The program of `peers-rs`, if it is built.
+pub(crate) fn peers_program() -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("peers-rs/target/release")
         .join("cortex-bench-peers");
     program.is_file().then_some(program)
 }
 
-/// The version of Python and of pyzmq that the scripts run with; none if they cannot.
+/// The versions of Python and its packages, if the scripts can run.
 pub(crate) fn python_version() -> Option<String> {
-    // What is missing is said on stderr.
+    // The reason for a failure goes to stderr.
     let output = std::panic::catch_unwind(|| script("version.py")).ok()?.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// A script of ours in a Python that has the packages it needs.
+/// A command that runs a script of `peers` in a Python with the required packages.
 pub(crate) fn script(name: &str) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let mut command = Command::new(python::interpreter_with(&folder.join("requirements.txt")));
@@ -175,10 +176,10 @@ pub(crate) fn script(name: &str) -> Command {
     command
 }
 
-/// The work of one process of a pair, until stdin ends.
+/// Runs one process of a pair until stdin ends.
 pub(crate) fn serve(role: Role, setup: &str) -> Result<(), Box<dyn Error>> {
     let setup: Setup = protocol::parse(setup)?;
-    allow_descriptors()?;
+    raise_open_file_limit()?;
     match role {
         Role::Publisher => publisher::serve(&mut *sender(&setup)?)?,
         Role::Subscriber => {
@@ -187,35 +188,35 @@ pub(crate) fn serve(role: Role, setup: &str) -> Result<(), Box<dyn Error>> {
             subscriber::serve(&setup, &inbox)?;
         }
     }
-    // What still runs on other threads is of no use to anybody.
+    // Ends the receiving threads, which would run for ever.
     std::process::exit(0)
 }
 
-/// A sender that everybody has subscribed to.
+/// A sender with all its subscribers; calls `bound` when they can connect.
 fn sender(setup: &Setup) -> Result<Box<dyn Send>, Box<dyn Error>> {
-    let bound = || say("bound", &serde_json::json!({}));
+    let bound = || write_event("bound", &serde_json::json!({}));
     match setup.transport {
         Transport::Cortex => cortex::sender(setup, bound),
         Transport::Libzmq => Ok(Box::new(libzmq::Sender::new(setup, bound)?)),
         Transport::Unix => Ok(Box::new(unix::Sender::new(setup, bound)?)),
-        _ => Err(ELSEWHERE.into()),
+        _ => Err(OTHER_PROGRAM.into()),
     }
 }
 
-/// Receives on threads of its own until the process ends.
+/// Starts threads that receive until the process ends.
 fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
     match setup.transport {
         Transport::Cortex => cortex::receive(setup, inbox),
         Transport::Libzmq => libzmq::receive(setup, inbox),
         Transport::Unix => unix::receive(setup, inbox),
-        _ => Err(ELSEWHERE.into()),
+        _ => Err(OTHER_PROGRAM.into()),
     }
 }
 
-const ELSEWHERE: &str = "that one is another program";
+const OTHER_PROGRAM: &str = "peers-rs or pyzmq_peer.py implements this transport";
 
-/// As many descriptors as the system grants: a topic takes several.
-fn allow_descriptors() -> Result<(), Box<dyn Error>> {
+/// Raises the limit of open files to the maximum, since each topic needs several descriptors.
+fn raise_open_file_limit() -> Result<(), Box<dyn Error>> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;

@@ -1,4 +1,4 @@
-//! What both processes of a pair are told, and what they answer: one JSON object on a line.
+//! The protocol of the processes of a pair: requests and events, one JSON object per line.
 
 use std::error::Error;
 use std::io::{self, BufRead};
@@ -8,73 +8,74 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::cpu_seconds;
 
-/// The topic of everything.
+/// The topic of all messages.
 pub(super) const TOPIC: &str = "/bench/topic";
-/// What the one field beside the array holds, as every contender sends it.
+/// The frame id of all messages.
 pub(super) const FRAME_ID: &str = "bench";
 
-/// Who carries the messages.
+/// The library that transports the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Transport {
-    /// This project.
+    /// cortex-std.
     Cortex,
-    /// libzmq, by hand.
+    /// libzmq, used directly.
     Libzmq,
-    /// libzmq in Python, as its documentation says.
+    /// pyzmq, used as its documentation shows.
     Pyzmq,
-    /// A stream socket of the kernel: lengths and bytes, nothing else.
+    /// A stream socket of the kernel.
     Unix,
-    /// The program of `peers-rs`.
+    /// zenoh, in the program of `peers-rs`.
     Zenoh,
-    /// The same.
+    /// The pure-Rust zeromq, in the program of `peers-rs`.
     Zeromq,
-    /// The same.
+    /// iceoryx2, in the program of `peers-rs`.
     Iceoryx2,
 }
 
-/// In which way it sends.
+/// The way of sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sending {
     /// The payload is copied into a frame.
     Copy,
-    /// The frame borrows it from an owner.
+    /// The frame borrows the payload from its owner.
     Owner,
-    /// The payload is in memory of the publisher already.
+    /// The payload is written into memory loaned from the publisher.
     Loan,
 }
 
-/// In which way it receives.
+/// The way of receiving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Receiving {
     /// A callback on a thread.
     Thread,
     /// A callback in the event loop.
     Async,
-    /// The same in Python, with uvloop.
+    /// A callback in the event loop of Python's uvloop.
     Uvloop,
-    /// A call that blocks.
+    /// A blocking call.
     Blocking,
 }
 
-/// A pair of peers.
+/// The configuration of a pair.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) transport: Transport,
     pub(crate) sending: Sending,
     pub(crate) receiving: Receiving,
-    /// Bytes of a payload; sixteen at least.
+    /// Length of the payload in bytes, at least 16.
     pub(crate) len: usize,
-    /// Messages that may wait.
+    /// Length of the queue in messages.
     pub(crate) queue: u32,
-    /// Whether the sender waits where the queue is full; otherwise the message is lost.
+    /// Whether the sender blocks if the queue is full; otherwise the message is lost.
     pub(crate) waits: bool,
     /// Subscribers to each topic.
     pub(crate) subscribers: usize,
-    /// Whether large frames are made cheaper; otherwise malloc and the kernel are left as they are.
+    /// Whether malloc and socket buffers are tuned for large frames; otherwise they keep their
+    /// defaults.
     pub(crate) is_tuned: bool,
     /// Topics that the sender uses in turn.
     pub(crate) topics: usize,
-    /// The folder for sockets.
+    /// Folder of the sockets.
     pub(crate) folder: String,
 }
 
@@ -100,41 +101,41 @@ impl Setup {
         }
     }
 
-    /// Where the daemon is.
+    /// The address of the daemon.
     pub(super) fn discovery(&self) -> String {
         format!("ipc://{}/discovery.sock", self.folder)
     }
 
-    /// The socket of who needs no discovery.
+    /// The socket path of transports without discovery.
     pub(super) fn path(&self) -> String {
         format!("{}/socket", self.folder)
     }
 }
 
-/// Messages to be sent and received.
+/// A request to send and receive messages.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// Messages that count.
+    /// Measured messages.
     pub(crate) count: u64,
-    /// Messages before them, to each subscriber.
+    /// Messages before the measured ones, for each subscriber.
     pub(crate) warmup: u64,
-    /// Between two messages; 0: as fast as it goes.
+    /// Time between two messages; 0 sends as fast as possible.
     pub(crate) period_ns: u64,
-    /// Whether it is noted how old each message is.
+    /// Whether the age of each message is measured.
     pub(crate) is_timed: bool,
 }
 
-/// What the sender says after a run.
+/// The event of the publisher after a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    /// Time on processors, for all messages.
+    /// CPU time of the process for all messages.
     pub(crate) cpu_seconds: f64,
 }
 
-/// A command from the other end of stdin.
+/// A line of stdin.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Asked {
+enum Request {
     Run(Run),
     Cpu(Cpu),
 }
@@ -145,14 +146,15 @@ enum Cpu {
     Cpu,
 }
 
-/// Lets `answer` answer every command; what only asks for the time is answered here.
-pub(super) fn obey(
-    mut answer: impl FnMut(Run) -> Result<(), Box<dyn Error>>,
+/// Handles requests until stdin ends: calls `handle_run` for a run, and responds itself to a request
+/// for the CPU time.
+pub(super) fn serve_requests(
+    mut handle_run: impl FnMut(Run) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     for line in io::stdin().lock().lines() {
         match parse(&line?)? {
-            Asked::Run(run) => answer(run)?,
-            Asked::Cpu(_) => say("cpu", &Sent { cpu_seconds: cpu_seconds() })?,
+            Request::Run(run) => handle_run(run)?,
+            Request::Cpu(_) => write_event("cpu", &Sent { cpu_seconds: cpu_seconds() })?,
         }
     }
     Ok(())
@@ -162,8 +164,8 @@ pub(super) fn parse<T: DeserializeOwned>(line: &str) -> Result<T, Box<dyn Error>
     Ok(serde_json::from_str(line)?)
 }
 
-/// Writes an event with the fields of `body`.
-pub(super) fn say(event: &str, body: &impl Serialize) -> Result<(), Box<dyn Error>> {
+/// Writes an event with the fields of `body` to stdout.
+pub(super) fn write_event(event: &str, body: &impl Serialize) -> Result<(), Box<dyn Error>> {
     let mut line = serde_json::to_value(body)?;
     if !line.is_object() {
         line = serde_json::json!({});

@@ -1,27 +1,28 @@
-//! The sending process of a pair.
+//! The publisher process of a pair.
 
 use std::error::Error;
 
 use serde_json::json;
 
 use super::clock::{cpu_seconds, monotonic_ns, sleep_until_ns};
-use super::protocol::{Run, Sent, obey, say};
+use super::protocol::{Run, Sent, serve_requests, write_event};
 
-/// Sends messages of the length that was set up.
+/// Sends messages of the configured length.
 pub(super) trait Send {
-    /// Sends one; its payload begins with `stamp` if it can be written.
+    /// Sends a message; its payload starts with `stamp`, unless the payload is immutable.
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>>;
 }
 
-/// Sends when told to, until stdin ends.
+/// Handles requests until stdin ends.
 pub(super) fn serve(sender: &mut dyn Send) -> Result<(), Box<dyn Error>> {
-    say("ready", &json!({}))?;
-    obey(|run| {
+    write_event("ready", &json!({}))?;
+    serve_requests(|run| {
         let cpu_seconds = send(sender, run)?;
-        say("sent", &Sent { cpu_seconds })
+        write_event("sent", &Sent { cpu_seconds })
     })
 }
 
+/// Sends the messages of a run; returns the CPU time in seconds.
 fn send(sender: &mut dyn Send, run: Run) -> Result<f64, Box<dyn Error>> {
     let cpu = cpu_seconds();
     let start = monotonic_ns();

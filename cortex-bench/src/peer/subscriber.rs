@@ -1,4 +1,4 @@
-//! The receiving process of a pair.
+//! The subscriber process of a pair.
 
 use std::error::Error;
 
@@ -6,18 +6,18 @@ use serde_json::json;
 
 use super::clock::cpu_seconds;
 use super::inbox::{Inbox, Received};
-use super::protocol::{Setup, obey, say};
+use super::protocol::{Setup, serve_requests, write_event};
 
-/// Says what came into the inbox, until stdin ends.
+/// Handles requests until stdin ends.
 pub(super) fn serve(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
-    say("ready", &json!({}))?;
+    write_event("ready", &json!({}))?;
     let subscribers = u64::try_from(setup.subscribers)?;
-    obey(|run| {
-        inbox.expect(run, subscribers);
+    serve_requests(|run| {
+        inbox.start(run, subscribers);
         let before = cpu_seconds();
-        say("armed", &json!({}))?;
+        write_event("armed", &json!({}))?;
         let (count, seconds, ages_us) = inbox.wait();
         let cpu_seconds = cpu_seconds() - before;
-        say("received", &Received { count, seconds, ages_us, cpu_seconds })
+        write_event("received", &Received { count, seconds, ages_us, cpu_seconds })
     })
 }

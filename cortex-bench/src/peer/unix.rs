@@ -1,4 +1,4 @@
-//! A stream socket of the kernel: what carries libzmq's bytes, without libzmq.
+//! A Unix stream socket: the transport below libzmq's ipc, without libzmq.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::libzmq::Tuning;
 use super::publisher::Send;
 
-/// Writes every payload to every reader; waits where the kernel has no room.
+/// Writes every payload to every reader; blocks while the socket buffer is full.
 pub(super) struct Sender {
     streams: Vec<UnixStream>,
     payload: Vec<u8>,
@@ -43,7 +43,7 @@ impl Send for Sender {
     }
 }
 
-/// Receives on threads of its own until the process ends.
+/// Starts threads that receive until the process ends.
 pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>> {
     for _ in 0..setup.subscribers {
         let mut stream = UnixStream::connect(setup.path())?;
@@ -51,7 +51,7 @@ pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>
         let inbox = inbox.clone();
         std::thread::spawn(move || {
             while stream.read_exact(&mut payload).is_ok() {
-                inbox.take(&payload);
+                inbox.record(&payload);
             }
         });
     }

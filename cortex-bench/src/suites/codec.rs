@@ -1,8 +1,8 @@
-//! How long metadata takes to encode and decode, beside rmp-serde on the same bytes.
+//! Suite codec: encoding and decoding of metadata, compared with rmp-serde on the same bytes.
 //!
-//! rmp-serde gets structs of the same fields, borrowed where they can be, with the descriptor as a
-//! struct written as a map. It neither looks into the dtype nor compares a descriptor with its
-//! buffer, as cortex-wire does.
+//! rmp-serde gets structs with the same fields, borrowed where possible; a descriptor is a struct
+//! that is written as a map. Unlike cortex-wire it neither parses the dtype nor compares a descriptor
+//! with its buffer.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -12,20 +12,18 @@ use cortex_wire::{ArrayView, Map, Message, Value, decode_bare, encode};
 use rmp_serde::Serializer;
 use serde::{Deserialize, Serialize};
 
-use crate::Bench;
+use crate::bench::Bench;
+use crate::check::twin_name;
 use crate::contest::compete;
-use crate::reach::again;
-use crate::report::{Better, Column, Suite};
+use crate::suite::{Better, Column, Suite};
 use crate::suites::operation::Operation;
 
-/// Who is measured here.
 const OURS: &str = "cortex-wire";
-/// Who is compared with.
 const FLOOR: &str = "rmp-serde";
-/// More than any metadata here.
-const ROOM: usize = 1024;
+/// Buffer size that suffices for the metadata of every message here.
+const MAX_LEN: usize = 1024;
 
-/// The descriptor of an array, `S` being an array of dimensions.
+/// The descriptor of an array; `S` is an array of dimensions.
 #[derive(Debug, Serialize, Deserialize)]
 struct Descriptor<'a, S> {
     #[serde(rename = "__cortex_oob__")]
@@ -56,7 +54,7 @@ struct PointCloud<'a>(
     &'a str,
 );
 
-/// A dictionary is dynamic for cortex-wire; rmp-serde is told its whole form.
+/// A dictionary, which is dynamic for cortex-wire and a static type for rmp-serde.
 type Dict<'a> = (Robot<'a>,);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -175,13 +173,14 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         &mut suite,
     )?;
     suite.notes.push(
-        "rmp-serde compares no descriptor with its buffer and reads no dtype, as cortex-wire does"
+        "unlike cortex-wire, rmp-serde neither parses the dtype nor compares a descriptor with its \
+         buffer"
             .into(),
     );
     Ok(suite)
 }
 
-/// Measures one message in both directions, both contenders on the same bytes.
+/// Measures one message in both directions; both contenders use the same bytes.
 fn measure<M: Message, S: Serialize>(
     name: &str,
     message: &M,
@@ -190,23 +189,23 @@ fn measure<M: Message, S: Serialize>(
     bench: &Bench,
     suite: &mut Suite,
 ) -> Result<(), Box<dyn Error>> {
-    let mut out = [0; ROOM];
+    let mut out = [0; MAX_LEN];
     let mut buffers = heapless::Vec::<&[u8], 8>::new();
     let metadata = encode(message, &mut out, &mut buffers)?.to_vec();
-    let mut theirs = Vec::with_capacity(ROOM);
+    let mut theirs = Vec::with_capacity(MAX_LEN);
     same.serialize(&mut Serializer::new(&mut theirs).with_struct_map())?;
     if metadata != theirs {
         return Err(format!("{name}: the contenders write different bytes").into());
     }
 
-    let mut ours_out = [0; ROOM];
+    let mut ours_out = [0; MAX_LEN];
     let ours = Operation::new(bench, metadata.len(), || {
         let mut buffers = heapless::Vec::<&[u8], 8>::new();
         let written = encode(black_box(message), &mut ours_out, &mut buffers);
         black_box((written.is_ok(), buffers.len()));
     });
     let theirs = || {
-        let mut out = Vec::with_capacity(ROOM);
+        let mut out = Vec::with_capacity(MAX_LEN);
         Operation::new(bench, metadata.len(), move || {
             out.clear();
             let mut serializer = Serializer::new(&mut out).with_struct_map();
@@ -232,5 +231,5 @@ fn named<'w>(
     twin: Operation<'w>,
     ours: Operation<'w>,
 ) -> Vec<(String, Operation<'w>)> {
-    vec![(FLOOR.into(), floor), (again(FLOOR), twin), (OURS.into(), ours)]
+    vec![(FLOOR.into(), floor), (twin_name(FLOOR), twin), (OURS.into(), ours)]
 }

@@ -1,12 +1,12 @@
-//! What one publisher delivers to many subscribers.
+//! Suite fanout: messages that one publisher delivers to many subscribers.
 
 use std::error::Error;
 
-use crate::Bench;
+use crate::bench::Bench;
+use crate::check::Bound;
 use crate::contest::{Contender, compete, messages_in, pairs};
 use crate::peer::{Receiving, Run, Sending, Transport};
-use crate::reach::Bound;
-use crate::report::{Better, Chart, Column, Suite};
+use crate::suite::{Better, Chart, Column, Suite};
 
 const SUBSCRIBERS: [usize; 5] = [1, 2, 4, 8, 16];
 const LEN: usize = 4096;
@@ -17,7 +17,8 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         Column::new("delivered", "1/s", Better::Higher),
         Column::new("cpu", "us", Better::Lower),
     ];
-    let question = "messages of 4 KiB that arrive at all subscribers together; each has a thread";
+    let question =
+        "messages of 4 KiB that all subscribers together receive; each subscriber has a thread";
     let mut suite = Suite::new("fanout", question, FLOOR, columns);
     suite.chart = Chart::Lines;
     suite.drawn = vec![0, 1];
@@ -42,7 +43,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         suite.check_floor(&task, 0);
         suite.check(&task, 0, "cortex thread", FLOOR, Bound::AtLeast(0.90));
     }
-    suite.notes.push("cpu: of both processes for one delivery".into());
+    suite.notes.push("cpu: CPU time of both processes per delivery".into());
     Ok(suite)
 }
 
@@ -52,7 +53,7 @@ fn contenders(subscribers: usize) -> Vec<Contender> {
             .with(|setup| setup.subscribers = subscribers)
     };
     let mut contenders = Vec::new();
-    contenders.extend(contender(FLOOR, Transport::Libzmq, Receiving::Blocking).twice());
+    contenders.extend(contender(FLOOR, Transport::Libzmq, Receiving::Blocking).with_twin());
     contenders.extend([
         contender("cortex thread", Transport::Cortex, Receiving::Thread),
         contender("cortex async", Transport::Cortex, Receiving::Async),

@@ -1,22 +1,22 @@
-//! How many pictures arrive in a second if none is lost, by the way in which they are sent.
+//! Suite images: images per second without loss, by the way of sending.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::Bench;
+use crate::bench::Bench;
+use crate::check::Bound;
 use crate::contest::{Contender, available, compete, messages_in, pairs};
 use crate::peer::{Pair, Receiving, Run, Sending, Setup, Transport};
-use crate::reach::Bound;
-use crate::report::{Better, Column, Suite};
+use crate::suite::{Better, Column, Suite};
 
 const SIZES: [(&str, usize); 3] =
     [("VGA", 640 * 480 * 3), ("720p", 1280 * 720 * 3), ("1080p", 1920 * 1080 * 3)];
-/// Pictures that may wait: the default.
+/// Queue length in images, the default of cortex-std.
 const QUEUE: u32 = 10;
 const FLOOR: &str = "libzmq, no copy";
 
-/// Who carries pictures, or only copies them.
+/// A contender: a pair of processes, or copies in memory.
 enum Carrier {
     Pair(Box<Pair>),
     Memory { from: Vec<u8>, to: Vec<u8> },
@@ -25,7 +25,7 @@ enum Carrier {
 pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let columns =
         vec![Column::new("rate", "1/s", Better::Higher), Column::new("cpu", "us", Better::Lower)];
-    let question = "pictures that arrive when the sender waits for room in a queue of 10";
+    let question = "images received per second if the sender blocks while its queue of 10 is full";
     let mut suite = Suite::new("images", question, FLOOR, columns);
     for (task, len) in SIZES {
         let contenders = available(contenders(len), bench);
@@ -65,11 +65,10 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         }
     }
     suite.notes = vec![
-        "libzmq, no copy: frames of memory that lives for ever, the best that can be built by hand"
+        "libzmq, no copy: frames of static memory, the fastest way of using libzmq directly".into(),
+        "defaults: without the malloc thresholds and the socket buffers that cortex-std sets"
             .into(),
-        "as it comes: without the malloc thresholds and the socket buffers that cortex-std sets"
-            .into(),
-        "cpu: of both processes, the kernel's work for them included, for one picture".into(),
+        "cpu: CPU time of both processes per image, including the kernel's".into(),
     ];
     Ok(suite)
 }
@@ -83,17 +82,17 @@ fn contenders(len: usize) -> Vec<Contender> {
         };
         Contender::new(name, transport, sending, receiving, len).with(|setup| setup.queue = QUEUE)
     };
-    let as_it_comes = |setup: &mut Setup| setup.is_tuned = false;
+    let defaults = |setup: &mut Setup| setup.is_tuned = false;
     let mut contenders = Vec::new();
-    contenders.extend(contender(FLOOR, Transport::Libzmq, Sending::Owner).twice());
+    contenders.extend(contender(FLOOR, Transport::Libzmq, Sending::Owner).with_twin());
     contenders.extend([
         contender("libzmq, copy", Transport::Libzmq, Sending::Copy),
-        contender("libzmq, copy, as it comes", Transport::Libzmq, Sending::Copy).with(as_it_comes),
+        contender("libzmq, copy, defaults", Transport::Libzmq, Sending::Copy).with(defaults),
         contender("cortex publish", Transport::Cortex, Sending::Copy),
         contender("cortex owner", Transport::Cortex, Sending::Owner),
         contender("cortex loan", Transport::Cortex, Sending::Loan),
-        contender("cortex publish, malloc as it comes", Transport::Cortex, Sending::Copy)
-            .with(as_it_comes),
+        contender("cortex publish, malloc defaults", Transport::Cortex, Sending::Copy)
+            .with(defaults),
         contender("pyzmq asyncio", Transport::Pyzmq, Sending::Owner),
         contender("pyzmq uvloop", Transport::Pyzmq, Sending::Owner)
             .with(|setup| setup.receiving = Receiving::Uvloop),

@@ -1,12 +1,12 @@
-//! How old a message is when the callback has it, at a thousand messages a second.
+//! Suite latency: the age of a message in the callback, at 1000 messages per second.
 
 use std::error::Error;
 
-use crate::Bench;
-use crate::contest::{available, compete, everybody, pairs};
+use crate::bench::Bench;
+use crate::check::Bound;
+use crate::contest::{all_transports, available, compete, pairs};
 use crate::peer::Run;
-use crate::reach::Bound;
-use crate::report::{Better, Column, Suite};
+use crate::suite::{Better, Column, Suite};
 
 const RATE: u64 = 1000;
 const LENGTHS: [(&str, usize); 3] = [("64 B", 64), ("1 KiB", 1024), ("64 KiB", 64 * 1024)];
@@ -21,7 +21,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let count = (bench.effort.seconds(2.0) * RATE as f64) as u64;
     let run = Run { count, warmup: 50, period_ns: 1_000_000_000 / RATE, is_timed: true };
     for (task, len) in LENGTHS {
-        let contenders = available(everybody(FLOOR, len), bench);
+        let contenders = available(all_transports(FLOOR, len), bench);
         bench.progress.expect(contenders.len());
         compete(&mut suite, bench, task, pairs(&contenders)?, |pair| {
             Ok(pair.run(run)?.received.ages_us.to_vec())
@@ -36,7 +36,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         suite.check(task, 1, "cortex async", FLOOR, Bound::AtMost(2.0));
     }
     suite.notes.push(
-        "p99 and p99.9 of a busy machine are its scheduler's: compare with the floor against itself"
+        "on a busy machine the scheduler dominates p99 and p99.9: compare with the floor's twin"
             .into(),
     );
     Ok(suite)

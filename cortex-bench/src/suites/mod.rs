@@ -1,4 +1,4 @@
-//! One file for each question.
+//! The suites: each module measures the answer to one question.
 
 pub(crate) mod codec;
 pub(crate) mod fanout;

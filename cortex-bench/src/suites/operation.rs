@@ -1,20 +1,20 @@
-//! Something that takes nanoseconds, done again and again.
+//! Operations that take nanoseconds and are measured by repetition.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use crate::Bench;
+use crate::bench::Bench;
 
 /// One operation of one contender.
 pub(crate) struct Operation<'w> {
     work: Box<dyn FnMut() + 'w>,
-    /// Repetitions that take about as long as a round should.
+    /// Repetitions per round.
     count: u32,
     bytes: usize,
 }
 
 impl<'w> Operation<'w> {
-    /// Repeats `work`, which reads or writes so many bytes, as often as a round has time for.
+    /// An operation that reads or writes `bytes` bytes. Finds the number of repetitions for a round.
     pub(crate) fn new(bench: &Bench, bytes: usize, work: impl FnMut() + 'w) -> Self {
         let mut operation = Self { work: Box::new(work), count: 16, bytes };
         let round = Duration::from_secs_f64(bench.effort.seconds(0.04));
@@ -29,7 +29,7 @@ impl<'w> Operation<'w> {
         }
     }
 
-    /// Nanoseconds, allocations and bytes of one.
+    /// One sample: nanoseconds, allocations and bytes of one repetition.
     pub(crate) fn sample(&mut self) -> Result<Vec<f64>, Box<dyn Error>> {
         let time = self.time().as_secs_f64() * 1e9 / f64::from(self.count);
         let count = self.count.min(100);

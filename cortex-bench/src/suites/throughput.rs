@@ -1,12 +1,12 @@
-//! How many messages of one topic arrive in a second if none is lost.
+//! Suite throughput: messages per second of one topic without loss.
 
 use std::error::Error;
 
-use crate::Bench;
-use crate::contest::{available, compete, everybody, messages_in, pairs};
+use crate::bench::Bench;
+use crate::check::Bound;
+use crate::contest::{all_transports, available, compete, messages_in, pairs};
 use crate::peer::{Outcome, Run};
-use crate::reach::Bound;
-use crate::report::{Better, Chart, Column, Suite};
+use crate::suite::{Better, Chart, Column, Suite};
 
 const LENGTHS: [(&str, usize); 6] = [
     ("40 B", 40),
@@ -16,7 +16,7 @@ const LENGTHS: [(&str, usize); 6] = [
     ("512 KiB", 512 << 10),
     ("4 MiB", 4 << 20),
 ];
-/// Up to this length a message is small.
+/// Messages up to this length have a target, in bytes.
 const SMALL: usize = 4 << 10;
 const FLOOR: &str = "libzmq";
 
@@ -26,11 +26,12 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         Column::new("sender", "us", Better::Lower),
         Column::new("receiver", "us", Better::Lower),
     ];
-    let question = "messages that arrive when the sender waits for room in a queue of 1000";
+    let question =
+        "messages received per second if the sender blocks while its queue of 1000 is full";
     let mut suite = Suite::new("throughput", question, FLOOR, columns);
     suite.chart = Chart::Lines;
     for (task, len) in LENGTHS {
-        let contenders = available(everybody(FLOOR, len), bench);
+        let contenders = available(all_transports(FLOOR, len), bench);
         bench.progress.expect(contenders.len());
         let mut pairs = pairs(&contenders)?;
         let count = messages_in(bench.effort.seconds(0.8), &mut pairs[0].1, 64)?;
@@ -50,17 +51,16 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
         }
     }
     suite.notes = vec![
-        "sender, receiver: time on processors for one message, libzmq's threads and the kernel's work \
-         included"
+        "sender, receiver: CPU time per message, including libzmq's threads and the kernel".into(),
+        "the cost of small messages is per frame: a Cortex message has four frames, the unix socket has \
+         one and no queue"
             .into(),
-        "small messages cost per frame, and a Cortex message has four; a unix socket has one and no \
-         queue"
+        "pyzmq sends the same array every time and copies none of 64 KiB or more; the others copy".into(),
+        "zenoh batches small messages; iceoryx2 copies once into shared memory and wakes the receiver \
+         for each message; zeromq.rs has no queue and blocks until the kernel has space"
             .into(),
-        "pyzmq sends one array again and again and copies none of 64 KiB or more; the others copy".into(),
-        "zenoh gathers small messages; iceoryx2 copies once into shared memory and wakes the reader for \
-         each; zeromq.rs has no queue and waits for the kernel"
+        "no contender reads the payload; a payload in shared memory is not even copied by the receiver"
             .into(),
-        "nobody reads a payload, and what is in shared memory is not even copied out of it".into(),
     ];
     Ok(suite)
 }

@@ -1,4 +1,4 @@
-//! How late a periodic callback is called, on a quiet and on a busy machine.
+//! Suite timers: lateness of periodic callbacks, on an idle and on a busy machine.
 
 use std::error::Error;
 use std::process::{Child, Command, Stdio};
@@ -10,27 +10,27 @@ use cortex_std::discovery::Daemon;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::Bench;
+use crate::bench::Bench;
+use crate::check::{Bound, twin_name};
 use crate::contest::compete;
 use crate::peer::{monotonic_ns, script, sleep_until_ns};
-use crate::reach::{Bound, again};
-use crate::report::{Better, Column, Suite};
 use crate::stats::{histogram, percentiles};
+use crate::suite::{Better, Column, Suite};
 
 const FLOOR: &str = "clock_nanosleep";
 
-/// Who keeps the time.
+/// The implementation of a periodic timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Clock {
-    /// A thread and the kernel.
+    /// A thread that calls `clock_nanosleep`.
     Kernel,
-    /// A timer thread of a node.
+    /// A timer of a node, on a thread.
     CortexThread,
-    /// A timer in a node's event loop.
+    /// A timer of a node, in its event loop.
     CortexAsync,
     /// `tokio::time::interval`.
     TokioInterval,
-    /// A loop in Python that sleeps until the next time.
+    /// A Python loop with `time.sleep`.
     Python,
 }
 
@@ -46,21 +46,21 @@ impl Clock {
     }
 }
 
-/// What a process says that kept the time: lateness in microseconds, p50, p99, p99.9.
+/// The output of a timer process: lateness in microseconds, p50, p99 and p99.9.
 #[derive(Debug, Serialize, Deserialize)]
-struct Late {
+struct Lateness {
     late_us: [f64; 3],
 }
 
 pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let column = |name| Column::new(name, "us", Better::Lower);
     let columns = vec![column("p50"), column("p99"), column("p99.9")];
-    let question = "how late a periodic callback is called";
+    let question = "lateness of periodic callbacks";
     let mut suite = Suite::new("timers", question, FLOOR, columns);
     suite.drawn = vec![0, 1];
     let mut clocks = vec![
         (FLOOR.into(), Clock::Kernel),
-        (again(FLOOR), Clock::Kernel),
+        (twin_name(FLOOR), Clock::Kernel),
         ("cortex thread timer".into(), Clock::CortexThread),
         ("cortex async timer".into(), Clock::CortexAsync),
         ("tokio interval".into(), Clock::TokioInterval),
@@ -85,7 +85,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
             }
         }
     }
-    suite.notes.push("busy: one process for each core that does nothing but count".into());
+    suite.notes.push("busy: one process per core runs an endless loop".into());
     Ok(suite)
 }
 
@@ -102,10 +102,10 @@ fn measure(clock: Clock, period_ns: u64, ticks: u64) -> Result<[f64; 3], Box<dyn
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
-    Ok(serde_json::from_slice::<Late>(&output.stdout)?.late_us)
+    Ok(serde_json::from_slice::<Lateness>(&output.stdout)?.late_us)
 }
 
-/// Keeps every core busy until it is dropped.
+/// Processes that keep every core busy until this is dropped.
 struct Load(Vec<Child>);
 
 impl Load {
@@ -113,7 +113,7 @@ impl Load {
         let mut load = Self(Vec::new());
         for _ in 0..std::thread::available_parallelism()?.get() {
             let mut command = Command::new(std::env::current_exe()?);
-            // It ends when its stdin does, however this process ends.
+            // It ends with its stdin, so also if this process is killed.
             load.0.push(command.arg("spin").stdin(Stdio::piped()).spawn()?);
         }
         Ok(load)
@@ -129,7 +129,7 @@ impl Drop for Load {
     }
 }
 
-/// The work of a process that keeps a core busy until stdin ends.
+/// Keeps one core busy until stdin ends.
 pub(crate) fn spin() -> ! {
     std::thread::spawn(|| {
         let mut count = 0_u64;
@@ -141,17 +141,17 @@ pub(crate) fn spin() -> ! {
     std::process::exit(0)
 }
 
-/// The work of a process that keeps the time.
-pub(crate) fn keep(clock: Clock, period_ns: u64, ticks: u64) -> Result<(), Box<dyn Error>> {
+/// Runs a timer in this process and prints its lateness.
+pub(crate) fn run_timer(clock: Clock, period_ns: u64, ticks: u64) -> Result<(), Box<dyn Error>> {
     let period = Duration::from_nanos(period_ns);
     let late = match clock {
         Clock::Kernel => by_kernel(period_ns, ticks),
         Clock::CortexThread => by_thread(period, ticks)?,
         Clock::CortexAsync => by_node(period, ticks)?,
         Clock::TokioInterval => by_tokio(period, ticks)?,
-        Clock::Python => return Err("that one is a script".into()),
+        Clock::Python => return Err("the Python timer is peers/timer_loop.py".into()),
     };
-    let late = Late { late_us: percentiles(&late, [50.0, 99.0, 99.9]) };
+    let late = Lateness { late_us: percentiles(&late, [50.0, 99.0, 99.9]) };
     println!("{}", serde_json::to_string(&late)?);
     Ok(())
 }
@@ -172,9 +172,9 @@ fn by_thread(period: Duration, ticks: u64) -> Result<Histogram<u64>, Box<dyn Err
     let (sender, receiver) = channel();
     let mut late = histogram();
     let timer = node.timer_builder(period).on_thread(move |tick| {
-        note(&mut late, tick.late);
+        record(&mut late, tick.late);
         if late.len() == ticks {
-            // Nobody waits for more than the first.
+            // Fails for later ticks: the receiver is dropped after the first histogram.
             let _ = sender.send(late.clone());
         }
     })?;
@@ -189,7 +189,7 @@ fn by_node(period: Duration, ticks: u64) -> Result<Histogram<u64>, Box<dyn Error
     let mut late = histogram();
     let handle = node.handle();
     node.timer(period, async move |tick| {
-        note(&mut late, tick.late);
+        record(&mut late, tick.late);
         if late.len() == ticks {
             let _ = sender.send(late.clone());
             handle.shutdown();
@@ -206,21 +206,21 @@ fn by_tokio(period: Duration, ticks: u64) -> Result<Histogram<u64>, Box<dyn Erro
         let mut interval = tokio::time::interval_at(start, period);
         for _ in 0..ticks {
             let due = interval.tick().await.into_std();
-            note(&mut late, Instant::now().saturating_duration_since(due));
+            record(&mut late, Instant::now().saturating_duration_since(due));
         }
     });
     Ok(late)
 }
 
-fn note(late: &mut Histogram<u64>, by: Duration) {
-    late.saturating_record(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX));
+fn record(histogram: &mut Histogram<u64>, late: Duration) {
+    histogram.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// A node in a graph of its own.
+/// A node in a new graph.
 fn node() -> Result<(tempfile::TempDir, Node), Box<dyn Error>> {
     let folder = tempfile::Builder::new().prefix("cortex-bench").tempdir()?;
     let address = format!("ipc://{}/discovery.sock", folder.path().display());

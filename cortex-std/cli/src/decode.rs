@@ -1,32 +1,31 @@
-//! `cortex decode`: frames to JSON.
+//! `cortex decode`: hex frames to JSON.
 
 use clap::Args;
-use cortex_cli::notation::unhex;
+use cortex_cli::typed_json::unhex;
 
 use crate::failure::Result;
-use crate::line::Input;
+use crate::input::Input;
 use crate::message::{AnyMessage, Form};
-use crate::plain::Arrays;
+use crate::plain_json::Arrays;
 
-/// Read messages as hex frames, one a line, and write them as JSON.
+/// Convert messages from hex frames to JSON, one message per line.
 ///
-/// A line holds the frames of one message without its topic: header, metadata and buffers, as hex
-/// with one space between them; an empty buffer is an empty string, so a line may end in a space.
-/// `cortex topic echo --raw` writes such lines. A line of one frame is a message in a single blob.
+/// An input line holds the frames of one message without its topic: header, metadata and buffers,
+/// as hex with one space between them; an empty buffer is an empty string, so a line may end in a
+/// space. `cortex topic echo --raw` writes such lines. A line of one frame is a single-blob message.
 ///
-/// Each becomes one JSON object: message (the bare name of the class, or null), class,
-/// fingerprint, timestamp_ns and sequence as decimal text, and fields, a list of name and value.
-/// The fields of a class that is not known are numbered.
+/// An output line is one JSON object: message (the name of the class without its module, or null),
+/// class, fingerprint, timestamp_ns and sequence as decimal text, and fields, a list of name and
+/// value. The fields of an unknown class are numbered.
 ///
-/// What is wrong with a line is told on stderr with its number, and the next one is read; the exit
-/// code is 1 then.
+/// An invalid line is reported on stderr with its number and skipped; the exit code is then 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex topic echo --raw -n 100 /pose > pose.hex\n  \
     cortex decode pose.hex\n  \
     cortex decode --typed pose.hex | cortex encode --typed | diff - pose.hex")]
 pub(crate) struct Decode {
-    /// Write values in the notation that loses nothing: {"int": "7"}, {"float": BITS}, ..
+    /// Write values as typed JSON, which is lossless: {"int": "7"}, {"float": BITS}, ..
     #[arg(long)]
     typed: bool,
     #[command(flatten)]
@@ -38,7 +37,7 @@ impl Decode {
         let form = if self.typed { Form::Typed } else { Form::Plain(Arrays::Full) };
         self.input.convert("decode", |line| {
             let frames = frames(line)?;
-            let message = AnyMessage::read(&frames).map_err(|error| error.to_string())?;
+            let message = AnyMessage::decode(&frames).map_err(|error| error.to_string())?;
             Ok(message.to_json(None, form).to_string())
         })
     }

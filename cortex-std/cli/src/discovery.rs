@@ -1,4 +1,4 @@
-//! The daemon as a program: `cortex-discovery`, and `cortex discovery`.
+//! The daemon as a program: `cortex-discovery` and `cortex discovery`.
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -9,19 +9,19 @@ use cortex_std::discovery::Daemon;
 use sd_notify::NotifyState;
 use tracing::level_filters::LevelFilter;
 
-/// What the daemon is asked by either name.
+/// Command-line arguments of the daemon.
 #[derive(Debug, Args)]
-pub struct Discovery {
-    /// Where to listen: ipc://PATH or tcp://HOST:PORT; may be given several times [default:
+pub struct DaemonArgs {
+    /// Address to listen at: ipc://PATH or tcp://HOST:PORT; may be given several times [default:
     /// $CORTEX_DISCOVERY or ipc:///tmp/cortex/discovery.sock].
     #[arg(long)]
     address: Vec<String>,
-    /// How much to log, to stderr.
+    /// Level of the log, which goes to stderr.
     #[arg(long, value_enum, ignore_case = true, default_value_t = Level::Info)]
     log_level: Level,
 }
 
-/// The levels of Python's logging, and Rust's names for them.
+/// Log levels, with the names of Python's logging as aliases.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Level {
     Trace,
@@ -45,17 +45,17 @@ impl From<Level> for LevelFilter {
     }
 }
 
-impl Discovery {
-    /// Serves until Ctrl-C, SIGTERM or a SHUTDOWN request, at `address` unless others were asked
-    /// for. `listening` is told where, once somebody could connect.
+impl DaemonArgs {
+    /// Runs the daemon until Ctrl-C, SIGTERM or a SHUTDOWN request, at `--address` or else at
+    /// `default_address`. Calls `on_listening` with the bound addresses once clients can connect.
     ///
     /// # Errors
     ///
-    /// When it cannot listen there, or serving failed.
+    /// If an address cannot be bound, or the daemon fails.
     pub fn run(
         &self,
-        address: &str,
-        listening: impl FnOnce(&[&str]),
+        default_address: &str,
+        on_listening: impl FnOnce(&[&str]),
     ) -> Result<(), Box<dyn Error>> {
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         tracing_subscriber::fmt()
@@ -64,19 +64,20 @@ impl Discovery {
             .with_writer(std::io::stderr)
             .init();
         match self.address.as_slice() {
-            [] => serve(&[address], listening),
-            addresses => serve(addresses, listening),
+            [] => serve(&[default_address], on_listening),
+            addresses => serve(addresses, on_listening),
         }
     }
 }
 
 fn serve<A: AsRef<str>>(
     addresses: &[A],
-    listening: impl FnOnce(&[&str]),
+    on_listening: impl FnOnce(&[&str]),
 ) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Listened for from here on: whoever sees the socket may end this process.
+        // The handlers are installed before the socket file exists: a process that sees the file may
+        // send a signal.
         let mut signal = pin!(cortex_std::shutdown_signal());
         tokio::select! {
             biased;
@@ -84,7 +85,7 @@ fn serve<A: AsRef<str>>(
             () = std::future::ready(()) => {}
         }
         let daemon = Daemon::bind_all(addresses)?;
-        listening(&daemon.addresses().collect::<Vec<_>>());
+        on_listening(&daemon.addresses().collect::<Vec<_>>());
         notify(NotifyState::Ready);
         let stop = daemon.stop_token();
         let mut served = tokio::task::spawn_blocking(move || daemon.run());
@@ -98,7 +99,7 @@ fn serve<A: AsRef<str>>(
     })
 }
 
-/// Tells systemd, where that has started this process.
+/// Notifies systemd, if it started this process.
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "cannot notify systemd");

@@ -1,15 +1,17 @@
-//! Why a command ends without having done its work.
+//! Results of commands, and their exit codes.
 
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
-/// How a command ended: exit codes 0 and 1.
+use cortex_cli::error::error_chain;
+
+/// The result of a command that ran to its end: exit code 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// What was asked for is there.
+    /// Everything requested was found or done: exit code 0.
     Found,
-    /// It is not, or something was lost.
+    /// Something was not found, or messages were lost: exit code 1.
     Missed,
 }
 
@@ -19,35 +21,35 @@ impl Outcome {
     }
 }
 
-/// Why a command could not do its work.
+/// The reason why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was called in a way that makes no sense: exit code 2.
+    /// Invalid arguments: exit code 2.
     Usage(String),
-    /// It did not work: exit code 1.
+    /// An error: exit code 1.
     Failed(String),
-    /// Nobody reads what is written any more, which is no failure.
-    Unread,
+    /// The reader of stdout closed the pipe, as `head` does: exit code 0.
+    ClosedPipe,
 }
 
 pub(crate) type Result<T = Outcome, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    /// A failure whose reason is an error and what caused it.
+    /// The failure of an error and its sources.
     pub(crate) fn of(error: &dyn Error) -> Self {
-        Self::Failed(with_sources(error))
+        Self::Failed(error_chain(error))
     }
 
-    /// The same with what was being done.
-    pub(crate) fn doing(what: impl Display, error: &dyn Error) -> Self {
-        Self::Failed(format!("{what}: {}", with_sources(error)))
+    /// The same, with the file or the operation that failed in front.
+    pub(crate) fn with_context(context: impl Display, error: &dyn Error) -> Self {
+        Self::Failed(format!("{context}: {}", error_chain(error)))
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Unread,
+            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
             _ => Self::of(&error),
         }
     }
@@ -71,14 +73,3 @@ failed!(
     cortex_std::SocketError,
     cortex_std::wire::EncodeError
 );
-
-/// The error and what caused it, in one line.
-pub(crate) fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
-}

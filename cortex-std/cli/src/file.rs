@@ -1,24 +1,24 @@
-//! Arrays from files: `.npy` as numpy saves them, and `.png`.
+//! Arrays from `.npy` and `.png` files.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 
-use cortex_cli::notation::NotationError;
+use cortex_cli::typed_json::ValueError;
 use cortex_std::wire::{Dtype, OwnedArray, OwnedValue};
 
-/// Longest header of a `.npy` file that is read; numpy's own limit is 10,000.
+/// Longest accepted header of a `.npy` file, in bytes; numpy's own limit is 10,000.
 const MAX_HEADER: usize = 1 << 16;
 
-/// What was in a file.
+/// The array of a file.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) array: OwnedArray,
-    /// Of an image what its pixels are, as an `ImageMessage` calls it.
+    /// The pixel format of an image, as `ImageMessage::encoding` names it; `None` for `.npy`.
     pub(crate) encoding: Option<&'static str>,
 }
 
 impl Loaded {
-    pub(crate) fn into_value(self) -> Result<OwnedValue, NotationError> {
+    pub(crate) fn into_value(self) -> Result<OwnedValue, ValueError> {
         Ok(OwnedValue::Array(self.array))
     }
 }
@@ -28,12 +28,12 @@ pub(crate) fn path(text: &str) -> Option<&str> {
     text.strip_prefix('@').filter(|path| path.ends_with(".npy") || path.ends_with(".png"))
 }
 
-/// Reads an array.
+/// Reads the array of a file.
 ///
 /// # Errors
-/// When there is no such file, or it is not what its name says.
-pub(crate) fn read(path: &str) -> Result<Loaded, NotationError> {
-    let failed = |error: &dyn std::fmt::Display| NotationError::new(format!("{path}: {error}"));
+/// If the file cannot be read, or is not of the format that its name ends with.
+pub(crate) fn read(path: &str) -> Result<Loaded, ValueError> {
+    let failed = |error: &dyn std::fmt::Display| ValueError::new(format!("{path}: {error}"));
     let file = BufReader::new(File::open(path).map_err(|error| failed(&error))?);
     match path.ends_with(".npy") {
         true => read_npy(file).map_err(|error| failed(&error)),
@@ -42,30 +42,30 @@ pub(crate) fn read(path: &str) -> Result<Loaded, NotationError> {
 }
 
 fn read_npy(mut file: impl Read) -> Result<Loaded, String> {
-    let broken = |error: std::io::Error| error.to_string();
+    let failed = |error: std::io::Error| error.to_string();
     let mut head = [0; 8];
-    file.read_exact(&mut head).map_err(broken)?;
+    file.read_exact(&mut head).map_err(failed)?;
     let [0x93, b'N', b'U', b'M', b'P', b'Y', major, _] = head else {
-        return Err("not a file of numpy".to_owned());
+        return Err("not a .npy file".to_owned());
     };
     let header_len = if major == 1 {
         let mut len = [0; 2];
-        file.read_exact(&mut len).map_err(broken)?;
+        file.read_exact(&mut len).map_err(failed)?;
         usize::from(u16::from_le_bytes(len))
     } else {
         let mut len = [0; 4];
-        file.read_exact(&mut len).map_err(broken)?;
+        file.read_exact(&mut len).map_err(failed)?;
         usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX)
     };
     if header_len > MAX_HEADER {
-        return Err(format!("a header of {header_len} bytes"));
+        return Err(format!("the header has {header_len} bytes, at most {MAX_HEADER} are read"));
     }
     let mut header = vec![0; header_len];
-    file.read_exact(&mut header).map_err(broken)?;
+    file.read_exact(&mut header).map_err(failed)?;
     let header = String::from_utf8_lossy(&header).into_owned();
     let (dtype, is_fortran, shape) = npy_header(&header)?;
     let mut data = Vec::new();
-    file.read_to_end(&mut data).map_err(broken)?;
+    file.read_to_end(&mut data).map_err(failed)?;
     if is_fortran {
         data = c_order(&data, &shape, dtype.item_len());
     }
@@ -75,7 +75,7 @@ fn read_npy(mut file: impl Read) -> Result<Loaded, String> {
 
 /// Dtype, order and shape in `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`.
 fn npy_header(header: &str) -> Result<(Dtype, bool, Vec<usize>), String> {
-    let unknown = || format!("an array that cannot be sent: {}", header.trim());
+    let unsupported = || format!("unsupported array: {}", header.trim());
     let after = |name: &str| {
         let (_, rest) = header.split_once(&format!("'{name}':"))?;
         Some(rest.trim_start())
@@ -92,12 +92,12 @@ fn npy_header(header: &str) -> Result<(Dtype, bool, Vec<usize>), String> {
     );
     match (dtype, is_fortran, shape) {
         (Some(dtype), Some(is_fortran), Some(shape)) => Ok((dtype, is_fortran, shape)),
-        _ => Err(unknown()),
+        _ => Err(unsupported()),
     }
 }
 
-/// The items of an array whose first dimension is the fastest, in C order; as they are where
-/// there are not as many as the shape says.
+/// The items of an array in Fortran order, put into C order. Returns the data unchanged if its
+/// length does not match the shape, which `OwnedArray::new` then rejects.
 fn c_order(data: &[u8], shape: &[usize], item_len: usize) -> Vec<u8> {
     let count = shape.iter().try_fold(1_usize, |count, dim| count.checked_mul(*dim));
     if count.and_then(|count| count.checked_mul(item_len)) != Some(data.len()) {
@@ -120,14 +120,14 @@ fn c_order(data: &[u8], shape: &[usize], item_len: usize) -> Vec<u8> {
 }
 
 fn read_png(file: impl std::io::BufRead + std::io::Seek) -> Result<Loaded, String> {
-    let broken = |error: png::DecodingError| error.to_string();
+    let failed = |error: png::DecodingError| error.to_string();
     let mut decoder = png::Decoder::new(file);
-    // Palettes and single bits become bytes.
+    // Expands palettes and pixels of fewer than 8 bits to bytes.
     decoder.set_transformations(png::Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(broken)?;
+    let mut reader = decoder.read_info().map_err(failed)?;
     let len = reader.output_buffer_size().ok_or("too large")?;
     let mut pixels = vec![0; len];
-    let info = reader.next_frame(&mut pixels).map_err(broken)?;
+    let info = reader.next_frame(&mut pixels).map_err(failed)?;
     pixels.truncate(info.buffer_size());
     let is_wide = info.bit_depth == png::BitDepth::Sixteen;
     let (channels, encoding) = match (info.color_type, is_wide) {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_numpy_are_read_in_either_order() {
+    fn npy_files_are_read_in_c_and_fortran_order() {
         let c = npy(
             "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n",
             &[0, 1, 2, 3, 4, 5],
@@ -181,15 +181,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_that_travels_is_refused() {
+    fn rejects_unsupported_npy_files() {
         let object = npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", &[]);
-        assert!(read_npy(&object[..]).unwrap_err().contains("cannot be sent"));
+        assert!(read_npy(&object[..]).unwrap_err().contains("unsupported array"));
         let record =
             npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n", &[0; 4]);
         assert!(read_npy(&record[..]).is_err());
         let short = npy("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }\n", &[0; 8]);
         assert_eq!(read_npy(&short[..]).unwrap_err(), "shape gives 32 bytes, data has 8");
-        assert_eq!(read_npy(&b"GIF89a.."[..]).unwrap_err(), "not a file of numpy");
+        assert_eq!(read_npy(&b"GIF89a.."[..]).unwrap_err(), "not a .npy file");
         assert!(read_npy(&b"\x93NUMPY\x02\0\xff\xff\xff\xff"[..]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `cortex graph`: nodes and topics as a picture.
+//! `cortex graph`.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +7,37 @@ use cortex_std::discovery::Topic;
 use serde_json::json;
 
 use crate::failure::{Outcome, Result};
-use crate::node;
-use crate::output::{Paint, safe, say, say_json};
+use crate::listing;
+use crate::output::{Paint, escaped, print, print_json};
 use crate::session::Session;
 
-/// Draw which node publishes what.
+/// Draw the nodes and the topics that they publish.
 ///
-/// As text, for Graphviz with --dot, or for Markdown with --mermaid. The daemon knows publishers
-/// alone, so subscribers are not in the picture.
+/// As text, for Graphviz with --dot, or for Mermaid with --mermaid. The daemon knows only
+/// publishers, so the graph shows no subscribers.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cortex graph\n  cortex graph --dot | dot -Tsvg > graph.svg\n  \
     cortex graph --mermaid >> README.md"
 )]
 pub(crate) struct Graph {
-    /// For Graphviz.
+    /// Write the graph for Graphviz.
     #[arg(long, conflicts_with_all = ["mermaid", "json"])]
     dot: bool,
-    /// For Mermaid, as Markdown viewers draw it.
+    /// Write the graph for Mermaid, which Markdown viewers draw.
     #[arg(long, conflicts_with = "json")]
     mermaid: bool,
 }
 
 impl Graph {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        let nodes = node::by_node(session.topics()?);
+        let nodes = listing::by_node(session.topics()?);
         match (self.dot, self.mermaid) {
-            (true, _) => say(&dot(&nodes))?,
-            (_, true) => say(&mermaid(&nodes))?,
+            (true, _) => print(&dot(&nodes))?,
+            (_, true) => print(&mermaid(&nodes))?,
             _ if session.json => {
                 for topic in nodes.values().flatten() {
-                    say_json(&json!({
+                    print_json(&json!({
                         "node": topic.publisher_node,
                         "topic": topic.name,
                         "message_type": topic.message_type,
@@ -53,11 +53,11 @@ impl Graph {
 fn text(nodes: &BTreeMap<String, Vec<Topic>>) -> Result<()> {
     let paint = Paint::stdout();
     for (name, topics) in nodes {
-        say(&paint.name(&safe(name)))?;
+        print(&paint.name(&escaped(name)))?;
         for (at, topic) in topics.iter().enumerate() {
             let branch = if at + 1 == topics.len() { "└─" } else { "├─" };
-            let ty = paint.key(&safe(&topic.message_type));
-            say(&format!("{branch} {}  {ty}", safe(&topic.name)))?;
+            let ty = paint.key(&escaped(&topic.message_type));
+            print(&format!("{branch} {}  {ty}", escaped(&topic.name)))?;
         }
     }
     Ok(())
@@ -65,13 +65,13 @@ fn text(nodes: &BTreeMap<String, Vec<Topic>>) -> Result<()> {
 
 fn dot(nodes: &BTreeMap<String, Vec<Topic>>) -> String {
     let quote =
-        |text: &str| format!("\"{}\"", safe(text).replace('\\', "\\\\").replace('"', "\\\""));
+        |text: &str| format!("\"{}\"", escaped(text).replace('\\', "\\\\").replace('"', "\\\""));
     let mut lines = vec!["digraph cortex {".to_owned(), "  rankdir=LR;".to_owned()];
     for (number, (name, topics)) in nodes.iter().enumerate() {
         lines.push(format!("  n{number} [label={}];", quote(name)));
         for (at, topic) in topics.iter().enumerate() {
             let label = quote(&format!("{}\n{}", topic.name, topic.message_type));
-            // The one line end that was not the peer's.
+            // The line end between the two; those in the names stay escaped.
             let label = label.replacen("\\\\n", "\\n", 1);
             lines.push(format!("  n{number}t{at} [shape=box, label={label}];"));
             lines.push(format!("  n{number} -> n{number}t{at};"));
@@ -83,7 +83,7 @@ fn dot(nodes: &BTreeMap<String, Vec<Topic>>) -> String {
 
 fn mermaid(nodes: &BTreeMap<String, Vec<Topic>>) -> String {
     let quote = |text: &str| {
-        let text = safe(text).replace('#', "#35;").replace('"', "#quot;");
+        let text = escaped(text).replace('#', "#35;").replace('"', "#quot;");
         text.replace('<', "#lt;").replace('>', "#gt;")
     };
     let mut lines = vec!["flowchart LR".to_owned()];
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn nodes(name: &str, topic: &str) -> BTreeMap<String, Vec<Topic>> {
-        node::by_node(vec![Topic {
+        listing::by_node(vec![Topic {
             name: topic.to_owned(),
             address: "ipc:///x".to_owned(),
             message_type: "StringMessage".to_owned(),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn names_cannot_break_out_of_their_quotes() {
+    fn quotes_and_control_characters_in_names_are_escaped() {
         let nodes = nodes("a\"b\\", "/t<x>#\n");
         assert!(dot(&nodes).contains(r#"n0 [label="a\"b\\"];"#), "{}", dot(&nodes));
         let drawn = mermaid(&nodes);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_and_its_type_are_two_lines_of_a_box() {
+    fn a_box_has_a_line_for_the_topic_and_one_for_its_type() {
         let drawn = dot(&nodes("camera", "/cam"));
         assert!(drawn.contains(r#"n0t0 [shape=box, label="/cam\nStringMessage"];"#), "{drawn}");
     }

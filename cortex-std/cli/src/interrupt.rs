@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, for commands that end with a summary.
+//! Ctrl-C and SIGTERM as a flag, for commands that end with a summary.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -9,23 +9,24 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// How soon a signal is noticed.
-const LOOK: Duration = Duration::from_millis(20);
+/// Longest time between a signal and the end of a wait.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Wipes the ^C away that the terminal wrote, if a signal came.
-pub(crate) fn wipe() {
-    if SET.get().is_some_and(Interrupt::is_set) && std::io::stdout().is_terminal() {
+static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+
+/// Erases the `^C` that the terminal echoed, if a signal arrived.
+pub(crate) fn erase_echoed_key() {
+    if INTERRUPT.get().is_some_and(Interrupt::is_set) && std::io::stdout().is_terminal() {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(b"\r\x1b[J").and_then(|()| out.flush());
     }
 }
 
-static SET: OnceLock<Interrupt> = OnceLock::new();
-
-/// Whether the user wants the command to end.
+/// A flag that SIGINT and SIGTERM set.
 ///
-/// From the first use on a signal only sets the flag; a second one ends the process, which leaves
-/// nothing behind on the terminal: no mode of it is ever changed.
+/// The first call of [`Interrupt::get`] installs the handlers. The first signal then sets the flag;
+/// the second one ends the process at once. This is safe for the terminal, whose mode is never
+/// changed.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     flag: Arc<AtomicBool>,
@@ -36,31 +37,31 @@ impl Interrupt {
         let make = || {
             let flag = Arc::new(AtomicBool::new(false));
             for signal in [SIGINT, SIGTERM] {
-                // Where the system has no handler left the signal does what it always did.
+                // If a handler cannot be installed, the signal keeps its default action.
                 let _ = flag::register_conditional_shutdown(signal, 128 + signal, flag.clone());
                 let _ = flag::register(signal, Arc::clone(&flag));
             }
             Self { flag }
         };
-        SET.get_or_init(make).clone()
+        INTERRUPT.get_or_init(make).clone()
     }
 
     pub(crate) fn is_set(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
     }
 
-    /// Waits so long, or until it is set.
+    /// Waits until the flag is set, at most for `time`.
     pub(crate) fn wait(&self, time: Duration) {
         let end = Instant::now().checked_add(time);
         while !self.is_set() {
             let left = match end {
                 Some(end) => end.saturating_duration_since(Instant::now()),
-                None => LOOK,
+                None => POLL_INTERVAL,
             };
             if left.is_zero() {
                 return;
             }
-            std::thread::sleep(left.min(LOOK));
+            std::thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 }

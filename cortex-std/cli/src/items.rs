@@ -1,14 +1,13 @@
-//! The items of an array: read one by one at any alignment and byte order, written from JSON, and
-//! summed up.
+//! The items of an array at any alignment and byte order: reading, writing from JSON, statistics.
 
 use std::fmt;
 
-use cortex_cli::notation::{NotationError, hex, unhex};
+use cortex_cli::typed_json::{ValueError, hex, unhex};
 use cortex_std::wire::{ArrayView, ByteOrder, Dtype, DtypeKind};
 use half::f16;
 use serde_json::{Value as Json, json};
 
-/// One item, as far as its dtype tells what it is.
+/// One item of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
     Bool(bool),
@@ -18,12 +17,12 @@ pub(crate) enum Item {
     Float(f64),
     Complex(f64, f64),
     Text(String),
-    /// What JSON and Rust have no number for.
+    /// An item of a dtype without a Rust type.
     Bytes(Vec<u8>),
 }
 
 impl Item {
-    /// Reads an item from exactly its bytes.
+    /// Reads an item from its bytes, of which there must be exactly as many as the dtype has.
     pub(crate) fn read(dtype: Dtype, bytes: &[u8]) -> Self {
         let opaque = || Self::Bytes(bytes.to_vec());
         match dtype.kind() {
@@ -60,7 +59,7 @@ impl Item {
         }
     }
 
-    /// The number, for what can be summed up.
+    /// The item as a float; `None` for complex numbers, text and bytes.
     fn number(&self) -> Option<f64> {
         match self {
             Self::Bool(value) => Some(f64::from(u8::from(*value))),
@@ -78,7 +77,7 @@ impl Item {
             Self::Bool(value) => json!(value),
             Self::Int(value) => json!(value),
             Self::UInt(value) => json!(value),
-            // As short as it is read back to the same bits.
+            // The shortest decimal number that is read as the same f32.
             Self::Float32(value) => match value.to_string().parse() {
                 Ok(value) => float_json(value),
                 Err(_) => float_json((*value).into()),
@@ -106,7 +105,7 @@ impl fmt::Display for Item {
     }
 }
 
-/// A float in JSON, which has no word for some of them.
+/// A float in JSON: a number, or text for NaN and the infinities.
 pub(crate) fn float_json(value: f64) -> Json {
     match value {
         _ if value.is_nan() => json!("NaN"),
@@ -116,7 +115,7 @@ pub(crate) fn float_json(value: f64) -> Json {
     }
 }
 
-/// The float that a JSON number, or a word of [`float_json`], stands for.
+/// The inverse of [`float_json`].
 pub(crate) fn json_float(json: &Json) -> Option<f64> {
     match json {
         Json::Number(number) => number.as_f64(),
@@ -134,13 +133,13 @@ fn is_big(dtype: Dtype) -> bool {
     dtype.byte_order() == ByteOrder::Big
 }
 
-/// The bytes of an item, least significant first, filled up to N; `None` where there are more.
+/// The bytes of an item in little-endian order, extended to N with `fill`; `None` if there are more.
 fn little<const N: usize>(dtype: Dtype, bytes: &[u8], fill: u8) -> Option<[u8; N]> {
     let mut out = [fill; N];
-    let place = out.get_mut(..bytes.len())?;
-    place.copy_from_slice(bytes);
+    let item = out.get_mut(..bytes.len())?;
+    item.copy_from_slice(bytes);
     if is_big(dtype) {
-        place.reverse();
+        item.reverse();
     }
     Some(out)
 }
@@ -161,20 +160,20 @@ pub(crate) fn items<'a>(array: &ArrayView<'a>) -> impl Iterator<Item = Item> + u
     array.data().chunks_exact(dtype.item_len()).map(move |bytes| Item::read(dtype, bytes))
 }
 
-/// What people want to know of an array that is too large to read.
+/// Statistics of the numbers in an array.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Summary {
     pub(crate) min: f64,
     pub(crate) max: f64,
     pub(crate) mean: f64,
-    /// Items that are no numbers; the others are summed up.
+    /// Items that are NaN, which the other statistics leave out.
     pub(crate) nans: usize,
 }
 
 impl Summary {
-    /// `None` where there are no numbers.
+    /// The statistics of an array; `None` if it has no numbers.
     pub(crate) fn of(array: &ArrayView<'_>) -> Option<Self> {
-        // The dtypes of images and clouds, at the speed of memory.
+        // Fast paths for the dtypes of images and point clouds.
         if let Ok(items) = array.as_slice::<u8>() {
             return Self::of_bytes(items);
         }
@@ -212,12 +211,12 @@ impl Summary {
     }
 }
 
-/// Appends an item of a dtype, made from JSON.
+/// Appends the bytes of an item of a dtype, from JSON.
 ///
 /// # Errors
-/// Where the JSON is not what the dtype holds.
-pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), NotationError> {
-    let wrong = || NotationError::new(format!("{json} is no item of dtype {}", dtype.as_text()));
+/// If the JSON is not a value of that dtype.
+pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    let invalid = || ValueError::new(format!("{json} is not an item of dtype {}", dtype.as_text()));
     let len = dtype.item_len();
     let mut put = |bytes: &[u8]| {
         let start = out.len();
@@ -229,41 +228,41 @@ pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), 
         }
     };
     match dtype.kind() {
-        DtypeKind::Bool => put(&[json.as_bool().ok_or_else(wrong)?.into()]),
+        DtypeKind::Bool => put(&[json.as_bool().ok_or_else(invalid)?.into()]),
         DtypeKind::UInt => {
-            let bytes = json.as_u64().ok_or_else(wrong)?.to_le_bytes();
-            put(fitting(&bytes, len, 0).ok_or_else(wrong)?);
+            let bytes = json.as_u64().ok_or_else(invalid)?.to_le_bytes();
+            put(fitting(&bytes, len, 0).ok_or_else(invalid)?);
         }
         DtypeKind::Int | DtypeKind::DateTime | DtypeKind::TimeDelta => {
-            let number = json.as_i64().ok_or_else(wrong)?;
+            let number = json.as_i64().ok_or_else(invalid)?;
             let bytes = number.to_le_bytes();
             let item = fitting(&bytes, len, if number < 0 { 0xff } else { 0 });
-            let is_signed_so =
+            let has_same_sign =
                 |item: &&[u8]| item.last().is_some_and(|last| (*last >= 0x80) == (number < 0));
-            put(item.filter(is_signed_so).ok_or_else(wrong)?);
+            put(item.filter(has_same_sign).ok_or_else(invalid)?);
         }
-        DtypeKind::Float => {
-            put(float_bytes(json_float(json).ok_or_else(wrong)?, len).ok_or_else(wrong)?.as_slice())
-        }
+        DtypeKind::Float => put(float_bytes(json_float(json).ok_or_else(invalid)?, len)
+            .ok_or_else(invalid)?
+            .as_slice()),
         DtypeKind::Complex => {
-            let parts = json.as_array().filter(|parts| parts.len() == 2).ok_or_else(wrong)?;
+            let parts = json.as_array().filter(|parts| parts.len() == 2).ok_or_else(invalid)?;
             for part in parts {
-                let number = json_float(part).ok_or_else(wrong)?;
-                put(float_bytes(number, len / 2).ok_or_else(wrong)?.as_slice());
+                let number = json_float(part).ok_or_else(invalid)?;
+                put(float_bytes(number, len / 2).ok_or_else(invalid)?.as_slice());
             }
         }
         DtypeKind::Unicode => {
             let text = json.as_str().filter(|text| text.chars().count() * 4 <= len);
-            let characters = text.ok_or_else(wrong)?.chars().map(u32::from);
+            let characters = text.ok_or_else(invalid)?.chars().map(u32::from);
             characters
                 .chain(std::iter::repeat(0))
                 .take(len / 4)
                 .for_each(|code| put(&code.to_le_bytes()));
         }
         _ => {
-            let bytes = json.as_str().ok_or_else(wrong).and_then(unhex)?;
+            let bytes = json.as_str().ok_or_else(invalid).and_then(unhex)?;
             if bytes.len() != len {
-                return Err(wrong());
+                return Err(invalid());
             }
             out.extend_from_slice(&bytes);
         }
@@ -271,7 +270,7 @@ pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), 
     Ok(())
 }
 
-/// The first `len` bytes, where the others are nothing but `fill`.
+/// The first `len` bytes, if all others are `fill`.
 fn fitting(bytes: &[u8], len: usize, fill: u8) -> Option<&[u8]> {
     let (item, rest) = bytes.split_at_checked(len)?;
     rest.iter().all(|byte| *byte == fill).then_some(item)
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_are_summed_up_without_what_is_no_number() {
+    fn statistics_leave_out_nan() {
         let data = [1.0_f64, f64::NAN, -3.0];
         let view = ArrayView::from_slice(&data, &[3]).unwrap();
         let summary = Summary::of(&view).unwrap();

@@ -1,5 +1,6 @@
-//! What the command line `cortex` shares: with tests the [`notation`] in which it writes values
-//! without losing any of their bits, with the program `cortex-discovery` the daemon, [`discovery`].
+//! The parts of `cortex` that other programs share: the [`discovery`] daemon as a program, for
+//! `cortex-discovery`, and [`typed_json`], in which the golden files of the tests are written.
 
 pub mod discovery;
-pub mod notation;
+pub mod error;
+pub mod typed_json;

@@ -1,4 +1,4 @@
-//! Who listens at an address, as far as this machine can tell.
+//! Whether a process listens at an address.
 
 use std::path::Path;
 
@@ -6,33 +6,34 @@ use cortex_std::inspect::{Probe, probe};
 
 use crate::output::Paint;
 
-/// Whether somebody listens.
+/// Whether a process listens at an address, as far as this machine can tell without connecting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Listener {
-    /// An ipc address and what is there.
+    /// An ipc address, and the state of its socket file.
     Ipc(Probe),
-    /// Of another machine, or behind a network: only a connection tells.
-    Elsewhere,
-}
-
-/// Looks, without waiting.
-pub(crate) fn of(address: &str) -> Listener {
-    match address.strip_prefix("ipc://") {
-        Some(path) if !path.starts_with('@') => Listener::Ipc(probe(Path::new(path))),
-        _ => Listener::Elsewhere,
-    }
+    /// Any other address.
+    NotLocal,
 }
 
 impl Listener {
-    /// `None` where that cannot be told.
+    /// Probes an address, without waiting.
+    pub(crate) fn at(address: &str) -> Self {
+        match socket_path(address) {
+            Some(path) => Self::Ipc(probe(path)),
+            None => Self::NotLocal,
+        }
+    }
+
+    /// Whether a process listens; `None` if that is unknown.
     pub(crate) fn is_alive(self) -> Option<bool> {
         match self {
             Self::Ipc(Probe::Alive { .. }) => Some(true),
             Self::Ipc(Probe::Refused | Probe::Absent) => Some(false),
-            Self::Ipc(_) | Self::Elsewhere => None,
+            Self::Ipc(_) | Self::NotLocal => None,
         }
     }
 
+    /// The process that listens, if it is known.
     pub(crate) fn pid(self) -> Option<u32> {
         match self {
             Self::Ipc(Probe::Alive { pid }) => pid,
@@ -40,16 +41,22 @@ impl Listener {
         }
     }
 
+    /// The state in words, with colours.
     pub(crate) fn describe(self, paint: Paint) -> String {
         match self {
             Self::Ipc(Probe::Alive { pid: Some(pid) }) => {
                 format!("{} (process {pid})", paint.good("yes"))
             }
             Self::Ipc(Probe::Alive { pid: None }) => paint.good("yes"),
-            Self::Ipc(Probe::Refused) => paint.bad("no: a socket file that nobody serves"),
-            Self::Ipc(Probe::Absent) => paint.bad("no: there is no such file"),
+            Self::Ipc(Probe::Refused) => paint.bad("no: the socket file is stale"),
+            Self::Ipc(Probe::Absent) => paint.bad("no: the socket file is missing"),
             Self::Ipc(_) => paint.warning("unknown: no permission, or not a socket"),
-            Self::Elsewhere => "only a connection tells".to_owned(),
+            Self::NotLocal => "unknown: not an ipc address".to_owned(),
         }
     }
+}
+
+/// The socket file of an ipc address; `None` for abstract sockets and other transports.
+pub(crate) fn socket_path(address: &str) -> Option<&Path> {
+    address.strip_prefix("ipc://").filter(|path| !path.starts_with('@')).map(Path::new)
 }

@@ -1,49 +1,53 @@
-//! `cortex`: what goes on in a graph, from the command line.
+//! `cortex`: the command line for a Cortex graph.
 
 mod completions;
-mod compose;
+mod csv;
 mod daemon;
 mod decode;
 mod doctor;
 mod encode;
 mod failure;
+mod field_values;
 mod file;
 mod gateway;
 mod graph;
+mod input;
 mod interrupt;
 mod items;
-mod line;
 mod listener;
+mod listing;
 mod measure;
 mod message;
 mod node;
 mod output;
-mod plain;
+mod plain_json;
 mod render;
 mod session;
-mod tap;
+mod subscription;
+mod time;
 mod topic;
 mod types;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{Paint, note, safe};
+use crate::output::{Paint, escaped, print_stderr};
 use crate::session::Session;
 
-/// See what is going on in a Cortex graph: topics, nodes, rates, losses, and what is wrong.
+/// Inspect a Cortex graph: topics, nodes, rates, losses, and problems.
 ///
-/// Rust and Python nodes are treated alike. Messages tell what they are, so no types are needed.
+/// Works with Rust and Python nodes alike. Messages describe themselves, so no type definitions are
+/// needed.
 #[derive(Parser)]
 #[command(name = "cortex", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 what was asked for is there, 1 it is not or something was lost, \
-    2 wrong usage.\nColours only on a terminal, and not where NO_COLOR is set. RUST_LOG shows what \
-    happens inside.\n\nExamples:\n  \
+    after_help = "Exit codes: 0 success, 1 nothing found, a failure, or lost messages, 2 wrong \
+    usage.\nColours are written only to a terminal, and not if NO_COLOR is set. RUST_LOG sets the \
+    log level.\n\nExamples:\n  \
     cortex topic list\n  \
     cortex topic echo /cam/frame\n  \
     cortex topic hz --all\n  \
@@ -58,7 +62,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// What is published, and what is in it.
+    /// Topics and their messages.
     #[command(
         subcommand,
         arg_required_else_help = true,
@@ -66,7 +70,7 @@ enum Verb {
             cortex topic hz --all\n  cortex topic pub --once /chatter StringMessage hello"
     )]
     Topic(topic::Topic),
-    /// Who publishes.
+    /// Nodes that publish.
     #[command(
         subcommand,
         arg_required_else_help = true,
@@ -84,26 +88,26 @@ enum Verb {
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
-    cli.session.settle();
+    cli.session.apply_address_flag();
     match cli.verb {
-        // It has a flag for it.
+        // It initializes logging itself, for its flag --log-level.
         Verb::Discovery(_) => {}
-        // It runs unattended.
-        Verb::Gateway(_) => log(LevelFilter::WARN),
-        _ => log(LevelFilter::OFF),
+        // A gateway runs unattended.
+        Verb::Gateway(_) => init_log(LevelFilter::WARN),
+        _ => init_log(LevelFilter::OFF),
     }
-    let ended = run(&cli);
-    interrupt::wipe();
-    match ended {
-        Ok(Outcome::Found) | Err(Failure::Unread) => ExitCode::SUCCESS,
+    let result = run(&cli);
+    interrupt::erase_echoed_key();
+    match result {
+        Ok(Outcome::Found) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Ok(Outcome::Missed) => ExitCode::from(1),
         Err(Failure::Failed(reason)) => {
-            // Peers may have had a word in it.
-            note(&format!("cortex: {}", safe(&reason)));
+            // The reason may contain text sent by a peer.
+            print_stderr(&format!("cortex: {}", escaped(&reason)));
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {
-            note(&format!("cortex: {reason} (--help tells more)"));
+            print_stderr(&format!("cortex: {reason} (see --help)"));
             ExitCode::from(2)
         }
     }
@@ -119,13 +123,13 @@ fn run(cli: &Cli) -> Result {
         Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(Cli::command()),
     }
 }
 
-/// Writes what the library logs to stderr, as much as `RUST_LOG` asks for.
-fn log(unless_set: LevelFilter) {
-    let filter = EnvFilter::builder().with_default_directive(unless_set.into());
+/// Writes the log of the libraries to stderr, at the level of `RUST_LOG` or else at `default`.
+fn init_log(default: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(default.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
         .with_ansi(Paint::stderr().is_on())

@@ -1,8 +1,8 @@
-//! A message of any type: what its frames say without knowing it, and names where it is known.
+//! A decoded message of any type, with the field names of the standard types.
 
 use std::borrow::Cow;
 
-use cortex_cli::notation::{hex, notate};
+use cortex_cli::typed_json::{self, hex};
 use cortex_std::wire::standard::TYPES;
 use cortex_std::wire::{
     Decode, DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Frames, Header,
@@ -10,30 +10,30 @@ use cortex_std::wire::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use crate::plain::{self, Arrays};
+use crate::plain_json::{self, Arrays};
 
-/// A message whose metadata was read and checked.
+/// A decoded message.
 #[derive(Debug)]
 pub(crate) struct AnyMessage<'a> {
     pub(crate) header: Header,
-    /// The type, if it is one of the standard ones.
+    /// The type, if it is a standard one.
     pub(crate) info: Option<&'static TypeInfo>,
-    /// The values with their names; numbers where the type does not tell.
+    /// Field names and values; the name of a field is its number if the type is unknown.
     pub(crate) fields: Vec<(Cow<'static, str>, Value<'a>)>,
 }
 
-/// How values are written as JSON.
+/// The JSON form of values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
-    /// In the notation that loses nothing.
+    /// Typed JSON, which is lossless.
     Typed,
-    /// As JSON that programs read with ease.
+    /// Plain JSON, which is easy to read for people and programs.
     Plain(Arrays),
 }
 
 impl<'a> AnyMessage<'a> {
-    /// Reads header, metadata and buffers; a single frame is a blob.
-    pub(crate) fn read(frames: &'a (dyn Frames + 'a)) -> Result<Self, DecodeError> {
+    /// Decodes header, metadata and buffers, or a single-blob message of one frame.
+    pub(crate) fn decode(frames: &'a (dyn Frames + 'a)) -> Result<Self, DecodeError> {
         let (header, values) = match (frames.frame(0), frames.frame(1)) {
             (Some(first), None) if first.len() > Header::LEN => {
                 let (header, values) = blob::decode_any(first)?;
@@ -57,7 +57,7 @@ impl<'a> AnyMessage<'a> {
         Ok(Self { header, info, fields })
     }
 
-    /// The bare name of the class, or its fingerprint.
+    /// The name of the class without its module, or the fingerprint if the type is unknown.
     pub(crate) fn type_name(&self) -> Cow<'static, str> {
         match self.info {
             Some(info) => info.name().into(),
@@ -65,12 +65,12 @@ impl<'a> AnyMessage<'a> {
         }
     }
 
-    /// The message as one JSON object.
+    /// The message as a JSON object.
     pub(crate) fn to_json(&self, topic: Option<&str>, form: Form) -> Json {
         let field = |(name, value): &(Cow<'static, str>, Value<'a>)| {
             let value = match form {
-                Form::Typed => notate(&OwnedValue::from(*value)),
-                Form::Plain(arrays) => plain::to_json(*value, arrays),
+                Form::Typed => typed_json::to_json(&OwnedValue::from(*value)),
+                Form::Plain(arrays) => plain_json::to_json(*value, arrays),
             };
             let entries = [("name".to_owned(), json!(name)), ("value".to_owned(), value)];
             Json::Object(Map::from_iter(entries))
@@ -93,12 +93,12 @@ pub(crate) fn fingerprint_text(fingerprint: u64) -> String {
     format!("{fingerprint:#018x}")
 }
 
-/// A line of frames: hex, with one space between them.
+/// Frames as a line of hex, with one space between them.
 pub(crate) fn frames_line<'a>(frames: impl IntoIterator<Item = &'a [u8]>) -> String {
     frames.into_iter().map(hex).collect::<Vec<_>>().join(" ")
 }
 
-/// Calls `use_frames` with the metadata and the buffers of a list of values.
+/// Encodes the fields of a message and calls `use_frames` with the metadata and the buffers.
 pub(crate) fn with_frames<T>(
     fields: &Vec<OwnedValue>,
     use_frames: impl FnOnce(&[u8], &[&[u8]]) -> T,

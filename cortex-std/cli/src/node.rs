@@ -1,4 +1,4 @@
-//! `cortex node`: who publishes.
+//! `cortex node list` and `info`.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,9 @@ use cortex_std::discovery::Topic;
 use serde_json::{Value as Json, json};
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::listener::{self, Listener};
-use crate::output::{Paint, columns, safe, say, say_json};
+use crate::listener::Listener;
+use crate::listing;
+use crate::output::{Paint, columns, escaped, print, print_json};
 use crate::session::Session;
 
 #[derive(Debug, Subcommand)]
@@ -17,24 +18,24 @@ pub(crate) enum Node {
     Info(Info),
 }
 
-/// List the nodes that publish something.
+/// List the nodes that publish a topic.
 ///
-/// The daemon knows topics and who publishes them; a node that only subscribes is not listed.
+/// The daemon knows only publishers: a node that only subscribes is not listed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex node list\n  cortex node list --json | jq .topics")]
 pub(crate) struct List {}
 
-/// Tell what a node publishes, and which process it is.
+/// Show the topics that a node publishes, and its process.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex node info camera")]
 pub(crate) struct Info {
-    /// The node.
+    /// Name of the node.
     node: String,
 }
 
 impl Node {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        let nodes = by_node(session.topics()?);
+        let nodes = listing::by_node(session.topics()?);
         match self {
             Self::List(_) => list(session, &nodes),
             Self::Info(verb) => verb.run(session, &nodes),
@@ -42,22 +43,13 @@ impl Node {
     }
 }
 
-/// Topics by the node that publishes them.
-pub(crate) fn by_node(topics: Vec<Topic>) -> BTreeMap<String, Vec<Topic>> {
-    let mut nodes = BTreeMap::<String, Vec<Topic>>::new();
-    for topic in topics {
-        nodes.entry(topic.publisher_node.clone()).or_default().push(topic);
-    }
-    nodes
-}
-
 fn list(session: &Session, nodes: &BTreeMap<String, Vec<Topic>>) -> Result {
     for (node, topics) in nodes {
         if session.json {
             let names: Vec<_> = topics.iter().map(|topic| &topic.name).collect();
-            say_json(&json!({ "node": node, "topics": names }))?;
+            print_json(&json!({ "node": node, "topics": names }))?;
         } else {
-            say(&Paint::stdout().name(&safe(node)))?;
+            print(&Paint::stdout().name(&escaped(node)))?;
         }
     }
     Ok(Outcome::Found)
@@ -68,44 +60,44 @@ impl Info {
         let Some(topics) = nodes.get(&self.node) else {
             let names: Vec<_> = nodes.keys().map(String::as_str).collect();
             let known = match names.is_empty() {
-                true => "nobody does".to_owned(),
-                false => format!("there is {}", names.join(", ")),
+                true => "no node publishes".to_owned(),
+                false => format!("nodes that do: {}", names.join(", ")),
             };
-            let reason = format!("no node {} publishes anything; {known}", self.node);
+            let reason = format!("no node {} publishes a topic; {known}", self.node);
             return Err(Failure::Failed(reason));
         };
-        let states: Vec<Listener> =
-            topics.iter().map(|topic| listener::of(&topic.address)).collect();
-        let pid = states.iter().find_map(|state| state.pid());
+        let listeners: Vec<Listener> =
+            topics.iter().map(|topic| Listener::at(&topic.address)).collect();
+        let pid = listeners.iter().find_map(|listener| listener.pid());
         if session.json {
-            let topic = |(topic, state): (&Topic, &Listener)| {
-                let mut object = crate::topic::describe(topic);
-                object["listening"] = json!(state.is_alive());
+            let topic = |(topic, listener): (&Topic, &Listener)| {
+                let mut object = listing::to_json(topic);
+                object["listening"] = json!(listener.is_alive());
                 object
             };
-            let topics: Vec<Json> = topics.iter().zip(&states).map(topic).collect();
-            say_json(&json!({ "node": self.node, "pid": pid, "topics": topics }))?;
+            let topics: Vec<Json> = topics.iter().zip(&listeners).map(topic).collect();
+            print_json(&json!({ "node": self.node, "pid": pid, "topics": topics }))?;
             return Ok(Outcome::Found);
         }
         let paint = Paint::stdout();
         let process = pid.map_or_else(String::new, |pid| format!("  process {pid}"));
-        say(&format!("{}{}", paint.name(&safe(&self.node)), paint.faint(&process)))?;
+        print(&format!("{}{}", paint.name(&escaped(&self.node)), paint.faint(&process)))?;
         let rows: Vec<_> = topics
             .iter()
-            .zip(&states)
-            .map(|(topic, state)| {
-                let mark = match state.is_alive() {
-                    Some(false) => paint.bad("  nobody listens"),
+            .zip(&listeners)
+            .map(|(topic, listener)| {
+                let mark = match listener.is_alive() {
+                    Some(false) => paint.bad("  no listener"),
                     _ => String::new(),
                 };
                 [
-                    format!("  {}", safe(&topic.name)),
-                    paint.key(&safe(&topic.message_type)),
-                    format!("{}{mark}", paint.faint(&safe(&topic.address))),
+                    format!("  {}", escaped(&topic.name)),
+                    paint.key(&escaped(&topic.message_type)),
+                    format!("{}{mark}", paint.faint(&escaped(&topic.address))),
                 ]
             })
             .collect();
-        columns(&rows).iter().try_for_each(|line| say(line))?;
+        columns(&rows).iter().try_for_each(|line| print(line))?;
         Ok(Outcome::Found)
     }
 }

@@ -1,4 +1,4 @@
-//! What is written to stdout: lines for people or objects for programs.
+//! Output: lines of text for people, JSON objects for programs.
 
 use std::io::{IsTerminal, Write};
 
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::failure::Result;
 
-/// Colours, where stdout is a terminal and `NO_COLOR` is not set.
+/// Colours, used if the output is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {
     is_on: bool,
@@ -14,24 +14,23 @@ pub(crate) struct Paint {
 
 impl Paint {
     pub(crate) fn stdout() -> Self {
-        Self { is_on: std::io::stdout().is_terminal() && is_wanted() }
+        Self { is_on: std::io::stdout().is_terminal() && allows_colours() }
     }
 
-    /// The same of stderr.
     pub(crate) fn stderr() -> Self {
-        Self { is_on: std::io::stderr().is_terminal() && is_wanted() }
+        Self { is_on: std::io::stderr().is_terminal() && allows_colours() }
     }
 
     pub(crate) fn is_on(self) -> bool {
         self.is_on
     }
 
-    /// Topics, nodes: what people look for.
+    /// Names of topics and nodes.
     pub(crate) fn name(self, text: &str) -> String {
         self.with("1", text)
     }
 
-    /// What people look at only when they must.
+    /// Details.
     pub(crate) fn faint(self, text: &str) -> String {
         self.with("2", text)
     }
@@ -58,24 +57,23 @@ impl Paint {
     }
 }
 
-fn is_wanted() -> bool {
+fn allows_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Writes a text and a line end; one call of the system for each.
-pub(crate) fn say(text: &str) -> Result<()> {
+/// Prints a line to stdout, with one system call.
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{text}\n").as_bytes())?;
     out.flush()?;
     Ok(())
 }
 
-/// Writes a text that may be long: on a terminal in lines that end between words, all but the first
-/// indented by so many spaces.
-pub(crate) fn say_long(text: &str, indent: usize) -> Result<()> {
+/// Prints a line to stdout; on a terminal wraps it between words and indents all but its first line.
+pub(crate) fn print_wrapped(text: &str, indent: usize) -> Result<()> {
     match std::io::stdout().is_terminal() {
-        true => say(&wrapped(text, indent, terminal_size().0)),
-        false => say(text),
+        true => print(&wrapped(text, indent, terminal_size().0)),
+        false => print(text),
     }
 }
 
@@ -83,7 +81,7 @@ fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for (at, word) in text.split(' ').enumerate() {
-        let len = visible(word);
+        let len = display_width(word);
         if at > 0 && used + 1 + len > width && used > indent {
             lines.push('\n');
             lines.extend(std::iter::repeat_n(' ', indent));
@@ -98,7 +96,7 @@ fn wrapped(text: &str, indent: usize, width: usize) -> String {
     lines
 }
 
-/// Columns and lines of the terminal.
+/// The width and height of the terminal in characters; 80 and 24 if they are unknown.
 pub(crate) fn terminal_size() -> (usize, usize) {
     match rustix::termios::tcgetwinsize(std::io::stdout()) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -108,34 +106,35 @@ pub(crate) fn terminal_size() -> (usize, usize) {
     }
 }
 
-/// Writes an object as one line.
-pub(crate) fn say_json(object: &Json) -> Result<()> {
-    say(&object.to_string())
+/// Prints a JSON object to stdout as one line.
+pub(crate) fn print_json(object: &Json) -> Result<()> {
+    print(&object.to_string())
 }
 
-/// Writes a text for people to stderr, where nobody parses it.
-pub(crate) fn note(text: &str) {
-    // Who closed stderr does not want to know.
+/// Prints a line to stderr.
+pub(crate) fn print_stderr(text: &str) {
+    // If stderr is closed there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Lines of columns, each as wide as its widest text; the last is left as it is.
+/// The lines of a table whose columns are as wide as their widest cell.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| visible(&row[column])).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
         let mut line = String::new();
         for (text, width) in row.iter().zip(&widths) {
             line += text;
-            line.extend(std::iter::repeat_n(' ', width + 2 - visible(text)));
+            line.extend(std::iter::repeat_n(' ', width + 2 - display_width(text)));
         }
         line.trim_end().to_owned()
     };
     rows.iter().map(line).collect()
 }
 
-/// Characters of a text that take a place on the screen: all but those of colours.
-pub(crate) fn visible(text: &str) -> usize {
+/// The number of characters of a text on the screen, without colour codes.
+pub(crate) fn display_width(text: &str) -> usize {
     let mut count = 0;
     let mut is_code = false;
     for character in text.chars() {
@@ -149,9 +148,8 @@ pub(crate) fn visible(text: &str) -> usize {
     count
 }
 
-/// A text from a peer, safe to show: control characters, which could command the terminal, are
-/// escaped.
-pub(crate) fn safe(text: &str) -> String {
+/// A text sent by a peer with its control characters escaped, which could control the terminal.
+pub(crate) fn escaped(text: &str) -> String {
     let escape = |character: char| match character.is_control() {
         true => character.escape_default().to_string(),
         false => character.to_string(),
@@ -164,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_end_between_words_and_colours_take_no_place() {
+    fn long_lines_wrap_between_words_and_colours_have_no_width() {
         let text =
             "ok       \x1b[36mdaemon\x1b[0m: answers at ipc:///tmp/cortex/discovery.sock in time";
         let expected = "ok       \x1b[36mdaemon\x1b[0m: answers at\n         \

@@ -1,19 +1,19 @@
-//! Messages as people read them.
-
-use std::fmt::Write;
-use std::time::{Duration, UNIX_EPOCH};
+//! Messages as text for people.
 
 use cortex_std::wire::{ArrayView, Value};
+use std::fmt::Write;
+use std::time::Duration;
 
 use crate::items::{Summary, items};
 use crate::message::AnyMessage;
-use crate::output::{Paint, safe};
-use crate::plain::{Arrays, SHOWN, key_text};
+use crate::output::{Paint, escaped};
+use crate::plain_json::{Arrays, FIRST_ITEMS, key_text};
+use crate::time::{duration, utc};
 
-/// Characters of a text, and bytes, that are shown where not all are.
-const LONG: usize = 200;
+/// Longest text that is shown in full, in characters; of bytes half as many.
+const MAX_SHOWN: usize = 200;
 
-/// How values are shown.
+/// Renders messages and values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Render {
     pub(crate) paint: Paint,
@@ -21,17 +21,17 @@ pub(crate) struct Render {
 }
 
 impl Render {
-    /// A message: a line about it, a line or more for each field, and a rule.
+    /// A message: a line from its header, one or more lines for each field, and a separator.
     pub(crate) fn message(self, topic: &str, message: &AnyMessage<'_>, received_ns: u64) -> String {
         let header = &message.header;
-        let about = format!(
+        let details = format!(
             "{}  #{}  {}  {}",
             message.type_name(),
             header.sequence,
-            time(header.timestamp_ns),
+            utc(header.timestamp_ns),
             delay(received_ns, header.timestamp_ns),
         );
-        let mut text = format!("{}  {}\n", self.paint.name(topic), self.paint.faint(&about));
+        let mut text = format!("{}  {}\n", self.paint.name(topic), self.paint.faint(&details));
         for (name, value) in &message.fields {
             self.entry(&mut text, 0, name, *value);
         }
@@ -39,11 +39,11 @@ impl Render {
         text
     }
 
-    /// A value without a name: on one line, but for what is inside of it.
+    /// A value without a name: a list or map has a line for each item, any other value one line.
     pub(crate) fn value(self, value: Value<'_>) -> String {
         let mut text = String::new();
         match value {
-            Value::List(_) | Value::Map(_) => self.inside(&mut text, 0, value),
+            Value::List(_) | Value::Map(_) => self.items(&mut text, 0, value),
             _ => text += &self.scalar(value),
         }
         text.truncate(text.trim_end().len());
@@ -52,15 +52,15 @@ impl Render {
 
     fn entry(self, text: &mut String, depth: usize, name: &str, value: Value<'_>) {
         let indent = "  ".repeat(depth);
-        let _ = write!(text, "{indent}{}:", self.paint.key(&safe(name)));
+        let _ = write!(text, "{indent}{}:", self.paint.key(&escaped(name)));
         match value {
             Value::List(list) if !list.is_empty() && !is_flat(value) => {
                 text.push('\n');
-                self.inside(text, depth + 1, value);
+                self.items(text, depth + 1, value);
             }
             Value::Map(map) if !map.is_empty() => {
                 text.push('\n');
-                self.inside(text, depth + 1, value);
+                self.items(text, depth + 1, value);
             }
             _ => {
                 let _ = writeln!(text, " {}", self.scalar(value));
@@ -68,8 +68,8 @@ impl Render {
         }
     }
 
-    /// The items of a list or map, below each other.
-    fn inside(self, text: &mut String, depth: usize, value: Value<'_>) {
+    /// The items of a list or map, one below the other.
+    fn items(self, text: &mut String, depth: usize, value: Value<'_>) {
         match value {
             Value::List(list) => {
                 for (at, item) in list.iter().enumerate() {
@@ -97,22 +97,22 @@ impl Render {
                 let items: Vec<_> = list.iter().map(|item| self.scalar(item)).collect();
                 format!("[{}]", items.join(", "))
             }
-            // A map that is not empty has lines of its own.
+            // `entry` writes the items of other maps on separate lines.
             Value::Map(_) => "{}".to_owned(),
             Value::Array(array) => self.array(&array),
             Value::Tensor(tensor) => {
                 let grad = if tensor.requires_grad { " requires_grad" } else { "" };
-                format!("{}{grad} {}", safe(tensor.device), self.array(&tensor.array))
+                format!("{}{grad} {}", escaped(tensor.device), self.array(&tensor.array))
             }
         }
     }
 
     fn text(self, text: &str) -> String {
-        match text.char_indices().nth(LONG) {
+        match text.char_indices().nth(MAX_SHOWN) {
             Some((end, _)) if self.arrays != Arrays::Full => {
                 let more = text.len() - end;
                 let start = text.get(..end).unwrap_or_default();
-                format!("{start:?}{}", self.paint.faint(&format!(".. {more} bytes more")))
+                format!("{start:?}{}", self.paint.faint(&format!(".. {more} more bytes")))
             }
             _ => format!("{text:?}"),
         }
@@ -121,12 +121,12 @@ impl Render {
     fn bytes(self, bytes: &[u8]) -> String {
         let shown = match self.arrays {
             Arrays::Full => bytes.len(),
-            _ => bytes.len().min(LONG / 2),
+            _ => bytes.len().min(MAX_SHOWN / 2),
         };
-        let digits = cortex_cli::notation::hex(bytes.get(..shown).unwrap_or_default());
+        let digits = cortex_cli::typed_json::hex(bytes.get(..shown).unwrap_or_default());
         let more = match bytes.len() - shown {
             0 => String::new(),
-            more => self.paint.faint(&format!(".. {more} bytes more")),
+            more => self.paint.faint(&format!(".. {more} more bytes")),
         };
         format!("0x{digits}{more}")
     }
@@ -136,7 +136,7 @@ impl Render {
         let kind = self.paint.warning(&kind);
         let first = |count| {
             let items: Vec<_> =
-                items(array).take(count).map(|item| safe(&item.to_string())).collect();
+                items(array).take(count).map(|item| escaped(&item.to_string())).collect();
             let more = if array.item_count() > count { ", .." } else { "" };
             format!("[{}{more}]", items.join(", "))
         };
@@ -154,13 +154,13 @@ impl Render {
                     let (min, max, mean) = (short(min), short(max), short(mean));
                     self.paint.faint(&format!(" min {min} max {max} mean {mean}{nans}"))
                 });
-                format!("{kind}{summary} {}", first(SHOWN))
+                format!("{kind}{summary} {}", first(FIRST_ITEMS))
             }
         }
     }
 }
 
-/// Whether a list fits on a line: few items, none with others inside.
+/// Whether a list fits on one line: it has at most 64 items, and all are scalars.
 fn is_flat(value: Value<'_>) -> bool {
     let is_leaf = |item: Value<'_>| {
         !matches!(item, Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Tensor(_))
@@ -168,8 +168,8 @@ fn is_flat(value: Value<'_>) -> bool {
     matches!(value, Value::List(list) if list.len() <= 64 && list.iter().all(is_leaf))
 }
 
-/// A number with as many digits as people look at.
-pub(crate) fn short(number: f64) -> String {
+/// A number with four digits after the point, or fewer if these are zero.
+fn short(number: f64) -> String {
     if number == number.trunc() && number.abs() < 1e15 {
         return format!("{number}");
     }
@@ -182,35 +182,11 @@ pub(crate) fn short(number: f64) -> String {
     }
 }
 
-/// A time of the wall clock, in UTC.
-fn time(timestamp_ns: u64) -> String {
-    let time = UNIX_EPOCH.checked_add(Duration::from_nanos(timestamp_ns));
-    time.map_or_else(
-        || timestamp_ns.to_string(),
-        |time| humantime::format_rfc3339_nanos(time).to_string(),
-    )
-}
-
-/// How long a message travelled, by two clocks.
+/// The time between publishing and receiving, by the clocks of the two machines.
 fn delay(received_ns: u64, sent_ns: u64) -> String {
     match received_ns.checked_sub(sent_ns) {
         Some(delay) => format!("+{}", duration(Duration::from_nanos(delay).as_secs_f64())),
         None => "from the future".to_owned(),
-    }
-}
-
-/// Seconds in the unit that suits them, three digits.
-pub(crate) fn duration(seconds: f64) -> String {
-    let size = seconds.abs();
-    let (value, unit) = match size {
-        _ if size < 1e-3 => (seconds * 1e6, "us"),
-        _ if size < 1.0 => (seconds * 1e3, "ms"),
-        _ => (seconds, "s"),
-    };
-    match value.abs() {
-        size if size < 10.0 => format!("{value:.2} {unit}"),
-        size if size < 100.0 => format!("{value:.1} {unit}"),
-        _ => format!("{value:.0} {unit}"),
     }
 }
 
@@ -219,16 +195,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_as_long_as_people_look_at_them() {
+    fn numbers_have_four_digits_after_the_point() {
         for (number, text) in
             [(255.0, "255"), (127.456_78, "127.4568"), (0.5, "0.5"), (1e-9, "1.0000e-9")]
         {
             assert_eq!(short(number), text);
-        }
-        for (seconds, text) in
-            [(0.0000123, "12.3 us"), (0.5, "500 ms"), (2.0, "2.00 s"), (-0.002, "-2.00 ms")]
-        {
-            assert_eq!(duration(seconds), text);
         }
     }
 }

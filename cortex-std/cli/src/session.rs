@@ -1,4 +1,4 @@
-//! What all commands share: where the daemon is, how long to wait, and how to answer.
+//! Options of all commands: the daemon's address, the output format and the timeout.
 
 use std::time::{Duration, Instant};
 
@@ -7,89 +7,70 @@ use cortex_std::discovery::{Client, DiscoveryError, Found, Topic, default_addres
 
 use crate::failure::{Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::listener;
-use crate::output::safe;
+use crate::listener::Listener;
+use crate::listing;
+use crate::output::escaped;
 
-/// How long the daemon has for an answer unless said otherwise: what runs answers in
-/// milliseconds, and people who forgot to start it shall know at once.
-const ANSWER: Duration = Duration::from_millis(800);
-/// The same where somebody listens on this machine: it will answer, unless it hangs.
-const LISTENING: Duration = Duration::from_secs(3);
-/// How often a topic that is not there yet is looked for.
-const LOOK: Duration = Duration::from_millis(100);
+/// Timeout of requests to the daemon. A running daemon responds in milliseconds; if none runs, the
+/// user learns it within a second.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(800);
+/// The same if a process listens at the daemon's address on this machine: the daemon is only busy.
+const LISTENING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time between two lookups of a topic that does not exist yet.
+const LOOKUP_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Options of all commands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Session {
-    /// Where the daemon is [default: $CORTEX_DISCOVERY or ipc:///tmp/cortex/discovery.sock].
+    /// Address of the daemon [default: $CORTEX_DISCOVERY or ipc:///tmp/cortex/discovery.sock].
     #[arg(long = "discovery", global = true, value_name = "ADDRESS")]
-    asked: Option<String>,
-    /// The same, once the environment was asked: a default that clap knew would be in every usage.
+    address_flag: Option<String>,
+    /// The address in use. It is not clap's default of the flag, which every usage would show.
     #[arg(skip = default_address())]
     pub(crate) discovery: String,
-    /// Answer with one JSON object a line.
+    /// Write one JSON object per line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Seconds to wait for a topic that is not there yet, and for each message.
+    /// Seconds to wait for a topic that does not exist yet, and for each message.
     ///
-    /// Without it a topic is not waited for, and messages are for ever. A daemon has at least 0.8 to
-    /// answer, and 3 where somebody listens at its address on this machine.
+    /// By default the command does not wait for a topic, and waits for messages without limit. The
+    /// daemon has at least 0.8 seconds to respond, and 3 if a process listens at its address on this
+    /// machine.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
 }
 
-/// A duration in seconds, as people write it.
+/// Parses a duration in seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is needed".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// All topics by name, a shared one once for each of its publishers: a list has its first alone.
-pub(crate) fn topics(client: &mut Client) -> Result<Vec<Topic>, DiscoveryError> {
-    let mut topics = client.list()?;
-    topics.sort_by(|a, b| a.name.cmp(&b.name));
-    // A daemon without an epoch is Python's, which knows no shared topics.
-    if client.epoch().is_none() {
-        return Ok(topics);
-    }
-    let mut all = Vec::with_capacity(topics.len());
-    for topic in topics {
-        // It may have just gone.
-        if let Some(found) = client.look_up(&topic.name)? {
-            all.extend(found.publishers);
-        }
-    }
-    Ok(all)
-}
-
-/// The publishers of each topic.
-pub(crate) fn by_name(topics: &[Topic]) -> impl Iterator<Item = &[Topic]> {
-    topics.chunk_by(|a, b| a.name == b.name)
-}
-
 impl Session {
-    /// Takes the address that was asked for.
-    pub(crate) fn settle(&mut self) {
-        if let Some(asked) = self.asked.take() {
-            self.discovery = asked;
+    /// Replaces the default address of the daemon by that of the flag, if it is given.
+    pub(crate) fn apply_address_flag(&mut self) {
+        if let Some(address) = self.address_flag.take() {
+            self.discovery = address;
         }
     }
 
+    /// A client of the daemon.
     pub(crate) fn client(&self) -> Result<Client> {
-        let answer = match listener::of(&self.discovery).is_alive() {
-            Some(true) => LISTENING,
-            _ => ANSWER,
+        let minimum = match Listener::at(&self.discovery).is_alive() {
+            Some(true) => LISTENING_TIMEOUT,
+            _ => REQUEST_TIMEOUT,
         };
-        let wait = self.timeout.map_or(answer, |timeout| timeout.max(answer));
-        Ok(Client::connect(&self.discovery, wait)?)
+        let timeout = self.timeout.map_or(minimum, |timeout| timeout.max(minimum));
+        Ok(Client::connect(&self.discovery, timeout)?)
     }
 
-    /// All topics by name, a shared one once for each of its publishers.
+    /// All topics sorted by name; a shared topic has one entry for each of its publishers.
     pub(crate) fn topics(&self) -> Result<Vec<Topic>> {
-        Ok(topics(&mut self.client()?)?)
+        Ok(listing::topics(&mut self.client()?)?)
     }
 
-    /// A topic and who publishes it, waited for if `--timeout` says so.
+    /// A topic and its publishers; waits for the first publisher until `--timeout`.
     pub(crate) fn topic(&self, name: &str) -> Result<Found> {
         let end = Instant::now().checked_add(self.timeout.unwrap_or_default());
         let interrupt = Interrupt::get();
@@ -98,19 +79,19 @@ impl Session {
             let is_over = end.is_some_and(|end| Instant::now() >= end) || interrupt.is_set();
             match client.look_up(name) {
                 Ok(Some(found)) => return Ok(found),
-                Ok(None) if is_over => return Err(self.unknown(name, &mut client)),
+                Ok(None) if is_over => return Err(self.no_publisher(name, &mut client)),
                 Err(DiscoveryError::Unreachable { .. }) if !is_over => {}
                 Err(error) => return Err(error.into()),
                 Ok(None) => {}
             }
-            interrupt.wait(LOOK);
+            interrupt.wait(LOOKUP_INTERVAL);
         }
     }
 
-    fn unknown(&self, name: &str, client: &mut Client) -> Failure {
+    fn no_publisher(&self, name: &str, client: &mut Client) -> Failure {
         let topics = client.list().unwrap_or_default();
         let bare = |name: &str| name.trim_start_matches('/').to_lowercase();
-        let mut alike: Vec<_> = topics
+        let mut similar: Vec<_> = topics
             .iter()
             .map(|topic| topic.name.as_str())
             .filter(|other| {
@@ -118,11 +99,11 @@ impl Session {
                 other.contains(&name) || name.contains(&other)
             })
             .collect();
-        alike.sort_unstable();
-        let mut text = format!("nobody publishes {}", safe(name));
-        match (alike.is_empty(), self.timeout) {
-            (false, _) => text += &format!("; there is {}", safe(&alike.join(", "))),
-            (true, None) => text += " (--timeout SECONDS waits for it)",
+        similar.sort_unstable();
+        let mut text = format!("no publisher of {}", escaped(name));
+        match (similar.is_empty(), self.timeout) {
+            (false, _) => text += &format!("; similar topics: {}", escaped(&similar.join(", "))),
+            (true, None) => text += " (--timeout SECONDS waits for one)",
             (true, Some(_)) => {}
         }
         Failure::Failed(text)

@@ -1,30 +1,30 @@
-//! The types that are known by name.
+//! Standard message types by name.
 
 use cortex_std::wire::TypeInfo;
 use cortex_std::wire::standard::TYPES;
 
-/// The standard message of a bare name.
+/// The standard message with a name that has no module.
 pub(crate) fn by_name(name: &str) -> Option<&'static TypeInfo> {
     TYPES.iter().find(|info| info.name() == name)
 }
 
-/// The standard message of a full name.
+/// The standard message with a full class name.
 pub(crate) fn by_class(class: &str) -> Option<&'static TypeInfo> {
     TYPES.iter().find(|info| info.class == class)
 }
 
-/// The bare name of a class.
+/// The name of a class without its module.
 pub(crate) fn bare_name(class: &str) -> &str {
     class.rsplit_once('.').map_or(class, |(_, name)| name)
 }
 
-/// The bare names of the standard messages that somebody may have meant: all where none is alike.
-pub(crate) fn alike(name: &str) -> Vec<&'static str> {
+/// The standard messages whose names contain `name`, or all of them if none does.
+pub(crate) fn similar_names(name: &str) -> Vec<&'static str> {
     let bare = |name: &str| bare_name(name).to_lowercase().replace("message", "");
     let wanted = bare(name);
     let names = TYPES.iter().map(TypeInfo::name);
-    let alike = |other: &&str| !wanted.is_empty() && bare(other).contains(&wanted);
-    let found: Vec<_> = names.clone().filter(alike).collect();
+    let is_similar = |other: &&str| !wanted.is_empty() && bare(other).contains(&wanted);
+    let found: Vec<_> = names.clone().filter(is_similar).collect();
     if found.is_empty() { names.collect() } else { found }
 }
 
@@ -33,10 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_nearly_right_is_told_from_one_that_is_not() {
-        assert_eq!(alike("Pose"), ["PoseMessage"]);
-        assert_eq!(alike("arraymessage"), ["ArrayMessage", "MultiArrayMessage"]);
-        assert_eq!(alike("Twist").len(), 16);
-        assert_eq!(alike("").len(), 16);
+    fn similar_names_contain_the_given_one_or_are_all() {
+        assert_eq!(similar_names("Pose"), ["PoseMessage"]);
+        assert_eq!(similar_names("arraymessage"), ["ArrayMessage", "MultiArrayMessage"]);
+        assert_eq!(similar_names("Twist").len(), 16);
+        assert_eq!(similar_names("").len(), 16);
     }
 }

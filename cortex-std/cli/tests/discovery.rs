@@ -20,15 +20,15 @@ fn address_in(folder: &Path) -> String {
     format!("ipc://{}/run/discovery.sock", folder.display())
 }
 
-/// A daemon, and a Python client that it has answered.
-fn served(address: &str) -> (Program, Program) {
+/// A daemon, and a Python client that has received a response.
+fn daemon_and_client(address: &str) -> (Program, Program) {
     let daemon = start(&["--address", address, "--log-level", "DEBUG"]);
     let mut client = python::peer("client.py", ["--discovery", address]);
-    assert_eq!(ask(&mut client, &json!({ "command": "ping" }))["message"], "pong");
+    assert_eq!(request(&mut client, &json!({ "command": "ping" }))["message"], "pong");
     (daemon, client)
 }
 
-fn ask(client: &mut Program, command: &Value) -> Value {
+fn request(client: &mut Program, command: &Value) -> Value {
     client.send_line(&command.to_string());
     client.next_json()
 }
@@ -39,12 +39,12 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn python_clients_are_served_every_command() {
+fn python_clients_can_send_every_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut daemon, mut client) = served(&address_in(folder.path()));
+    let (mut daemon, mut client) = daemon_and_client(&address_in(folder.path()));
     let info = json!({
         "name": "/cam/frame",
-        "address": "ipc:///tmp/nobody.sock",
+        "address": "ipc:///tmp/absent.sock",
         "message_type": "ImageMessage",
         "fingerprint": "11897903253160209581",
         "publisher_node": "cam",
@@ -65,18 +65,19 @@ fn python_clients_are_served_every_command() {
         json!({ "command": "raw", "hex": "" }),
         json!({ "command": "raw", "hex": "81a7636f6d6d616e642a" }),
     ] {
-        statuses.push(ask(&mut client, &command)["status"].as_u64().expect("a status"));
+        statuses.push(request(&mut client, &command)["status"].as_u64().expect("a status"));
     }
     assert_eq!(statuses, [1, 0, 0, 2, 1, 3, 3, 3]);
-    let found = ask(&mut client, &json!({ "command": "lookup", "topic_name": "/cam/frame" }));
+    let found = request(&mut client, &json!({ "command": "lookup", "topic_name": "/cam/frame" }));
     assert_eq!(found["topic_info"], info);
-    assert_eq!(ask(&mut client, &json!({ "command": "list" }))["topics"], json!([info]));
-    let gone = ask(&mut client, &json!({ "command": "unregister", "topic_name": "/cam/frame" }));
+    assert_eq!(request(&mut client, &json!({ "command": "list" }))["topics"], json!([info]));
+    let gone =
+        request(&mut client, &json!({ "command": "unregister", "topic_name": "/cam/frame" }));
     assert_eq!(gone["status"], 0);
     // An empty list is left out of the response.
-    assert_eq!(ask(&mut client, &json!({ "command": "list" }))["topics"], json!(null));
+    assert_eq!(request(&mut client, &json!({ "command": "list" }))["topics"], json!(null));
 
-    assert_eq!(ask(&mut client, &json!({ "command": "shutdown" }))["status"], 0);
+    assert_eq!(request(&mut client, &json!({ "command": "shutdown" }))["status"], 0);
     assert!(daemon.wait().success(), "{}", daemon.stderr());
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }
@@ -85,7 +86,7 @@ fn python_clients_are_served_every_command() {
 fn ctrl_c_and_sigterm_end_the_daemon_and_remove_its_socket() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (mut daemon, _client) = served(&address_in(folder.path()));
+        let (mut daemon, _client) = daemon_and_client(&address_in(folder.path()));
         assert!(files(folder.path()).iter().any(|file| file.ends_with("discovery.sock")));
         let start = Instant::now();
         daemon.signal(signal);
@@ -96,27 +97,27 @@ fn ctrl_c_and_sigterm_end_the_daemon_and_remove_its_socket() {
 }
 
 #[test]
-fn a_second_daemon_refuses_and_names_the_first() {
+fn a_second_daemon_fails_and_names_the_first() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = address_in(folder.path());
-    let (mut first, mut client) = served(&address);
+    let (mut first, mut client) = daemon_and_client(&address);
     let mut second = start(&["--address", &address]);
     assert!(!second.wait().success());
     let said = second.stderr();
     assert!(said.contains(&format!("in use by process {}", first.id())), "{said}");
-    // The first one is untouched.
-    assert_eq!(ask(&mut client, &json!({ "command": "ping" }))["message"], "pong");
+    // The first one still responds.
+    assert_eq!(request(&mut client, &json!({ "command": "ping" }))["message"], "pong");
     first.terminate();
     assert!(first.wait().success());
 }
 
 #[test]
-fn a_killed_daemon_leaves_nothing_that_keeps_the_next_from_starting() {
+fn a_daemon_starts_after_another_was_killed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = address_in(folder.path());
-    let (mut first, _client) = served(&address);
+    let (mut first, _client) = daemon_and_client(&address);
     first.kill();
-    let (mut second, _client) = served(&address);
+    let (mut second, _client) = daemon_and_client(&address);
     second.terminate();
     assert!(second.wait().success(), "{}", second.stderr());
     assert_eq!(files(folder.path()), Vec::<String>::new());
@@ -128,7 +129,7 @@ fn several_addresses_are_one_graph_and_shutdown_is_refused_over_tcp() {
     let ipc = address_in(folder.path());
     let mut daemon = start(&["--address", &ipc, "--address", "tcp://127.0.0.1:*"]);
     let mut tcp = None;
-    wait_until("it says where it listens", || {
+    wait_until("it logs its addresses", || {
         let said = daemon.stderr();
         let from = said.find("tcp://127.0.0.1:").map(|at| &said[at..]);
         tcp = from.and_then(|text| Some(text.split_once('"')?.0.to_owned()));
@@ -144,15 +145,15 @@ fn several_addresses_are_one_graph_and_shutdown_is_refused_over_tcp() {
         "fingerprint": "1",
         "publisher_node": "far",
     });
-    let registered = ask(&mut remote, &json!({ "command": "register", "topic_info": info }));
+    let registered = request(&mut remote, &json!({ "command": "register", "topic_info": info }));
     assert_eq!(registered["status"], 0);
-    let found = ask(&mut local, &json!({ "command": "lookup", "topic_name": "/t" }));
+    let found = request(&mut local, &json!({ "command": "lookup", "topic_name": "/t" }));
     assert_eq!(found["topic_info"], info);
-    assert_eq!(ask(&mut remote, &json!({ "command": "shutdown" }))["status"], 3);
-    assert_eq!(ask(&mut remote, &json!({ "command": "ping" }))["message"], "pong");
-    assert_eq!(ask(&mut local, &json!({ "command": "shutdown" }))["status"], 0);
+    assert_eq!(request(&mut remote, &json!({ "command": "shutdown" }))["status"], 3);
+    assert_eq!(request(&mut remote, &json!({ "command": "ping" }))["message"], "pong");
+    assert_eq!(request(&mut local, &json!({ "command": "shutdown" }))["status"], 0);
     assert!(daemon.wait().success(), "{}", daemon.stderr());
-    // A registration over tcp is repeated by who is alive; it is not kept.
+    // Registrations of tcp publishers are not saved: live publishers repeat them.
     assert_eq!(files(folder.path()), Vec::<String>::new());
 }
 
@@ -160,7 +161,7 @@ fn several_addresses_are_one_graph_and_shutdown_is_refused_over_tcp() {
 fn a_python_publisher_is_found_again_when_the_daemon_was_killed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = address_in(folder.path());
-    let (mut first, _client) = served(&address);
+    let (mut first, _client) = daemon_and_client(&address);
     let golden_file = golden::path("messages.json").display().to_string();
     let topics = folder.path().join("topics").display().to_string();
     let arguments = [
@@ -173,18 +174,18 @@ fn a_python_publisher_is_found_again_when_the_daemon_was_killed() {
     ];
     let mut publisher = python::peer("publisher.py", arguments.concat());
     let at = publisher.expect_event("ready")["address"].clone();
-    wait_until("it is kept", || {
+    wait_until("the registration is saved", || {
         let kept = std::fs::read(folder.path().join("run/discovery.sock.state"));
         kept.is_ok_and(|kept| kept.windows(6).any(|part| part == b"python"))
     });
     first.kill();
-    let (mut second, mut client) = served(&address);
-    let found = ask(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }));
+    let (mut second, mut client) = daemon_and_client(&address);
+    let found = request(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }));
     assert_eq!(found["topic_info"]["address"], at);
-    // A ghost is not kept.
+    // A dead publisher is removed.
     publisher.kill();
-    wait_until("it is forgotten", || {
-        ask(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }))["status"] == 1
+    wait_until("it is removed", || {
+        request(&mut client, &json!({ "command": "lookup", "topic_name": "/t" }))["status"] == 1
     });
     second.terminate();
     assert!(second.wait().success());
@@ -192,7 +193,7 @@ fn a_python_publisher_is_found_again_when_the_daemon_was_killed() {
 }
 
 #[test]
-fn systemd_is_told_when_it_listens_and_when_it_ends() {
+fn systemd_is_notified_of_start_and_stop() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("notify");
     let systemd = UnixDatagram::bind(&path).expect("it binds");
@@ -212,7 +213,7 @@ fn systemd_is_told_when_it_listens_and_when_it_ends() {
 }
 
 #[test]
-fn bad_use_is_told_in_words() {
+fn invalid_arguments_are_reported() {
     let mut long = start(&["--address", &format!("ipc:///tmp/{}", "x".repeat(120))]);
     assert!(!long.wait().success());
     assert!(long.stderr().contains("a unix socket takes at most 107"), "{}", long.stderr());

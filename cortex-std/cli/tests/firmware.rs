@@ -8,10 +8,10 @@ use cortex_tests::graph::{Folder, daemon};
 use cortex_tests::{DEADLINE, Program, python, wait_until};
 use cortex_wire::Header;
 
-/// What is promised after a reset.
+/// Promised time until data flows after a reset.
 const PROMISE: Duration = Duration::from_secs(2);
 
-/// A board whose UART is a TCP port, where QEMU listens.
+/// A board in QEMU whose UART is a TCP port that QEMU listens at.
 fn board(port: u16) -> Program {
     let firmware = std::env::var_os("CORTEX_FIRMWARE").expect("CORTEX_FIRMWARE names the firmware");
     let mut command = Command::new("qemu-system-arm");
@@ -30,7 +30,7 @@ fn gateway(folder: &Folder, port: u16) -> Program {
     Program::spawn(command)
 }
 
-/// A port that nobody uses at this moment.
+/// A port that is free at this moment.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
@@ -41,19 +41,19 @@ fn wall_ns() -> u64 {
     u64::try_from(now).expect("it is before 2554")
 }
 
-/// Waits for a reading that the gateway stamped after `since_ns`.
-fn flows(folder: &Folder, readings: &mut Readings, since_ns: u64) {
+/// Waits for a reading that the gateway has stamped after `since_ns`.
+fn wait_for_data(folder: &Folder, readings: &mut Readings, since_ns: u64) {
     wait_until("data flows again", || readings.next(folder).is_some_and(|stamp| stamp > since_ns));
 }
 
-/// `/imu`, wherever it is.
+/// A subscriber of `/imu` that follows changes of its address.
 struct Readings {
     subscriber: RawSubscriber,
     address: String,
 }
 
 impl Readings {
-    /// When a gateway stamped the next one, if it is there.
+    /// The timestamp of the next reading, if one arrives in time.
     fn next(&mut self, folder: &Folder) -> Option<u64> {
         let mut client =
             cortex_std::discovery::Client::connect(&folder.discovery(), DEADLINE).ok()?;
@@ -67,8 +67,8 @@ impl Readings {
     }
 }
 
-/// The board as a node: 1,000 readings and 100 images, in order and equal to what it computes, at a
-/// Python peer that changes its rate by a command; and data that flows again after every reset.
+/// The board as a node: a Python peer receives 1,000 readings and 100 images in order and with the
+/// computed values, and changes the rate by a command; data flows again after every reset.
 #[test]
 #[ignore = "needs QEMU and the firmware: ci/firmware.sh"]
 fn the_firmware_is_a_node_of_the_graph() {
@@ -78,7 +78,7 @@ fn the_firmware_is_a_node_of_the_graph() {
     let mut emulator = board(port);
     let mut bridge = gateway(&folder, port);
 
-    // The Python peer checks all of it, and says "done" only after that.
+    // The Python peer checks all messages before it reports "done".
     let discovery = folder.discovery();
     let arguments = ["--discovery", &discovery, "--imu", "1000", "--images", "100"];
     let mut peer = python::peer("board.py", arguments);
@@ -93,7 +93,7 @@ fn the_firmware_is_a_node_of_the_graph() {
     while stats["sent"] == 0 {
         stats = bridge.expect_event("stats");
     }
-    // The gateway may have come in the middle of a frame.
+    // The gateway may have started in the middle of a frame.
     assert!(stats["lost"] == 0 && stats["damaged"].as_u64() <= Some(1), "{stats}");
 
     let subscriber = RawSubscriber::with_queue(1000).expect("a subscriber");
@@ -119,12 +119,12 @@ fn the_firmware_is_a_node_of_the_graph() {
             }
         }
         let (start, since_ns) = (Instant::now(), wall_ns());
-        flows(&folder, &mut readings, since_ns);
+        wait_for_data(&folder, &mut readings, since_ns);
         times.push(start.elapsed());
     }
     times.sort();
     println!("data flowed again after {times:?}");
-    // The middle one: a busy machine may be late once.
+    // The median: a busy machine may be late once.
     assert!(times[times.len() / 2] < PROMISE, "{times:?}");
     bridge.terminate();
     assert!(bridge.wait().success(), "{}", bridge.stderr());

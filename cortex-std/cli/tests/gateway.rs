@@ -1,4 +1,4 @@
-//! `cortex gateway` with a board that is simulated behind a pseudo terminal or a TCP stream.
+//! `cortex gateway` with a simulated board on a pseudo terminal or a TCP stream.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,26 +18,27 @@ use cortex_wire::link::{Direction, Event, Hello, Receiver, Sender, Topic};
 use cortex_wire::{Header, IntMessage, decode, encode};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-/// What is promised after a reset, or after plugging in again.
+/// Promised time until data flows after a reset, or after the device is plugged in again.
 const PROMISE: Duration = Duration::from_secs(2);
 
-/// A board that publishes its count on `/board/count` and obeys `/board/period`, in microseconds.
+/// A board that publishes a count on `/board/count`, with the period in microseconds that it receives
+/// on `/board/period`.
 struct Board {
-    is_over: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
     period_us: Arc<AtomicI64>,
     commands: Arc<Mutex<Vec<(Header, i64)>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Board {
-    /// Starts it on its end of the line, which neither read nor write waits for.
+    /// Starts the board on its end of the link, which must be non-blocking.
     fn start(mut line: impl Read + Write + Send + 'static) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
+        let is_stopping = Arc::new(AtomicBool::new(false));
         let period_us = Arc::new(AtomicI64::new(2000));
         let commands = Arc::new(Mutex::new(Vec::new()));
-        let shared = (is_over.clone(), period_us.clone(), commands.clone());
+        let shared = (is_stopping.clone(), period_us.clone(), commands.clone());
         let thread = std::thread::spawn(move || {
-            let (is_over, period_us, commands) = shared;
+            let (is_stopping, period_us, commands) = shared;
             let topics = [
                 Topic::of::<IntMessage>(Direction::Published, "/board/count"),
                 Topic::of::<IntMessage>(Direction::Subscribed, "/board/period"),
@@ -49,7 +50,7 @@ impl Board {
             let start = Instant::now();
             let mut next = start;
             let mut sequence = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_stopping.load(Ordering::Relaxed) {
                 let mut bytes = Vec::new();
                 let now_ms = u64::try_from(start.elapsed().as_millis()).expect("it is short");
                 if sender.hello_is_due(now_ms) {
@@ -69,14 +70,14 @@ impl Board {
                     });
                     sequence += 1;
                 }
-                // A UART does not wait either: what finds no room is lost.
+                // Like a UART, drops bytes that do not fit.
                 let _ = line.write(&bytes);
                 let mut input = [0; 256];
                 let count = line.read(&mut input).unwrap_or(0);
                 let mut input = &input[..count];
                 while let Some(event) = receiver.receive(&mut input) {
                     match event {
-                        Ok(Event::Hello { is_new: true, .. }) => sender.hello_soon(),
+                        Ok(Event::Hello { is_new: true, .. }) => sender.make_hello_due(),
                         Ok(Event::Message(message)) => {
                             assert_eq!(message.topic(), b"/board/period");
                             let header = message.frames().nth(1).expect("a header");
@@ -92,22 +93,22 @@ impl Board {
                 std::thread::sleep(Duration::from_micros(300));
             }
         });
-        Self { is_over, period_us, commands, thread: Some(thread) }
+        Self { is_stopping, period_us, commands, thread: Some(thread) }
     }
 }
 
 impl Drop for Board {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopping.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-/// A pseudo terminal whose other end is found at `device`, wherever that led before.
+/// A pseudo terminal whose other end is at `device`, in place of a previous one.
 fn plug_in(device: &Path) -> File {
-    // Not for the gateway that is started later: it would keep the line open.
+    // CLOEXEC: a gateway that is started later would inherit it and keep the link open.
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = openpt(flags).expect("a pseudo terminal");
     grantpt(&master).expect("it is ours");
@@ -128,7 +129,7 @@ fn gateway(folder: &Folder, arguments: &[&str]) -> Program {
     Program::spawn(command)
 }
 
-fn on(device: &Path, folder: &Folder) -> Program {
+fn serial_gateway(device: &Path, folder: &Folder) -> Program {
     gateway(folder, &["--serial", &device.display().to_string()])
 }
 
@@ -148,8 +149,8 @@ fn next(subscriber: &mut Subscriber<IntMessage>) -> (Header, u64) {
     (sample.header(), count)
 }
 
-/// What the gateway reports next, once it is as wanted.
-fn report(gateway: &mut Program, is_wanted: impl Fn(&serde_json::Value) -> bool) {
+/// Waits for a report of the gateway that satisfies `is_wanted`.
+fn wait_for_report(gateway: &mut Program, is_wanted: impl Fn(&serde_json::Value) -> bool) {
     let end = Instant::now() + DEADLINE;
     while Instant::now() < end {
         let said = gateway.next_json();
@@ -157,7 +158,7 @@ fn report(gateway: &mut Program, is_wanted: impl Fn(&serde_json::Value) -> bool)
             return;
         }
     }
-    panic!("the gateway does not report what is wanted");
+    panic!("no such report of the gateway");
 }
 
 fn end(mut gateway: Program) {
@@ -165,8 +166,8 @@ fn end(mut gateway: Program) {
     assert!(gateway.wait().success(), "{}", gateway.stderr());
 }
 
-/// Messages arrive in order and stamped; commands arrive unchanged.
-fn is_a_node_of_the_graph(folder: &Folder, board: &Board) {
+/// Checks that messages of the board arrive in order and stamped, and that commands arrive unchanged.
+fn check_messages_and_commands(folder: &Folder, board: &Board) {
     let listener = node(folder, "listener");
     let mut subscriber = counts(&listener);
     let (mut last, mut after_command) = (None, 0);
@@ -198,15 +199,15 @@ fn a_board_on_a_serial_line_is_a_node_of_the_graph() {
     let daemon = daemon(&folder);
     let device = folder.path().join("tty");
     let board = Board::start(plug_in(&device));
-    let mut gateway = on(&device, &folder);
-    report(&mut gateway, |said| {
+    let mut gateway = serial_gateway(&device, &folder);
+    wait_for_report(&mut gateway, |said| {
         said["event"] == "hello"
             && said["node"] == "board"
             && said["publishes"][0] == "/board/count"
             && said["subscribes"][0] == "/board/period"
     });
-    is_a_node_of_the_graph(&folder, &board);
-    report(&mut gateway, |said| said["event"] == "stats" && said["sent"] == 1);
+    check_messages_and_commands(&folder, &board);
+    wait_for_report(&mut gateway, |said| said["event"] == "stats" && said["sent"] == 1);
     end(gateway);
     drop(daemon);
 }
@@ -221,8 +222,8 @@ fn a_board_behind_a_tcp_stream_is_a_node_of_the_graph() {
     let stream = listener.accept().expect("the gateway").0;
     stream.set_nonblocking(true).expect("it need not wait");
     let board = Board::start(stream);
-    report(&mut gateway, |said| said["event"] == "hello");
-    is_a_node_of_the_graph(&folder, &board);
+    wait_for_report(&mut gateway, |said| said["event"] == "hello");
+    check_messages_and_commands(&folder, &board);
     end(gateway);
     drop(daemon);
 }
@@ -235,57 +236,57 @@ fn data_flows_again_after_a_reset_an_unplugged_line_and_a_new_gateway() {
     let listener = node(&folder, "listener");
     let mut subscriber = counts(&listener);
     let mut board = Board::start(plug_in(&device));
-    let mut gateway = on(&device, &folder);
+    let mut gateway = serial_gateway(&device, &folder);
     next(&mut subscriber);
 
     let mut times = Vec::new();
     for round in 0..6 {
         match round % 3 {
-            // The board is reset, the line stays away for a moment.
+            // A reset of the board, with the device absent for a moment.
             0 => {
                 drop(board);
-                report(&mut gateway, |said| said["event"] == "closed");
+                wait_for_report(&mut gateway, |said| said["event"] == "closed");
                 board = Board::start(plug_in(&device));
             }
-            // Another gateway.
+            // A new gateway.
             1 => {
                 end(gateway);
-                gateway = on(&device, &folder);
+                gateway = serial_gateway(&device, &folder);
             }
-            // Both, the gateway first.
+            // Both; the gateway starts first.
             _ => {
                 end(gateway);
                 drop(board);
-                gateway = on(&device, &folder);
+                gateway = serial_gateway(&device, &folder);
                 board = Board::start(plug_in(&device));
             }
         }
         let (start, restarted_ns) = (Instant::now(), wall_ns());
-        // What arrived at a gateway before does not count.
+        // Messages stamped before do not count.
         while next(&mut subscriber).0.timestamp_ns < restarted_ns {}
         times.push(start.elapsed());
     }
     times.sort();
     println!("data flowed again after {times:?}");
-    // The middle one: a busy machine may be late once.
+    // The median: a busy machine may be late once.
     assert!(times[times.len() / 2] < PROMISE, "{times:?}");
     end(gateway);
     drop(daemon);
 }
 
 #[test]
-fn bad_use_is_told_in_words() {
+fn reports_invalid_arguments_an_absent_device_and_a_silent_board() {
     let folder = Folder::new();
     let mut nothing = gateway(&folder, &[]);
     assert_eq!(nothing.wait().code(), Some(2));
     assert!(nothing.stderr().contains("--serial"), "{}", nothing.stderr());
     let mut both = gateway(&folder, &["--serial", "/dev/null", "--tcp", "localhost:1"]);
     assert_eq!(both.wait().code(), Some(2));
-    // What is no terminal, or not there, may be one later.
+    // The gateway waits for a device that does not exist yet.
     let mut absent = gateway(&folder, &["--serial", "/nowhere/tty"]);
     assert_eq!(absent.expect_event("absent")["place"], "/nowhere/tty (115200 baud)");
     end(absent);
-    // Who waits so long and no longer is told by the exit code that nobody came.
+    // With --timeout it ends with exit code 1 if no board sends anything.
     let mut silent = gateway(&folder, &["--tcp", "127.0.0.1:1", "--timeout", "0.1"]);
     assert_eq!(silent.wait().code(), Some(1));
 }

@@ -1,4 +1,4 @@
-//! Who writes and reads messages, and what was read.
+//! A format that encodes and decodes one message, and a digest of the decoded values.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -7,19 +7,19 @@ use std::rc::Rc;
 /// One format and one message.
 pub(super) struct Contender<'s> {
     pub(super) name: &'static str,
-    /// Bytes to be sent.
+    /// Length of the encoded message in bytes.
     pub(super) len: usize,
     pub(super) encode: Box<dyn FnMut() + 's>,
     pub(super) decode: Box<dyn FnMut() + 's>,
-    read: Rc<dyn Fn() -> Option<Seen> + 's>,
+    read: Rc<dyn Fn() -> Option<Digest> + 's>,
 }
 
 impl<'s> Contender<'s> {
-    /// Of one that writes into a buffer and reads from one.
+    /// A contender that encodes into one buffer.
     pub(super) fn new(
         name: &'static str,
         mut encode: impl FnMut(&mut Vec<u8>) + 's,
-        decode: impl Fn(&[u8]) -> Option<Seen> + 's,
+        decode: impl Fn(&[u8]) -> Option<Digest> + 's,
     ) -> Self {
         let mut encoded = Vec::new();
         encode(&mut encoded);
@@ -32,14 +32,14 @@ impl<'s> Contender<'s> {
         Self::of(name, encoded.len(), encode, move || decode(black_box(&encoded)))
     }
 
-    /// Of one that has its own way with buffers.
+    /// A contender that manages its buffers itself.
     pub(super) fn of(
         name: &'static str,
         len: usize,
         encode: impl FnMut() + 's,
-        decode: impl Fn() -> Option<Seen> + 's,
+        decode: impl Fn() -> Option<Digest> + 's,
     ) -> Self {
-        let read: Rc<dyn Fn() -> Option<Seen> + 's> = Rc::new(decode);
+        let read: Rc<dyn Fn() -> Option<Digest> + 's> = Rc::new(decode);
         let decode = Rc::clone(&read);
         let decode = move || {
             black_box(decode());
@@ -47,21 +47,21 @@ impl<'s> Contender<'s> {
         Self { name, len, encode: Box::new(encode), decode: Box::new(decode), read }
     }
 
-    /// What a reader sees.
-    pub(super) fn decode_once(&self) -> Result<Seen, Box<dyn Error>> {
-        (self.read)().ok_or_else(|| format!("{} does not read what it wrote", self.name).into())
+    /// The digest of the decoded message.
+    pub(super) fn decode_once(&self) -> Result<Digest, Box<dyn Error>> {
+        (self.read)().ok_or_else(|| format!("{} cannot decode its own output", self.name).into())
     }
 }
 
-/// What a reader saw: the same for whoever read the same.
+/// A digest of decoded values, which is equal for equal values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct Digest {
     texts: usize,
     items: usize,
     numbers: f64,
 }
 
-impl Seen {
+impl Digest {
     pub(super) fn text(mut self, text: &str) -> Self {
         self.texts += text.len();
         self
@@ -72,7 +72,7 @@ impl Seen {
         self
     }
 
-    /// An array that can be used as it is: nothing unless the shape has as many items.
+    /// Adds an array; `None` if the shape has another number of items.
     pub(super) fn items<T: Copy + Into<f64>>(
         mut self,
         shape: impl IntoIterator<Item = usize>,
@@ -85,7 +85,7 @@ impl Seen {
         (shape.into_iter().product::<usize>() == items.len()).then_some(self)
     }
 
-    /// The same of bytes: in place where they are aligned, otherwise copied.
+    /// Adds an array of bytes: in place if they are aligned, otherwise copied.
     pub(super) fn bytes<T: Item>(
         self,
         shape: impl IntoIterator<Item = usize>,
@@ -102,7 +102,7 @@ impl Seen {
     }
 }
 
-/// An item and numpy's name of it.
+/// An item type, with its numpy dtype.
 pub(super) trait Item: bytemuck::Pod + Into<f64> {
     const DTYPE: &'static str;
 }

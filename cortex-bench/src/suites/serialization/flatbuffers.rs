@@ -1,4 +1,4 @@
-//! FlatBuffers, put together and read as compilers would do it of this schema:
+//! FlatBuffers, written and read like code generated from this schema:
 //!
 //! ```text
 //! table Array { dtype: string; shape: [uint]; items: [ubyte]; }
@@ -17,7 +17,7 @@ use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use planus::table_reader::Table;
 use planus::{SliceWithStartOffset, TableRead, Vector};
 
-use super::contender::{Contender, Item, Seen};
+use super::contender::{Contender, Digest, Item};
 use super::scene::{COUNT, ENCODING, FRAME_IDS, GAIN, Kind, NAME, POINTS, ROWS, Scene, WIDTH};
 
 type Builder = FlatBufferBuilder<'static>;
@@ -34,14 +34,14 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
 
 fn of<'s>(
     write: impl Fn(&mut Builder) -> Written + 's,
-    look: fn(&Fields<'_>) -> Option<Seen>,
+    digest: fn(&Fields<'_>) -> Option<Digest>,
 ) -> Contender<'s> {
     let mut fb = Builder::new();
     let root = write(&mut fb);
     fb.finish(root, None);
     let encoded = fb.finished_data().to_vec();
     let len = encoded.len();
-    // The builder keeps its memory.
+    // The builder reuses its memory.
     let encode = move || {
         fb.reset();
         let root = write(&mut fb);
@@ -50,12 +50,12 @@ fn of<'s>(
     };
     let decode = move || {
         let buffer = SliceWithStartOffset { buffer: black_box(&encoded), offset_from_start: 0 };
-        look(&Fields(Table::from_buffer(buffer, 0).ok()?))
+        digest(&Fields(Table::from_buffer(buffer, 0).ok()?))
     };
     Contender::of("flatbuffers", len, encode, decode)
 }
 
-/// Where field `n` of a table stands.
+/// The vtable offset of field `n`.
 const fn slot(n: u16) -> u16 {
     4 + 2 * n
 }
@@ -63,7 +63,8 @@ const fn slot(n: u16) -> u16 {
 fn write_array<T: Item>(fb: &mut Builder, items: &[T], shape: &[usize]) -> Written {
     let dtype = fb.create_string(T::DTYPE);
     let shape = fb.create_vector_from_iter(shape.iter().map(|&size| size as u32));
-    // Copied at once, other than a vector of numbers; ends in a zero that does not count.
+    // Copied with one memcpy, unlike a vector of numbers. The string ends with a zero byte, which is
+    // not part of its length.
     let items = fb.create_byte_string(bytemuck::cast_slice(items));
     let table = fb.start_table();
     fb.push_slot_always(slot(0), dtype);
@@ -130,7 +131,7 @@ fn write_dict(fb: &mut Builder, scene: &Scene) -> Written {
     fb.end_table(table)
 }
 
-/// A table whose offsets are checked when they are followed.
+/// A table whose offsets are checked on access.
 struct Fields<'b>(Table<'b>);
 
 impl<'b> TableRead<'b> for Fields<'b> {
@@ -147,45 +148,45 @@ impl<'b> Fields<'b> {
         self.0.access(n, "", "").ok()?
     }
 
-    fn text(&self, n: usize, seen: Seen) -> Option<Seen> {
-        Some(seen.text(self.field(n)?))
+    fn text(&self, n: usize, digest: Digest) -> Option<Digest> {
+        Some(digest.text(self.field(n)?))
     }
 
-    fn array<T: Item>(&self, n: usize, seen: Seen) -> Option<Seen> {
+    fn array<T: Item>(&self, n: usize, digest: Digest) -> Option<Digest> {
         let array: Self = self.field(n)?;
         let shape: Vector<'_, u32> = array.field(1)?;
         let shape = shape.iter().map(|size| size as usize);
-        (array.field::<&str>(0)? == T::DTYPE).then(|| seen.bytes::<T>(shape, array.field(2)?))?
+        (array.field::<&str>(0)? == T::DTYPE).then(|| digest.bytes::<T>(shape, array.field(2)?))?
     }
 }
 
-fn image(image: &Fields<'_>) -> Option<Seen> {
-    let seen = image.text(1, Seen::default())?;
-    let seen = seen.number(image.field::<u64>(2)? as f64).number(image.field::<u64>(3)? as f64);
-    image.array::<u8>(0, seen)
+fn image(image: &Fields<'_>) -> Option<Digest> {
+    let digest = image.text(1, Digest::default())?;
+    let digest = digest.number(image.field::<u64>(2)? as f64).number(image.field::<u64>(3)? as f64);
+    image.array::<u8>(0, digest)
 }
 
-fn pose(pose: &Fields<'_>) -> Option<Seen> {
-    let seen = pose.text(3, pose.text(2, Seen::default())?)?;
-    pose.array::<f64>(1, pose.array::<f64>(0, seen)?)
+fn pose(pose: &Fields<'_>) -> Option<Digest> {
+    let digest = pose.text(3, pose.text(2, Digest::default())?)?;
+    pose.array::<f64>(1, pose.array::<f64>(0, digest)?)
 }
 
-fn cloud(cloud: &Fields<'_>) -> Option<Seen> {
-    let mut seen = cloud.array::<f32>(0, cloud.text(4, Seen::default())?)?;
+fn cloud(cloud: &Fields<'_>) -> Option<Digest> {
+    let mut digest = cloud.array::<f32>(0, cloud.text(4, Digest::default())?)?;
     for n in 1..4 {
         if cloud.field::<Fields<'_>>(n).is_some() {
-            seen = cloud.array::<f32>(n, seen)?;
+            digest = cloud.array::<f32>(n, digest)?;
         }
     }
-    Some(seen)
+    Some(digest)
 }
 
-fn dict(dict: &Fields<'_>) -> Option<Seen> {
-    let seen = dict.text(0, Seen::default())?;
-    let mut seen = seen.number(dict.field::<u64>(1)? as f64).number(dict.field(2)?);
+fn dict(dict: &Fields<'_>) -> Option<Digest> {
+    let digest = dict.text(0, Digest::default())?;
+    let mut digest = digest.number(dict.field::<u64>(1)? as f64).number(dict.field(2)?);
     for n in [3, 4] {
         let pair: Fields<'_> = dict.field(n)?;
-        seen = pair.array::<f64>(1, pair.array::<f64>(0, seen)?)?;
+        digest = pair.array::<f64>(1, pair.array::<f64>(0, digest)?)?;
     }
-    Some(seen)
+    Some(digest)
 }

@@ -1,9 +1,9 @@
-//! Protocol Buffers by prost, with messages as its derive makes them of structs.
+//! Protocol Buffers by prost, with derived messages.
 
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::contender::{Contender, Item, Seen};
+use super::contender::{Contender, Digest, Item};
 use super::scene::{COUNT, ENCODING, FRAME_IDS, GAIN, Kind, NAME, POINTS, ROWS, Scene, WIDTH};
 
 #[derive(Clone, PartialEq, Message)]
@@ -23,9 +23,9 @@ impl Array {
         Some(Self { dtype: T::DTYPE.into(), shape, items })
     }
 
-    fn look<T: Item>(&self, seen: Seen) -> Option<Seen> {
+    fn add_to<T: Item>(&self, digest: Digest) -> Option<Digest> {
         let shape = self.shape.iter().map(|&size| size as usize);
-        (self.dtype == T::DTYPE).then(|| seen.bytes::<T>(shape, &self.items))?
+        (self.dtype == T::DTYPE).then(|| digest.bytes::<T>(shape, &self.items))?
     }
 }
 
@@ -100,8 +100,8 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
                 height: ROWS as u64,
             };
             of(message, |Image { data, encoding, width, height }| {
-                let seen = Seen::default().text(encoding);
-                data.as_ref()?.look::<u8>(seen.number(*width as f64).number(*height as f64))
+                let digest = Digest::default().text(encoding);
+                data.as_ref()?.add_to::<u8>(digest.number(*width as f64).number(*height as f64))
             })
         }
         Kind::Pose => {
@@ -112,9 +112,9 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
                 child_frame_id: base,
             };
             of(message, |pose| {
-                let seen = Seen::default().text(&pose.frame_id).text(&pose.child_frame_id);
-                let seen = pose.position.as_ref()?.look::<f64>(seen)?;
-                pose.orientation.as_ref()?.look::<f64>(seen)
+                let digest = Digest::default().text(&pose.frame_id).text(&pose.child_frame_id);
+                let digest = pose.position.as_ref()?.add_to::<f64>(digest)?;
+                pose.orientation.as_ref()?.add_to::<f64>(digest)
             })
         }
         Kind::PointCloud => {
@@ -126,10 +126,13 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
                 frame_id: map,
             };
             of(message, |cloud| {
-                let seen = Seen::default().text(&cloud.frame_id);
-                let seen = cloud.points.as_ref()?.look::<f32>(seen)?;
+                let digest = Digest::default().text(&cloud.frame_id);
+                let digest = cloud.points.as_ref()?.add_to::<f32>(digest)?;
                 let others = [&cloud.colors, &cloud.intensity, &cloud.normals];
-                others.into_iter().flatten().try_fold(seen, |seen, array| array.look::<f32>(seen))
+                others
+                    .into_iter()
+                    .flatten()
+                    .try_fold(digest, |digest, array| array.add_to::<f32>(digest))
             })
         }
         Kind::Dict => {
@@ -144,27 +147,30 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
                 frames: scene.frames.iter().filter_map(|f| Array::new(f, &[4, 4])).collect(),
             };
             of(message, |dict| {
-                let seen = Seen::default().text(&dict.name);
-                let seen = seen.number(dict.count as f64).number(dict.gain);
+                let digest = Digest::default().text(&dict.name);
+                let digest = digest.number(dict.count as f64).number(dict.gain);
                 let Joints { position, velocity } = dict.joints.as_ref()?;
-                let seen = position.as_ref()?.look::<f64>(seen)?;
-                let seen = velocity.as_ref()?.look::<f64>(seen)?;
-                dict.frames.iter().try_fold(seen, |seen, array| array.look::<f64>(seen))
+                let digest = position.as_ref()?.add_to::<f64>(digest)?;
+                let digest = velocity.as_ref()?.add_to::<f64>(digest)?;
+                dict.frames.iter().try_fold(digest, |digest, array| array.add_to::<f64>(digest))
             })
         }
     }
 }
 
-fn of<'s, M: Message + Default + 's>(message: M, look: fn(&M) -> Option<Seen>) -> Contender<'s> {
+fn of<'s, M: Message + Default + 's>(
+    message: M,
+    digest: fn(&M) -> Option<Digest>,
+) -> Contender<'s> {
     let encoded = Bytes::from(message.encode_to_vec());
     let len = encoded.len();
     let mut out = Vec::with_capacity(len);
     let encode = move || {
         out.clear();
-        // A vector has room.
+        // A vector grows, so this cannot fail.
         let _ = message.encode(&mut out);
         std::hint::black_box(&out);
     };
-    // Arrays borrow from what has an owner.
-    Contender::of("prost", len, encode, move || look(&M::decode(encoded.clone()).ok()?))
+    // Arrays borrow from `encoded`, which is reference-counted.
+    Contender::of("prost", len, encode, move || digest(&M::decode(encoded.clone()).ok()?))
 }

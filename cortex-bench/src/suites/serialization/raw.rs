@@ -1,12 +1,12 @@
-//! Structs as they lie in memory, with arrays of any length behind them: what both sides agree on by
-//! hand.
+//! Structs in their memory layout, followed by arrays of any length. Both sides must agree on the
+//! layout by hand.
 
 use bytemuck::{Pod, Zeroable, bytes_of, try_from_bytes};
 
-use super::contender::{Contender, Seen};
+use super::contender::{Contender, Digest};
 use super::scene::{COUNT, ENCODING, FRAME_IDS, GAIN, Kind, NAME, POINTS, ROWS, Scene, WIDTH};
 
-/// Text that ends at the first zero, if not at the end.
+/// Text that ends at the first zero byte or at the end.
 type Text = [u8; 16];
 
 #[repr(C)]
@@ -27,7 +27,7 @@ struct Pose {
     child_frame_id: Text,
 }
 
-/// How many points there are of each array; none if it is left out.
+/// The number of points in each array; 0 if the array is missing.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct PointCloud {
@@ -78,11 +78,11 @@ pub(super) fn contender(scene: &Scene, kind: Kind) -> Contender<'_> {
     }
 }
 
-/// A struct with arrays behind it.
+/// A contender of a struct that arrays follow.
 fn of<'s, M: Pod>(
     message: M,
     arrays: Vec<&'s [u8]>,
-    look: fn(&M, &[u8]) -> Option<Seen>,
+    digest: fn(&M, &[u8]) -> Option<Digest>,
 ) -> Contender<'s> {
     let encode = move |out: &mut Vec<u8>| {
         out.extend_from_slice(bytes_of(&message));
@@ -90,7 +90,7 @@ fn of<'s, M: Pod>(
     };
     Contender::new("raw struct", encode, move |bytes| {
         let (message, rest) = bytes.split_at_checked(size_of::<M>())?;
-        look(try_from_bytes(message).ok()?, rest)
+        digest(try_from_bytes(message).ok()?, rest)
     })
 }
 
@@ -105,36 +105,36 @@ fn text(padded: &Text) -> Option<&str> {
     str::from_utf8(&padded[..len]).ok()
 }
 
-fn image(image: &Image, pixels: &[u8]) -> Option<Seen> {
-    let seen = Seen::default().text(text(&image.encoding)?);
-    let seen = seen.number(image.width as f64).number(image.height as f64);
-    seen.bytes::<u8>(image.shape.map(|size| size as usize), pixels)
+fn image(image: &Image, pixels: &[u8]) -> Option<Digest> {
+    let digest = Digest::default().text(text(&image.encoding)?);
+    let digest = digest.number(image.width as f64).number(image.height as f64);
+    digest.bytes::<u8>(image.shape.map(|size| size as usize), pixels)
 }
 
-fn pose(pose: &Pose, _: &[u8]) -> Option<Seen> {
-    let seen = Seen::default().text(text(&pose.frame_id)?).text(text(&pose.child_frame_id)?);
-    seen.items([3], &pose.position)?.items([4], &pose.orientation)
+fn pose(pose: &Pose, _: &[u8]) -> Option<Digest> {
+    let digest = Digest::default().text(text(&pose.frame_id)?).text(text(&pose.child_frame_id)?);
+    digest.items([3], &pose.position)?.items([4], &pose.orientation)
 }
 
-fn cloud_seen(cloud: &PointCloud, mut rest: &[u8]) -> Option<Seen> {
-    let mut seen = Seen::default().text(text(&cloud.frame_id)?);
+fn cloud_seen(cloud: &PointCloud, mut rest: &[u8]) -> Option<Digest> {
+    let mut digest = Digest::default().text(text(&cloud.frame_id)?);
     let PointCloud { points, colors, intensity, normals, .. } = *cloud;
     for (count, width) in [(points, 3), (colors, 3), (intensity, 1), (normals, 3)] {
         let count = count as usize;
         let (items, others) = rest.split_at_checked(count * width * size_of::<f32>())?;
         rest = others;
         if count > 0 {
-            seen = seen.bytes::<f32>([count, width], items)?;
+            digest = digest.bytes::<f32>([count, width], items)?;
         }
     }
-    Some(seen)
+    Some(digest)
 }
 
-fn dict(dict: &Dict, _: &[u8]) -> Option<Seen> {
-    let seen = Seen::default().text(text(&dict.name)?);
-    let mut seen = seen.number(dict.count as f64).number(dict.gain);
+fn dict(dict: &Dict, _: &[u8]) -> Option<Digest> {
+    let digest = Digest::default().text(text(&dict.name)?);
+    let mut digest = digest.number(dict.count as f64).number(dict.gain);
     for joint in [&dict.position, &dict.velocity] {
-        seen = seen.items([6], joint)?;
+        digest = digest.items([6], joint)?;
     }
-    dict.frames.iter().try_fold(seen, |seen, frame| seen.items([4, 4], frame))
+    dict.frames.iter().try_fold(digest, |digest, frame| digest.items([4, 4], frame))
 }

@@ -1,15 +1,15 @@
-//! What everybody writes: the same data for all.
+//! The data of the messages, equal for all contenders.
 
 /// One of the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A picture of 480 x 640 pixels.
+    /// An image of 480 x 640 pixels.
     Image,
     /// A position and an orientation.
     Pose,
     /// 10,000 points with colours and intensities.
     PointCloud,
-    /// A dictionary with a dictionary and a list of arrays in it.
+    /// A dictionary that contains a dictionary and a list of arrays.
     Dict,
 }
 
@@ -30,13 +30,13 @@ pub(super) const ROWS: usize = 480;
 pub(super) const WIDTH: usize = 640;
 pub(super) const POINTS: usize = 10_000;
 pub(super) const ENCODING: &str = "rgb8";
-/// The frame ids of a pose; the first is a cloud's too.
+/// The frame ids of a pose; the first is also that of the point cloud.
 pub(super) const FRAME_IDS: [&str; 2] = ["map", "base_link"];
 pub(super) const NAME: &str = "arm";
 pub(super) const COUNT: u64 = 6;
 pub(super) const GAIN: f64 = 0.5;
 
-/// The arrays.
+/// The arrays of all messages.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) pixels: Vec<u8>,
@@ -51,7 +51,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Noise, so that nobody makes it shorter, and the same in every run.
+    /// Noise, which no format can compress, and which is the same in every run.
     pub(super) fn new() -> Self {
         let mut state = 1_u64;
         let mut noise = move || {

@@ -1,7 +1,7 @@
-//! Formats that write structs of Rust: rmp-serde, postcard, bitcode, serde_json.
+//! Formats of Rust structs: rmp-serde, postcard, bitcode, serde_json.
 //!
-//! A struct has arrays of one kind: of bytes that are borrowed, of bytes that are owned because
-//! bitcode lends none, or of numbers for JSON, which has no bytes.
+//! A struct has arrays of one form: borrowed bytes, owned bytes for bitcode, which cannot borrow, or
+//! numbers for JSON, which has no bytes.
 
 use std::hint::black_box;
 use std::mem::take;
@@ -9,20 +9,20 @@ use std::mem::take;
 use bytemuck::cast_slice;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::contender::{Contender, Item, Seen};
+use super::contender::{Contender, Digest, Item};
 use super::scene::{COUNT, ENCODING, FRAME_IDS, GAIN, Kind, NAME, POINTS, ROWS, Scene, WIDTH};
 
 /// The items of an array.
 trait Items<'s, T> {
     fn of(items: &'s [T]) -> Self;
-    fn look(&self, seen: Seen, shape: &[u32]) -> Option<Seen>;
+    fn add_to(&self, digest: Digest, shape: &[u32]) -> Option<Digest>;
 }
 
-/// Bytes that lie elsewhere.
+/// Items as borrowed bytes.
 #[derive(Clone, Copy, Debug)]
 struct Borrowed<'s>(&'s [u8]);
 
-/// Bytes.
+/// Items as owned bytes.
 #[derive(Debug, bitcode::Encode, bitcode::Decode)]
 struct Owned(Vec<u8>);
 
@@ -31,8 +31,8 @@ impl<'s, T: Item> Items<'s, T> for Borrowed<'s> {
         Self(cast_slice(items))
     }
 
-    fn look(&self, seen: Seen, shape: &[u32]) -> Option<Seen> {
-        seen.bytes::<T>(sizes(shape), self.0)
+    fn add_to(&self, digest: Digest, shape: &[u32]) -> Option<Digest> {
+        digest.bytes::<T>(sizes(shape), self.0)
     }
 }
 
@@ -41,8 +41,8 @@ impl<'s, T: Item> Items<'s, T> for Owned {
         Self(cast_slice(items).to_vec())
     }
 
-    fn look(&self, seen: Seen, shape: &[u32]) -> Option<Seen> {
-        seen.bytes::<T>(sizes(shape), &self.0)
+    fn add_to(&self, digest: Digest, shape: &[u32]) -> Option<Digest> {
+        digest.bytes::<T>(sizes(shape), &self.0)
     }
 }
 
@@ -51,8 +51,8 @@ impl<'s, T: Item> Items<'s, T> for Vec<T> {
         items.to_vec()
     }
 
-    fn look(&self, seen: Seen, shape: &[u32]) -> Option<Seen> {
-        seen.items(sizes(shape), self)
+    fn add_to(&self, digest: Digest, shape: &[u32]) -> Option<Digest> {
+        digest.items(sizes(shape), self)
     }
 }
 
@@ -68,7 +68,7 @@ impl Serialize for Borrowed<'_> {
 
 impl<'de: 's, 's> Deserialize<'de> for Borrowed<'s> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As serde does it for a slice of bytes.
+        // Borrows, as serde does for byte slices.
         <&'s [u8]>::deserialize(deserializer).map(Self)
     }
 }
@@ -89,18 +89,18 @@ impl<'s, S: AsRef<[u32]>, A> Array<'s, S, A> {
         Self { dtype: T::DTYPE, shape, items: A::of(items) }
     }
 
-    fn look<'a, T: Item>(&self, seen: Seen) -> Option<Seen>
+    fn add_to<'a, T: Item>(&self, digest: Digest) -> Option<Digest>
     where
         A: Items<'a, T>,
     {
-        (self.dtype == T::DTYPE).then(|| self.items.look(seen, self.shape.as_ref()))?
+        (self.dtype == T::DTYPE).then(|| self.items.add_to(digest, self.shape.as_ref()))?
     }
 }
 
-/// A message that is made of a scene and looked at.
+/// A message that is created from a scene, and the digest of its values.
 trait Form<'s> {
     fn of(scene: &'s Scene) -> Self;
-    fn look(&self) -> Option<Seen>;
+    fn digest(&self) -> Option<Digest>;
 }
 
 #[derive(Debug, Serialize, Deserialize, bitcode::Encode, bitcode::Decode)]
@@ -122,9 +122,9 @@ impl<'s, A: Items<'s, u8>> Form<'s> for Image<'s, A> {
         }
     }
 
-    fn look(&self) -> Option<Seen> {
+    fn digest(&self) -> Option<Digest> {
         let Self { data, encoding, width, height } = self;
-        data.look(Seen::default().text(encoding).number(*width as f64).number(*height as f64))
+        data.add_to(Digest::default().text(encoding).number(*width as f64).number(*height as f64))
     }
 }
 
@@ -149,9 +149,9 @@ impl<'s, A: Items<'s, f64>> Form<'s> for Pose<'s, A> {
         }
     }
 
-    fn look(&self) -> Option<Seen> {
-        let seen = Seen::default().text(self.frame_id).text(self.child_frame_id);
-        self.orientation.look(self.position.look(seen)?)
+    fn digest(&self) -> Option<Digest> {
+        let digest = Digest::default().text(self.frame_id).text(self.child_frame_id);
+        self.orientation.add_to(self.position.add_to(digest)?)
     }
 }
 
@@ -180,14 +180,14 @@ impl<'s, A: Items<'s, f32>> Form<'s> for PointCloud<'s, A> {
         }
     }
 
-    fn look(&self) -> Option<Seen> {
-        let mut seen = self.points.look(Seen::default().text(self.frame_id))?;
+    fn digest(&self) -> Option<Digest> {
+        let mut digest = self.points.add_to(Digest::default().text(self.frame_id))?;
         for array in [&self.colors, &self.normals].into_iter().flatten() {
-            seen = array.look(seen)?;
+            digest = array.add_to(digest)?;
         }
         match &self.intensity {
-            Some(array) => array.look(seen),
-            None => Some(seen),
+            Some(array) => array.add_to(digest),
+            None => Some(digest),
         }
     }
 }
@@ -220,29 +220,30 @@ impl<'s, A: Items<'s, f64>> Form<'s> for Dict<'s, A> {
         Self { name: NAME, count: COUNT, gain: GAIN, joints, frames }
     }
 
-    fn look(&self) -> Option<Seen> {
-        let mut seen = Seen::default().text(self.name).number(self.count as f64).number(self.gain);
+    fn digest(&self) -> Option<Digest> {
+        let mut digest =
+            Digest::default().text(self.name).number(self.count as f64).number(self.gain);
         for array in [&self.joints.position, &self.joints.velocity] {
-            seen = array.look(seen)?;
+            digest = array.add_to(digest)?;
         }
-        self.frames.iter().try_fold(seen, |seen, array| array.look(seen))
+        self.frames.iter().try_fold(digest, |digest, array| array.add_to(digest))
     }
 }
 
-/// All formats for one message.
+/// The contenders of all formats for one message.
 macro_rules! formats {
     ($scene:expr, $form:ident, $item:ty) => {{
         let borrowed = <$form<'_, Borrowed<'_>>>::of($scene);
         let rmp = Contender::new(
             "rmp-serde",
             move |out| drop(rmp_serde::encode::write(out, &borrowed)),
-            |bytes| rmp_serde::from_slice::<$form<'_, Borrowed<'_>>>(bytes).ok()?.look(),
+            |bytes| rmp_serde::from_slice::<$form<'_, Borrowed<'_>>>(bytes).ok()?.digest(),
         );
         let borrowed = <$form<'_, Borrowed<'_>>>::of($scene);
         let postcard = Contender::new(
             "postcard",
             move |out| *out = postcard::to_extend(&borrowed, take(out)).unwrap_or_default(),
-            |bytes| postcard::from_bytes::<$form<'_, Borrowed<'_>>>(bytes).ok()?.look(),
+            |bytes| postcard::from_bytes::<$form<'_, Borrowed<'_>>>(bytes).ok()?.digest(),
         );
         let owned = <$form<'_, Owned>>::of($scene);
         let encoded = bitcode::encode(&owned);
@@ -254,13 +255,13 @@ macro_rules! formats {
             move || {
                 black_box(buffer.encode(&owned));
             },
-            move || bitcode::decode::<$form<'_, Owned>>(&encoded).ok()?.look(),
+            move || bitcode::decode::<$form<'_, Owned>>(&encoded).ok()?.digest(),
         );
         let numbers = <$form<'_, Vec<$item>>>::of($scene);
         let json = Contender::new(
             "serde_json",
             move |out| drop(serde_json::to_writer(out, &numbers)),
-            |bytes| serde_json::from_slice::<$form<'_, Vec<$item>>>(bytes).ok()?.look(),
+            |bytes| serde_json::from_slice::<$form<'_, Vec<$item>>>(bytes).ok()?.digest(),
         );
         vec![rmp, postcard, bitcode, json]
     }};

@@ -1,15 +1,15 @@
-//! cortex-wire: metadata beside arrays that stay where they are.
+//! cortex-wire: metadata, and arrays that stay in place.
 
 use std::hint::black_box;
 
 use cortex_wire::standard::{DictMessage, ImageMessage, PointCloudMessage, PoseMessage};
 use cortex_wire::{ArrayView, Element, Map, Message, Value, decode_bare, encode};
 
-use super::contender::{Contender, Seen};
+use super::contender::{Contender, Digest};
 use super::scene::{COUNT, ENCODING, FRAME_IDS, GAIN, Kind, NAME, POINTS, ROWS, Scene, WIDTH};
 
-/// More than any metadata here.
-const ROOM: usize = 1024;
+/// Buffer size that suffices for the metadata of every message here.
+const MAX_LEN: usize = 1024;
 
 type Buffers<'b> = heapless::Vec<&'b [u8], 8>;
 
@@ -42,7 +42,7 @@ pub(super) fn contender<'s>(name: &'static str, scene: &'s Scene, kind: Kind) ->
         Kind::Dict => {
             let (angles, speeds) = (array(&scene.angles, &[6]), array(&scene.speeds, &[6]));
             let frames = scene.frames.each_ref().map(|frame| array(frame, &[4, 4]));
-            // A dictionary borrows what is in it: it is put together each time.
+            // A dictionary borrows its values, so it is created each time.
             let encode = move |out: &mut [u8]| {
                 let joints = [("position", Value::from(angles)), ("velocity", Value::from(speeds))];
                 let frames = frames.map(Value::from);
@@ -64,13 +64,13 @@ fn of<'s>(
     name: &'static str,
     arrays: Vec<&'s [u8]>,
     encode: impl Fn(&mut [u8]) -> usize + 's,
-    decode: fn(&[u8], &Buffers<'_>) -> Option<Seen>,
+    decode: fn(&[u8], &Buffers<'_>) -> Option<Digest>,
 ) -> Contender<'s> {
-    let mut out = [0; ROOM];
+    let mut out = [0; MAX_LEN];
     let len = encode(&mut out);
     let metadata = out[..len].to_vec();
     let len = len + arrays.iter().map(|array| array.len()).sum::<usize>();
-    // What arrives is a frame for each.
+    // Each array arrives as a frame.
     let buffers: Buffers<'_> = arrays.into_iter().collect();
     let encode = move || {
         black_box(encode(&mut out));
@@ -78,7 +78,7 @@ fn of<'s>(
     Contender::of(name, len, encode, move || decode(black_box(&metadata), black_box(&buffers)))
 }
 
-/// Bytes of metadata; none if it cannot be written.
+/// The length of the metadata in bytes; 0 if encoding fails.
 fn write<M: Message>(message: &M, out: &mut [u8]) -> usize {
     let mut buffers = Buffers::new();
     let len = encode(black_box(message), out, &mut buffers).map_or(0, <[u8]>::len);
@@ -90,49 +90,49 @@ fn array<'s, T: Element>(items: &'s [T], shape: &[usize]) -> ArrayView<'s> {
     ArrayView::from_slice(items, shape).expect("there are as many items")
 }
 
-fn items<T: Element + Into<f64>>(seen: Seen, array: &ArrayView<'_>) -> Option<Seen> {
-    seen.items(array.shape().iter().copied(), array.as_slice::<T>().ok()?)
+fn items<T: Element + Into<f64>>(digest: Digest, array: &ArrayView<'_>) -> Option<Digest> {
+    digest.items(array.shape().iter().copied(), array.as_slice::<T>().ok()?)
 }
 
-fn image(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
+fn image(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Digest> {
     let ImageMessage { data, encoding, width, height } =
         decode_bare::<ImageMessage<'_>>(metadata, buffers).ok()?;
-    let seen = Seen::default().text(encoding).number(width as f64).number(height as f64);
-    items::<u8>(seen, &data)
+    let digest = Digest::default().text(encoding).number(width as f64).number(height as f64);
+    items::<u8>(digest, &data)
 }
 
-fn pose(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
+fn pose(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Digest> {
     let pose = decode_bare::<PoseMessage<'_>>(metadata, buffers).ok()?;
-    let seen = Seen::default().text(pose.frame_id).text(pose.child_frame_id);
-    items::<f64>(items::<f64>(seen, &pose.position)?, &pose.orientation)
+    let digest = Digest::default().text(pose.frame_id).text(pose.child_frame_id);
+    items::<f64>(items::<f64>(digest, &pose.position)?, &pose.orientation)
 }
 
-fn cloud(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
+fn cloud(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Digest> {
     let cloud = decode_bare::<PointCloudMessage<'_>>(metadata, buffers).ok()?;
-    let seen = items::<f32>(Seen::default().text(cloud.frame_id), &cloud.points)?;
+    let digest = items::<f32>(Digest::default().text(cloud.frame_id), &cloud.points)?;
     let others = [cloud.colors, cloud.intensity, cloud.normals];
-    others.iter().flatten().try_fold(seen, items::<f32>)
+    others.iter().flatten().try_fold(digest, items::<f32>)
 }
 
-/// One pass over the pairs: a key that is looked up is searched from the beginning.
-fn dict(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Seen> {
+/// Reads a dictionary in one pass over its pairs, since each lookup searches from the beginning.
+fn dict(metadata: &[u8], buffers: &Buffers<'_>) -> Option<Digest> {
     let dict = decode_bare::<DictMessage<'_>>(metadata, buffers).ok()?.data;
-    let mut seen = Seen::default();
+    let mut digest = Digest::default();
     for (key, value) in dict {
-        seen = match key.as_str()? {
-            "name" => seen.text(value.as_str()?),
-            "count" => seen.number(value.as_u64()? as f64),
-            "gain" => seen.number(value.as_f64()?),
+        digest = match key.as_str()? {
+            "name" => digest.text(value.as_str()?),
+            "count" => digest.number(value.as_u64()? as f64),
+            "gain" => digest.number(value.as_f64()?),
             "joints" => value
                 .as_map()?
                 .iter()
-                .try_fold(seen, |seen, (_, joint)| items::<f64>(seen, &joint.as_array()?))?,
+                .try_fold(digest, |digest, (_, joint)| items::<f64>(digest, &joint.as_array()?))?,
             "frames" => value
                 .as_list()?
                 .iter()
-                .try_fold(seen, |seen, frame| items::<f64>(seen, &frame.as_array()?))?,
+                .try_fold(digest, |digest, frame| items::<f64>(digest, &frame.as_array()?))?,
             _ => return None,
         };
     }
-    Some(seen)
+    Some(digest)
 }

@@ -1,4 +1,4 @@
-//! What this machine and its libraries can do.
+//! Checks of this machine: library versions, system limits and the clock.
 
 use std::fs;
 use std::path::Path;
@@ -7,16 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cortex_std::inspect::Libzmq;
 use rustix::process::{Resource, getrlimit};
 
-use super::Finding;
+use super::finding::Finding;
 
-/// Descriptors that a graph of moderate size takes in one process.
-const FILES: u64 = 1024;
-/// What the system should let a tcp socket buffer: an uncompressed 1080p image, about.
-const BUFFER: u64 = 4 << 20;
-/// Before this the wall clock cannot be right: 2024-01-01.
+/// File descriptors that a process in a graph of moderate size needs.
+const MIN_OPEN_FILES: u64 = 1024;
+/// Recommended limit of tcp socket buffers in bytes: about one uncompressed 1080p image.
+const MIN_SOCKET_BUFFER: u64 = 4 << 20;
+/// The earliest plausible time, 2024-01-01, in seconds since the Unix epoch.
 const YEAR_2024: u64 = 1_704_067_200;
 
-pub(crate) fn versions() -> Vec<Finding> {
+pub(super) fn versions() -> Vec<Finding> {
     let libzmq = Libzmq::used();
     let (major, minor, patch) = libzmq.version;
     let names = |can: bool| {
@@ -32,19 +32,19 @@ pub(crate) fn versions() -> Vec<Finding> {
     );
     vec![match libzmq.capabilities.contains(&("ipc", true)) {
         true => Finding::ok("versions", text),
-        false => Finding::problem("versions", text, "without ipc only tcp addresses work"),
+        false => Finding::problem("versions", text, "without ipc, only tcp addresses work"),
     }]
 }
 
-pub(crate) fn limits() -> Vec<Finding> {
+pub(super) fn limits() -> Vec<Finding> {
     let mut findings = Vec::new();
     let files = getrlimit(Resource::Nofile);
     let text =
         |limit: Option<u64>| limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
-    let shown = format!("{} open files in a process", text(files.current));
+    let shown = format!("{} open files per process", text(files.current));
     findings.push(match files.current {
-        Some(limit) if limit < FILES => {
-            Finding::warning("limits", shown, "each connection takes one: ulimit -n 4096")
+        Some(limit) if limit < MIN_OPEN_FILES => {
+            Finding::warning("limits", shown, "each connection needs one: ulimit -n 4096")
         }
         _ => Finding::ok("limits", shown),
     });
@@ -52,9 +52,9 @@ pub(crate) fn limits() -> Vec<Finding> {
         let read = fs::read_to_string(format!("/proc/sys/net/core/{name}")).ok();
         let Some(limit) = read.and_then(|text| text.trim().parse::<u64>().ok()) else { continue };
         let shown = format!("net.core.{name} is {limit} bytes");
-        findings.push(match limit < BUFFER {
+        findings.push(match limit < MIN_SOCKET_BUFFER {
             true => {
-                let advice = format!("enough on one machine; for large messages by tcp: sysctl -w net.core.{name}={BUFFER}");
+                let advice = format!("sufficient on one machine; for large messages over tcp: sysctl -w net.core.{name}={MIN_SOCKET_BUFFER}");
                 Finding::warning("limits", shown, &advice)
             }
             false => Finding::ok("limits", shown),
@@ -63,13 +63,13 @@ pub(crate) fn limits() -> Vec<Finding> {
     findings
 }
 
-pub(crate) fn clock() -> Vec<Finding> {
+pub(super) fn clock() -> Vec<Finding> {
     let now = SystemTime::now();
     let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let text = format!("{} UTC", humantime::format_rfc3339_seconds(now));
     if seconds < YEAR_2024 {
         let advice =
-            "the wall clock is wrong, and with it the timestamps and delays: set it, or start NTP";
+            "the wall clock is wrong, and so are timestamps and delays: set it, or start NTP";
         return vec![Finding::problem("clock", text, advice)];
     }
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -80,7 +80,7 @@ pub(crate) fn clock() -> Vec<Finding> {
         return vec![Finding::warning(
             "clock",
             text,
-            "reading it takes a microsecond: look why the kernel gave up tsc",
+            "reading this clock takes a microsecond: check why the kernel does not use tsc",
         )];
     }
     let is_synchronized = Path::new("/run/systemd/timesync/synchronized").exists();

@@ -1,4 +1,4 @@
-//! Topics: publishers that are gone, and types that disagree.
+//! Checks of topics: dead publishers, shared addresses, and conflicting types.
 
 use std::collections::BTreeMap;
 
@@ -6,59 +6,59 @@ use cortex_std::discovery::Topic;
 use cortex_std::wire::find_type;
 use cortex_std::wire::standard::TYPES;
 
-use super::Finding;
-use crate::listener;
+use super::finding::Finding;
+use crate::listener::Listener;
+use crate::listing::by_name;
 use crate::message::fingerprint_text;
-use crate::output::safe;
-use crate::session::by_name;
+use crate::output::escaped;
+
 use crate::types;
 
-pub(crate) fn check(topics: &[Topic]) -> Vec<Finding> {
+pub(super) fn check(topics: &[Topic]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(ghosts(topics));
+    findings.extend(dead_publishers(topics));
     findings.extend(shared_addresses(topics));
     findings.extend(fingerprints(topics));
     if findings.is_empty() {
         let text = match by_name(topics).count() {
-            0 => "nobody publishes anything".to_owned(),
-            count => format!("{count}, each with its publisher, no types disagree"),
+            0 => "no topic is registered".to_owned(),
+            count => format!("{count}, all publishers alive, no conflicting types"),
         };
         findings.push(Finding::ok("topics", text));
     }
     findings
 }
 
-fn ghosts(topics: &[Topic]) -> Vec<Finding> {
-    let is_gone = |topic: &&Topic| listener::of(&topic.address).is_alive() == Some(false);
-    let tell = |topic: &Topic| {
-        let (name, node) = (safe(&topic.name), safe(&topic.publisher_node));
-        let text = format!("{name} is registered by {node}, but nobody listens at its address");
-        let advice =
-            "its publisher died: a Rust daemon forgets it within a second; restart one of Python";
+fn dead_publishers(topics: &[Topic]) -> Vec<Finding> {
+    let is_dead = |topic: &&Topic| Listener::at(&topic.address).is_alive() == Some(false);
+    let finding = |topic: &Topic| {
+        let (name, node) = (escaped(&topic.name), escaped(&topic.publisher_node));
+        let text = format!("{name} is registered by {node}, but no process listens at its address");
+        let advice = "its publisher died: a Rust daemon removes the topic within a second; a Python daemon must be restarted";
         Finding::problem("topics", text, advice)
     };
-    topics.iter().filter(is_gone).map(tell).collect()
+    topics.iter().filter(is_dead).map(finding).collect()
 }
 
-/// Subscribers of other implementations do not compare topics.
+/// Topics with one address: Python subscribers do not compare the topic of a message.
 fn shared_addresses(topics: &[Topic]) -> Vec<Finding> {
     let mut by_address = BTreeMap::<&str, Vec<&str>>::new();
     for topic in topics {
         by_address.entry(&topic.address).or_default().push(&topic.name);
     }
-    let tell = |(address, names): (&str, Vec<&str>)| {
-        let (address, names) = (safe(address), safe(&names.join(" and ")));
+    let finding = |(address, names): (&str, Vec<&str>)| {
+        let (address, names) = (escaped(address), escaped(&names.join(" and ")));
         let text = format!("{names} share {address}");
         Finding::problem(
             "addresses",
             text,
-            "Python subscribers mix them up: give each publisher its own address",
+            "Python subscribers receive the messages of both: give each publisher its own address",
         )
     };
-    by_address.into_iter().filter(|(_, names)| names.len() > 1).map(tell).collect()
+    by_address.into_iter().filter(|(_, names)| names.len() > 1).map(finding).collect()
 }
 
-/// One name, several types: messages would be rejected.
+/// Different types of one name: subscribers reject the messages of one of them.
 fn fingerprints(topics: &[Topic]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut by_type = BTreeMap::<&str, BTreeMap<u64, &str>>::new();
@@ -80,23 +80,22 @@ fn fingerprints(topics: &[Topic]) -> Vec<Finding> {
             let each: Vec<_> = fingerprints
                 .iter()
                 .map(|(fingerprint, topic)| {
-                    format!("{} on {}", fingerprint_text(*fingerprint), safe(topic))
+                    format!("{} on {}", fingerprint_text(*fingerprint), escaped(topic))
                 })
                 .collect();
-            let text = format!("{} has several fingerprints: {}", safe(name), each.join(", "));
-            let advice = "classes of one name in several modules, or a class run as __main__: subscribers accept one of them";
+            let text = format!("{} has several fingerprints: {}", escaped(name), each.join(", "));
+            let advice = "several modules have a class of this name, or it is defined in __main__: subscribers accept one of them";
             findings.push(Finding::warning("fingerprints", text, advice));
         } else if let Some((fingerprint, topic)) =
             fingerprints.iter().find(|(fingerprint, _)| !is_known(**fingerprint))
         {
             let text = format!(
-                "{} calls its type {}, but {} is not the fingerprint of that standard message",
-                safe(topic),
-                safe(name),
+                "the type of {} is named {}, but {} is not the fingerprint of that standard message",
+                escaped(topic),
+                escaped(name),
                 fingerprint_text(*fingerprint)
             );
-            let advice =
-                "a class of that name in another module: subscribers to the standard one reject it";
+            let advice = "another module has a class of this name: subscribers to the standard message reject it";
             findings.push(Finding::warning("fingerprints", text, advice));
         }
     }
@@ -117,23 +116,24 @@ mod tests {
         }
     }
 
-    fn told(topics: &[Topic]) -> String {
+    fn texts(topics: &[Topic]) -> String {
         let lines: Vec<_> = check(topics).iter().map(|finding| finding.text.clone()).collect();
         lines.join("\n")
     }
 
     #[test]
-    fn types_that_disagree_are_told() {
+    fn reports_conflicting_types_and_addresses() {
         let string = types::by_name("StringMessage").unwrap();
         let good = topic("/a", "tcp://h:1", "StringMessage", string.fingerprint);
         let other = topic("/b", "tcp://h:2", "StringMessage", 1);
         assert!(
-            told(&[good.clone(), other.clone()]).contains("StringMessage has several fingerprints")
+            texts(&[good.clone(), other.clone()])
+                .contains("StringMessage has several fingerprints")
         );
-        assert!(told(&[other]).contains("/b calls its type StringMessage"));
+        assert!(texts(&[other]).contains("the type of /b is named StringMessage"));
         let schema = topic("/c", "tcp://h:3", "StringMessage", string.accept[0]);
-        assert_eq!(told(&[schema]), "1, each with its publisher, no types disagree");
+        assert_eq!(texts(&[schema]), "1, all publishers alive, no conflicting types");
         let twin = topic("/d", "tcp://h:1", "StringMessage", string.fingerprint);
-        assert_eq!(told(&[good, twin]), "/a and /d share tcp://h:1");
+        assert_eq!(texts(&[good, twin]), "/a and /d share tcp://h:1");
     }
 }

@@ -1,4 +1,4 @@
-//! The board's node here: its topics, registered under its name.
+//! The board as a node of the graph: registers and republishes its topics under its name.
 
 use std::collections::HashMap;
 
@@ -7,35 +7,34 @@ use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
 use cortex_std::{CreateError, Node};
 
-use crate::failure::with_sources;
-use crate::output::note;
-use crate::tap::wall_ns;
+use crate::output::print_stderr;
+use crate::time::wall_ns;
+use cortex_cli::error::error_chain;
 
-/// What became of a message.
+/// The result of republishing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It was republished.
+pub(super) enum Republished {
     Published,
-    /// The board has not said that it publishes this topic.
-    Unknown,
-    /// It was not taken.
+    /// The hello of the board does not list the topic as published.
+    UnknownTopic,
+    /// The publisher returned an error, which is logged.
     Failed,
 }
 
 /// Type and fingerprint of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Kind {
+struct TopicType {
     message_type: String,
     fingerprint: u64,
 }
 
-/// The board as a node of the graph. It stays when the board is gone: its topics are where they were
-/// when it comes back.
+/// The board as a node of the graph. The node outlives a connection: when the board returns, its
+/// topics still have their addresses.
 #[derive(Debug)]
 pub(super) struct Board {
     discovery: String,
-    // Publishers end before their node.
-    topics: HashMap<String, (Kind, RawPublisher)>,
+    // Dropped before the node.
+    topics: HashMap<String, (TopicType, RawPublisher)>,
     node: Option<Node>,
 }
 
@@ -44,14 +43,14 @@ impl Board {
         Self { discovery: discovery.to_owned(), topics: HashMap::new(), node: None }
     }
 
-    /// Its name, once it has said it.
+    /// The name of the board, after its first hello.
     pub(super) fn name(&self) -> Option<&str> {
         self.node.as_ref().map(Node::name)
     }
 
-    /// Registers what it says that it publishes, and nothing else; what does not work is told when it
-    /// says so for the first time, and tried again whenever it says it.
-    pub(super) fn hello(&mut self, hello: &Hello<'_>, is_new: bool) {
+    /// Registers the topics that a hello lists as published, and unregisters all others. A failure is
+    /// reported only for a new hello, and retried at each one.
+    pub(super) fn update(&mut self, hello: &Hello<'_>, is_new: bool) {
         if self.name() != Some(hello.node) {
             self.topics.clear();
             self.node = None;
@@ -59,8 +58,9 @@ impl Board {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
                     if is_new {
-                        let error = with_sources(&error);
-                        note(&format!("cortex: {:?} cannot be a node: {error}", hello.node));
+                        let error = error_chain(&error);
+                        let node = hello.node;
+                        print_stderr(&format!("cortex: cannot create node {node:?}: {error}"));
                     }
                     return;
                 }
@@ -81,7 +81,7 @@ impl Board {
             }
             match self.publisher(topic.name, topic.message_type, topic.fingerprint) {
                 Ok(Some(publisher)) => {
-                    let kind = Kind {
+                    let kind = TopicType {
                         message_type: topic.message_type.to_owned(),
                         fingerprint: topic.fingerprint,
                     };
@@ -89,8 +89,9 @@ impl Board {
                 }
                 Ok(None) => {}
                 Err(error) if is_new => {
-                    let error = with_sources(&error);
-                    note(&format!("cortex: {:?} is not republished: {error}", topic.name));
+                    let error = error_chain(&error);
+                    let name = topic.name;
+                    print_stderr(&format!("cortex: cannot republish {name:?}: {error}"));
                 }
                 Err(_) => {}
             }
@@ -107,11 +108,11 @@ impl Board {
         node.raw_publisher(name, message_type, fingerprint).map(Some)
     }
 
-    /// Republishes a message.
-    pub(super) fn publish(&self, message: &Multipart<'_>) -> Fate {
+    /// Republishes a message of the board; a timestamp of 0 becomes the current time.
+    pub(super) fn publish(&self, message: &Multipart<'_>) -> Republished {
         let topic = std::str::from_utf8(message.topic()).ok();
         let Some((_, publisher)) = topic.and_then(|topic| self.topics.get(topic)) else {
-            return Fate::Unknown;
+            return Republished::UnknownTopic;
         };
         let mut frames: Vec<&[u8]> = message.frames().collect();
         let stamped = frames.get(1).and_then(|frame| stamped(frame, wall_ns()));
@@ -119,16 +120,16 @@ impl Board {
             *frame = stamped;
         }
         match publisher.send(&frames) {
-            Ok(_) => Fate::Published,
+            Ok(_) => Republished::Published,
             Err(error) => {
-                tracing::warn!(topic, %error, "not republished");
-                Fate::Failed
+                tracing::warn!(topic, %error, "cannot republish a message of the board");
+                Republished::Failed
             }
         }
     }
 }
 
-/// A header, or a blob that begins with one, with another timestamp; `None` where it has one.
+/// A header, or a blob that begins with one, with its timestamp set; `None` if it has a timestamp.
 fn stamped(frame: &[u8], now_ns: u64) -> Option<Vec<u8>> {
     let (header, rest) = frame.split_first_chunk::<{ Header::LEN }>()?;
     let mut header = Header::decode(header).ok()?;

@@ -1,5 +1,5 @@
-//! What the board subscribes to: a thread for each topic, which finds it, follows it and hands on
-//! what comes.
+//! Messages for the board: a thread for each topic that it subscribes to, which finds the publisher
+//! and queues its messages.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,25 +16,27 @@ use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::{SocketError, StopToken};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::failure::with_sources;
-use crate::output::note;
+use crate::output::print_stderr;
+use cortex_cli::error::error_chain;
 
-/// Messages that wait for the line.
+/// Capacity of the queue for the link, in messages.
 const QUEUE: usize = 32;
-/// How soon the end is noticed.
-const LOOK: Duration = Duration::from_millis(50);
-/// How often the daemon is asked where the publisher is.
-const REVIEW: Duration = Duration::from_millis(300);
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_millis(500);
+/// Receive queue of a socket, in messages.
+const RECEIVE_QUEUE: i32 = 100;
+/// Longest time between a stop request and the end of a thread.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Time between two lookups of the publisher.
+const LOOKUP_INTERVAL: Duration = Duration::from_millis(300);
+/// Timeout of a lookup.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 
 type Frames = Vec<Vec<u8>>;
 
-/// All topics that the board subscribes to.
+/// The subscriptions of the board, and the queue of their messages.
 #[derive(Debug)]
 pub(super) struct Feed {
     discovery: String,
-    topics: HashMap<String, Tap>,
+    topics: HashMap<String, TopicThread>,
     messages: Receiver<Frames>,
     sender: SyncSender<Frames>,
     wake: Arc<OwnedFd>,
@@ -54,67 +56,69 @@ impl Feed {
         })
     }
 
-    /// Readable when there may be a message.
+    /// A descriptor that is readable when a message may be queued.
     pub(super) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 
-    /// A message for the board.
+    /// Takes the next message for the board.
     pub(super) fn take(&self) -> Option<Frames> {
         let message = self.messages.try_recv().ok();
         if message.is_none() {
-            // Awake, and there is nothing: sleep until there is. One that came just now has woken
-            // us again, or is found when the wait ends.
+            // The queue is empty: clear the descriptor. A message that is queued meanwhile either
+            // sets it again or is found by the second attempt.
             let _ = rustix::io::read(&self.wake, &mut [0; 8]);
             return self.messages.try_recv().ok();
         }
         message
     }
 
-    /// Forgets what waits.
+    /// Drops all queued messages.
     pub(super) fn discard(&self) {
         while self.messages.try_recv().is_ok() {}
     }
 
-    /// Messages that found the line too slow.
+    /// The number of messages that were dropped because the queue was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Subscribes to what the board says, and to nothing else.
-    pub(super) fn follow(&mut self, hello: &Hello<'_>, is_new: bool) {
-        let says = |direction, name: &str| {
+    /// Subscribes to the topics that a hello lists as subscribed, and unsubscribes from all others. A
+    /// failure is reported only for a new hello, and retried at each one.
+    pub(super) fn update(&mut self, hello: &Hello<'_>, is_new: bool) {
+        let lists = |direction, name: &str| {
             hello.topics.into_iter().any(|topic| topic.direction == direction && topic.name == name)
         };
-        // What it publishes itself would come back to it for ever.
+        // The board's own messages would return to it in an endless loop.
         let is_wanted =
-            |name: &str| says(Direction::Subscribed, name) && !says(Direction::Published, name);
+            |name: &str| lists(Direction::Subscribed, name) && !lists(Direction::Published, name);
         self.topics.retain(|name, _| is_wanted(name));
         for topic in hello.topics.into_iter().filter(|topic| is_wanted(topic.name)) {
             if self.topics.contains_key(topic.name) {
                 continue;
             }
-            match self.tap(topic.name) {
-                Ok(tap) => {
-                    self.topics.insert(topic.name.to_owned(), tap);
+            match self.subscribe(topic.name) {
+                Ok(thread) => {
+                    self.topics.insert(topic.name.to_owned(), thread);
                 }
                 Err(error) if is_new => {
-                    let error = with_sources(error.as_ref());
-                    note(&format!("cortex: {:?} is not sent to the board: {error}", topic.name));
+                    let error = error_chain(error.as_ref());
+                    let name = topic.name;
+                    print_stderr(&format!("cortex: cannot forward {name:?} to the board: {error}"));
                 }
                 Err(_) => {}
             }
         }
     }
 
-    fn tap(&self, topic: &str) -> Result<Tap, Box<dyn std::error::Error>> {
+    fn subscribe(&self, topic: &str) -> Result<TopicThread, Box<dyn std::error::Error>> {
         let stop = StopToken::new()?;
-        let worker = Worker {
+        let forwarding = ForwardLoop {
             topic: topic.to_owned(),
-            client: Client::connect(&self.discovery, ANSWER)?,
-            subscriber: RawSubscriber::with_queue(100)?,
+            client: Client::connect(&self.discovery, REQUEST_TIMEOUT)?,
+            subscriber: RawSubscriber::with_queue(RECEIVE_QUEUE)?,
             address: None,
-            reviewed: None,
+            looked_up: None,
             messages: self.sender.clone(),
             wake: Arc::clone(&self.wake),
             dropped: Arc::clone(&self.dropped),
@@ -122,19 +126,19 @@ impl Feed {
         let token = stop.clone();
         let thread = std::thread::Builder::new()
             .name("gateway-feed".to_owned())
-            .spawn(move || worker.run(&token))?;
-        Ok(Tap { stop, thread: Some(thread) })
+            .spawn(move || forwarding.run(&token))?;
+        Ok(TopicThread { stop, thread: Some(thread) })
     }
 }
 
-/// The thread of one topic; ends with this.
+/// The thread of one topic, which ends when this is dropped.
 #[derive(Debug)]
-struct Tap {
+struct TopicThread {
     stop: StopToken,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Tap {
+impl Drop for TopicThread {
     fn drop(&mut self) {
         self.stop.stop();
         if let Some(thread) = self.thread.take() {
@@ -143,46 +147,47 @@ impl Drop for Tap {
     }
 }
 
-struct Worker {
+/// The loop of one topic's thread.
+struct ForwardLoop {
     topic: String,
     client: Client,
     subscriber: RawSubscriber,
     address: Option<String>,
-    reviewed: Option<Instant>,
+    looked_up: Option<Instant>,
     messages: SyncSender<Frames>,
     wake: Arc<OwnedFd>,
     dropped: Arc<AtomicU64>,
 }
 
-impl Worker {
+impl ForwardLoop {
     fn run(mut self, stop: &StopToken) {
         if let Err(error) = self.subscriber.subscribe(self.topic.as_bytes()) {
-            tracing::warn!(topic = self.topic, %error, "not forwarded");
+            tracing::warn!(topic = self.topic, %error, "cannot subscribe for the board");
             return;
         }
         while !stop.is_stopped() {
-            if self.reviewed.is_none_or(|at| at.elapsed() >= REVIEW) {
-                if let Err(error) = self.find() {
-                    tracing::warn!(topic = self.topic, %error, "not followed");
+            if self.looked_up.is_none_or(|at| at.elapsed() >= LOOKUP_INTERVAL) {
+                if let Err(error) = self.connect_to_publisher() {
+                    tracing::warn!(topic = self.topic, %error, "cannot connect to the publisher");
                 }
-                self.reviewed = Some(Instant::now());
+                self.looked_up = Some(Instant::now());
             }
-            match self.subscriber.recv_timeout(LOOK) {
-                // ZeroMQ compares beginnings.
+            match self.subscriber.recv_timeout(POLL_INTERVAL) {
+                // ZeroMQ matches prefixes: other topics may begin with this name.
                 Ok(Some(message)) if message.frame(0) == Some(self.topic.as_bytes()) => {
-                    self.hand_on(message.frames().map(Vec::from).collect());
+                    self.forward(message.frames().map(Vec::from).collect());
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(topic = self.topic, %error, "no longer forwarded");
+                    tracing::warn!(topic = self.topic, %error, "receiving for the board failed");
                     return;
                 }
             }
         }
     }
 
-    /// Goes where the publisher is now.
-    fn find(&mut self) -> Result<(), SocketError> {
+    /// Connects to the current address of the publisher.
+    fn connect_to_publisher(&mut self) -> Result<(), SocketError> {
         let Ok(Some(found)) = self.client.look_up(&self.topic) else { return Ok(()) };
         if self.address.as_ref() != Some(&found.topic.address) {
             self.subscriber.connect_also(&found.topic.address)?;
@@ -193,7 +198,7 @@ impl Worker {
         Ok(())
     }
 
-    fn hand_on(&self, frames: Frames) {
+    fn forward(&self, frames: Frames) {
         match self.messages.try_send(frames) {
             Ok(()) => {
                 let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());

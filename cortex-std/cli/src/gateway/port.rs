@@ -1,4 +1,4 @@
-//! The line: a serial device, or a TCP stream.
+//! The byte stream to a board: a serial device or a TCP stream.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -13,21 +13,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{ControlModes, OptionalActions, ioctl_tiocexcl, tcgetattr, tcsetattr};
 
-/// How long a board may take nothing before the line counts as broken.
-const WRITE_LIMIT: Duration = Duration::from_secs(1);
-/// How long a TCP peer may take to answer.
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// Timeout of writes: the port fails if no byte can be written for so long.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of TCP connects.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where the line is.
+/// The address of a port.
 #[derive(Debug)]
-pub(super) enum Place {
-    /// A device, and bits per second.
+pub(super) enum PortAddress {
+    /// A serial device, and its speed in bits per second.
     Serial { device: PathBuf, baud: u32 },
     /// A TCP stream.
     Tcp { address: String },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PortAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Serial { device, baud } => write!(f, "{} ({baud} baud)", device.display()),
@@ -36,17 +36,18 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
-    /// Opens the line.
+impl PortAddress {
+    /// Opens the port.
     pub(super) fn open(&self) -> io::Result<Port> {
         match self {
             Self::Serial { device, baud } => {
-                // Not our controlling terminal, and no waiting for a modem that there is none.
+                // NOCTTY: must not become the controlling terminal. NONBLOCK: must not wait for a
+                // modem's carrier signal.
                 let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
                 let flags = flags.bits().cast_signed();
                 let file =
                     OpenOptions::new().read(true).write(true).custom_flags(flags).open(device)?;
-                // Two readers would each get half of every frame.
+                // Exclusive: two readers would each get a part of every frame.
                 ioctl_tiocexcl(&file)?;
                 let mut settings = tcgetattr(&file)?;
                 settings.make_raw();
@@ -58,7 +59,7 @@ impl Place {
             Self::Tcp { address } => {
                 let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
                 for address in address.to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
+                    match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
                         Ok(stream) => {
                             stream.set_nodelay(true)?;
                             stream.set_nonblocking(true)?;
@@ -73,7 +74,7 @@ impl Place {
     }
 }
 
-/// An open line, read and written without waiting for ever.
+/// An open port, whose reads and writes are bounded in time.
 #[derive(Debug)]
 pub(super) enum Port {
     Serial(File),
@@ -81,18 +82,18 @@ pub(super) enum Port {
 }
 
 impl Port {
-    /// Reads what there is, once `wake` is readable or after `limit` perhaps nothing.
+    /// Reads available bytes. Returns 0 if `wake` becomes readable first or `timeout` ends.
     pub(super) fn read(
         &mut self,
         bytes: &mut [u8],
         wake: BorrowedFd<'_>,
-        limit: Duration,
+        timeout: Duration,
     ) -> io::Result<usize> {
         let mut fds = [
             PollFd::from_borrowed_fd(self.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(wake, PollFlags::IN),
         ];
-        wait(&mut fds, limit)?;
+        wait(&mut fds, timeout)?;
         if fds[0].revents().is_empty() {
             return Ok(0);
         }
@@ -101,7 +102,7 @@ impl Port {
             Self::Tcp(stream) => stream.read(bytes),
         };
         match read {
-            Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the line was closed")),
+            Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the port was closed")),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             other => other,
         }
@@ -109,7 +110,7 @@ impl Port {
 
     /// Writes all of `bytes`.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let mut end = Instant::now() + WRITE_LIMIT;
+        let mut end = Instant::now() + WRITE_TIMEOUT;
         while !bytes.is_empty() {
             let written = match self {
                 Self::Serial(file) => file.write(bytes),
@@ -118,12 +119,12 @@ impl Port {
             match written {
                 Ok(count) => {
                     bytes = &bytes[count..];
-                    end = Instant::now() + WRITE_LIMIT;
+                    end = Instant::now() + WRITE_TIMEOUT;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = end.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        let text = "the board takes nothing";
+                        let text = "write timeout: the board does not read";
                         return Err(io::Error::new(io::ErrorKind::TimedOut, text));
                     }
                     wait(&mut [PollFd::from_borrowed_fd(self.as_fd(), PollFlags::OUT)], left)?;
@@ -145,10 +146,10 @@ impl AsFd for Port {
     }
 }
 
-/// Waits for one of them, or for a signal.
-fn wait(fds: &mut [PollFd<'_>], limit: Duration) -> io::Result<()> {
-    let limit = Timespec::try_from(limit).map_err(|_| io::ErrorKind::InvalidInput)?;
-    match poll(fds, Some(&limit)) {
+/// Waits for an event of one of the descriptors, for a signal, or for the end of `timeout`.
+fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<()> {
+    let timeout = Timespec::try_from(timeout).map_err(|_| io::ErrorKind::InvalidInput)?;
+    match poll(fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! What is told of the link: lines for people, or objects for programs.
+//! Reports of the gateway: events and message counts, as text or as JSON.
 
 use std::fmt::Display;
 use std::io;
@@ -7,61 +7,66 @@ use std::time::{Duration, Instant};
 use cortex_std::wire::link::{Direction, Hello, Stats};
 use serde_json::{Value as Json, json};
 
-use super::board::Fate;
-use super::port::Place;
+use super::board::Republished;
+use super::port::PortAddress;
 use crate::failure::Result;
-use crate::output::{Paint, safe, say, say_json};
+use crate::output::{Paint, escaped, print, print_json};
 
-/// Counts, and writes them every now and then.
+/// Counts messages, and prints events and counts.
 #[derive(Debug)]
 pub(super) struct Report {
     is_json: bool,
-    every: Duration,
-    said: Instant,
+    interval: Duration,
+    last: Instant,
     published: u64,
-    unknown: u64,
+    unknown_topic: u64,
     failed: u64,
     sent: u64,
 }
 
 impl Report {
-    pub(super) fn new(is_json: bool, every: Duration) -> Self {
-        let said = Instant::now();
-        Self { is_json, every, said, published: 0, unknown: 0, failed: 0, sent: 0 }
+    pub(super) fn new(is_json: bool, interval: Duration) -> Self {
+        let last = Instant::now();
+        Self { is_json, interval, last, published: 0, unknown_topic: 0, failed: 0, sent: 0 }
     }
 
-    pub(super) fn received(&mut self, fate: Fate) {
-        *match fate {
-            Fate::Published => &mut self.published,
-            Fate::Unknown => &mut self.unknown,
-            Fate::Failed => &mut self.failed,
+    /// Counts a message from the board.
+    pub(super) fn received(&mut self, result: Republished) {
+        *match result {
+            Republished::Published => &mut self.published,
+            Republished::UnknownTopic => &mut self.unknown_topic,
+            Republished::Failed => &mut self.failed,
         } += 1;
     }
 
+    /// Counts a message to the board.
     pub(super) fn sent(&mut self) {
         self.sent += 1;
     }
 
-    pub(super) fn opened(&self, place: &Place) -> Result<()> {
-        let place = place.to_string();
+    /// The port was opened.
+    pub(super) fn opened(&self, address: &PortAddress) -> Result<()> {
+        let place = address.to_string();
         self.write(format!("{place}: open"), json!({ "event": "open", "place": place }))
     }
 
-    pub(super) fn closed(&self, place: &Place, reason: &str) -> Result<()> {
-        self.gone("closed", place, reason)
+    /// The open port failed.
+    pub(super) fn closed(&self, address: &PortAddress, reason: &str) -> Result<()> {
+        self.unavailable("closed", address, reason)
     }
 
-    pub(super) fn absent(&self, place: &Place, reason: &io::Error) -> Result<()> {
-        self.gone("absent", place, reason)
+    /// The port cannot be opened.
+    pub(super) fn absent(&self, address: &PortAddress, reason: &io::Error) -> Result<()> {
+        self.unavailable("absent", address, reason)
     }
 
-    fn gone(&self, event: &str, place: &Place, reason: impl Display) -> Result<()> {
-        let (place, reason) = (place.to_string(), reason.to_string());
-        let text = format!("{place}: {reason}; trying again until it is there");
+    fn unavailable(&self, event: &str, address: &PortAddress, reason: impl Display) -> Result<()> {
+        let (place, reason) = (address.to_string(), reason.to_string());
+        let text = format!("{place}: {reason}; retrying until it opens");
         self.write(text, json!({ "event": event, "place": place, "reason": reason }))
     }
 
-    /// The board has started.
+    /// The board has started or connected.
     pub(super) fn hello(&self, hello: &Hello<'_>) {
         let names = |direction| -> Vec<&str> {
             let topics = hello.topics.into_iter();
@@ -69,7 +74,7 @@ impl Report {
         };
         let (publishes, subscribes) = (names(Direction::Published), names(Direction::Subscribed));
         let text = format!(
-            "{:?} is there: publishes {publishes:?}, subscribes to {subscribes:?}",
+            "{:?} connected: publishes {publishes:?}, subscribes to {subscribes:?}",
             hello.node
         );
         let object = json!({
@@ -78,33 +83,35 @@ impl Report {
             "publishes": publishes,
             "subscribes": subscribes,
         });
-        // Who does not read reports notices when the counts are due.
+        // If stdout is closed, the next report of counts fails.
         let _ = self.write(text, object);
     }
 
-    /// Whether it is time for the counts.
+    /// Whether the counts are due.
     pub(super) fn is_due(&self) -> bool {
-        self.said.elapsed() >= self.every
+        self.last.elapsed() >= self.interval
     }
 
-    /// Writes the counts since the start.
-    pub(super) fn say(&mut self, node: Option<&str>, link: Stats, late: u64) -> Result<()> {
-        self.said = Instant::now();
+    /// Prints the counts since the start. `dropped` is the number of messages for the board that the
+    /// full queue dropped.
+    pub(super) fn counts(&mut self, node: Option<&str>, link: Stats, dropped: u64) -> Result<()> {
+        self.last = Instant::now();
         let paint = Paint::stdout();
-        let name = node.map_or_else(|| "no board yet".to_owned(), |node| paint.name(&safe(node)));
+        let name =
+            node.map_or_else(|| "no board yet".to_owned(), |node| paint.name(&escaped(node)));
         let (published, sent) = (self.published, self.sent);
-        let mut text = format!("{name}: {published} messages from it, {sent} to it");
-        let refused = link.refused + self.unknown + self.failed;
-        let wrong = [
+        let mut text = format!("{name}: {published} messages received, {sent} sent");
+        let refused = link.refused + self.unknown_topic + self.failed;
+        let failures = [
             ("lost", link.lost),
             ("damaged", link.damaged),
             ("refused", refused),
-            ("too late for it", late),
+            ("dropped before sending", dropped),
         ];
-        for (what, count) in wrong.iter().filter(|(_, count)| *count > 0) {
+        for (what, count) in failures.iter().filter(|(_, count)| *count > 0) {
             text += &paint.bad(&format!(", {count} {what}"));
         }
-        for (what, count) in [("doubled", link.duplicated), ("restarts", link.restarted)] {
+        for (what, count) in [("duplicates", link.duplicated), ("restarts", link.restarted)] {
             if count > 0 {
                 text += &paint.warning(&format!(", {count} {what}"));
             }
@@ -113,10 +120,10 @@ impl Report {
             "event": "stats",
             "node": node,
             "republished": self.published,
-            "unknown_topic": self.unknown,
+            "unknown_topic": self.unknown_topic,
             "failed": self.failed,
             "sent": self.sent,
-            "too_late": late,
+            "too_late": dropped,
             "bytes": link.bytes,
             "frames": link.frames,
             "lost": link.lost,
@@ -129,6 +136,6 @@ impl Report {
     }
 
     fn write(&self, text: String, object: Json) -> Result<()> {
-        if self.is_json { say_json(&object) } else { say(&text) }
+        if self.is_json { print_json(&object) } else { print(&text) }
     }
 }

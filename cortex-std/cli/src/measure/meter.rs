@@ -1,4 +1,4 @@
-//! Numbers about the messages of one topic, from their headers.
+//! Statistics of the messages of one publisher, from their headers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use cortex_std::{SequenceTracker, Step};
 use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
 
-/// After so long without a message there is no rate to speak of, unless it was that low before.
+/// A publisher is silent after so long without a message, unless its interval is longer.
 const SILENCE: Duration = Duration::from_secs(2);
-/// What is meant by now.
+/// The period over which recent values are computed.
 const RECENT: Duration = Duration::from_secs(1);
-/// Longest time that is told apart from longer ones: an hour.
+/// Longest time in a histogram, one hour; longer times count as one hour.
 const MAX_NS: u64 = 3_600_000_000_000;
 
-/// What is kept of a message.
+/// The properties of a received message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) at: Instant,
@@ -26,23 +26,23 @@ pub(crate) struct Sample {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Kept {
+struct WindowEntry {
     at: Instant,
     timestamp_ns: u64,
-    /// How many the publisher sent since the one before, this one included.
+    /// Messages published since the previous one received, including this one.
     steps: u64,
     len: usize,
     delay_ns: i64,
 }
 
-/// Numbers over the last messages, and over all.
+/// Statistics over a window of the last messages, and over all messages.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    window: usize,
-    kept: VecDeque<Kept>,
+    window_len: usize,
+    window: VecDeque<WindowEntry>,
     tracker: SequenceTracker,
-    first: Option<Kept>,
-    last: Option<Kept>,
+    first: Option<WindowEntry>,
+    last: Option<WindowEntry>,
     started: Instant,
     received: u64,
     published: u64,
@@ -51,17 +51,17 @@ pub(crate) struct Meter {
     restarts: u64,
     malformed: u64,
     early: u64,
-    intervals: Times,
-    delays: Times,
+    intervals: DurationHistogram,
+    delays: DurationHistogram,
 }
 
-/// Times in nanoseconds, three digits of each.
+/// A histogram of times in nanoseconds, with three significant digits.
 #[derive(Debug, Clone)]
-struct Times(Option<Histogram<u64>>);
+struct DurationHistogram(Option<Histogram<u64>>);
 
-/// How times are spread, in seconds.
+/// The distribution of times, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Spread {
+pub(crate) struct Distribution {
     pub(crate) min: f64,
     pub(crate) mean: f64,
     pub(crate) p50: f64,
@@ -72,23 +72,23 @@ pub(crate) struct Spread {
     pub(crate) jitter: f64,
 }
 
-impl Spread {
-    pub(crate) fn to_json(spread: Option<Self>) -> Json {
-        spread.map_or(Json::Null, |spread| {
+impl Distribution {
+    pub(crate) fn to_json(distribution: Option<Self>) -> Json {
+        distribution.map_or(Json::Null, |distribution| {
             json!({
-                "min_s": spread.min,
-                "mean_s": spread.mean,
-                "p50_s": spread.p50,
-                "p90_s": spread.p90,
-                "p99_s": spread.p99,
-                "max_s": spread.max,
-                "jitter_s": spread.jitter,
+                "min_s": distribution.min,
+                "mean_s": distribution.mean,
+                "p50_s": distribution.p50,
+                "p90_s": distribution.p90,
+                "p99_s": distribution.p99,
+                "max_s": distribution.max,
+                "jitter_s": distribution.jitter,
             })
         })
     }
 }
 
-impl Times {
+impl DurationHistogram {
     fn new() -> Self {
         Self(Histogram::new_with_bounds(1, MAX_NS, 3).ok())
     }
@@ -99,11 +99,11 @@ impl Times {
         }
     }
 
-    fn spread(&self) -> Option<Spread> {
+    fn distribution(&self) -> Option<Distribution> {
         let times = self.0.as_ref().filter(|times| !times.is_empty())?;
         let seconds = |ns: u64| ns as f64 / 1e9;
         let at = |part| seconds(times.value_at_quantile(part));
-        Some(Spread {
+        Some(Distribution {
             min: seconds(times.min()),
             mean: times.mean() / 1e9,
             p50: at(0.5),
@@ -116,10 +116,11 @@ impl Times {
 }
 
 impl Meter {
-    pub(crate) fn new(window: usize) -> Self {
+    /// A meter whose window holds `window_len` messages.
+    pub(crate) fn new(window_len: usize) -> Self {
         Self {
-            window,
-            kept: VecDeque::new(),
+            window_len,
+            window: VecDeque::new(),
             tracker: SequenceTracker::default(),
             first: None,
             last: None,
@@ -131,18 +132,18 @@ impl Meter {
             restarts: 0,
             malformed: 0,
             early: 0,
-            intervals: Times::new(),
-            delays: Times::new(),
+            intervals: DurationHistogram::new(),
+            delays: DurationHistogram::new(),
         }
     }
 
-    pub(crate) fn take(&mut self, sample: Sample) {
+    pub(crate) fn record(&mut self, sample: Sample) {
         let Some(header) = sample.header else {
             self.malformed += 1;
             return;
         };
         let steps = match self.tracker.step(&header) {
-            // A latched message was sent once more for somebody else.
+            // A latched message, which was sent again for another subscriber.
             Step::Repeated => return,
             Step::Next => 1,
             Step::Lost(count) => {
@@ -156,7 +157,7 @@ impl Meter {
         };
         let delay_ns = sample.wall_ns.wrapping_sub(header.timestamp_ns).cast_signed();
         let Sample { at, len, .. } = sample;
-        let kept = Kept { at, timestamp_ns: header.timestamp_ns, steps, len, delay_ns };
+        let entry = WindowEntry { at, timestamp_ns: header.timestamp_ns, steps, len, delay_ns };
         if let Some(last) = self.last {
             let interval = at.saturating_duration_since(last.at);
             self.intervals.record(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
@@ -168,12 +169,12 @@ impl Meter {
         }
         self.received += 1;
         self.bytes = self.bytes.saturating_add(len as u64);
-        self.first = self.first.or(Some(kept));
-        self.last = Some(kept);
-        if self.kept.len() == self.window {
-            self.kept.pop_front();
+        self.first = self.first.or(Some(entry));
+        self.last = Some(entry);
+        if self.window.len() == self.window_len {
+            self.window.pop_front();
         }
-        self.kept.push_back(kept);
+        self.window.push_back(entry);
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -192,12 +193,12 @@ impl Meter {
         self.malformed
     }
 
-    /// Messages that seem to come before they were sent: clocks differ.
+    /// Messages whose timestamp is later than their arrival, since the clocks differ.
     pub(crate) fn early(&self) -> u64 {
         self.early
     }
 
-    /// The part of what was published that was lost.
+    /// Lost messages as a fraction of the published ones.
     pub(crate) fn loss(&self) -> f64 {
         let sent = self.lost.saturating_add(self.received);
         if sent == 0 { 0.0 } else { self.lost as f64 / sent as f64 }
@@ -211,31 +212,31 @@ impl Meter {
         }
     }
 
-    /// How long nothing has come, where that is longer than usual; `None` inside: nothing ever.
+    /// The time since the last message, if it is longer than usual; `Some(None)` if none arrived yet.
     pub(crate) fn silence(&self) -> Option<Option<Duration>> {
         let Some(last) = self.last else { return Some(None) };
-        let usual = self.interval().map_or(self.started.elapsed(), |spread| {
-            Duration::try_from_secs_f64(spread.max * 2.0).unwrap_or_default()
+        let usual = self.interval().map_or(self.started.elapsed(), |interval| {
+            Duration::try_from_secs_f64(interval.max * 2.0).unwrap_or_default()
         });
         let silence = last.at.elapsed();
         (silence > usual.max(SILENCE)).then_some(Some(silence))
     }
 
-    /// Messages received in a second, over the window.
+    /// Received messages per second, over the window.
     pub(crate) fn rate(&self) -> Option<f64> {
         let (first, last) = self.ends()?;
-        per_second(self.kept.len() as u64 - 1, last.at - first.at)
+        per_second(self.window.len() as u64 - 1, last.at - first.at)
     }
 
-    /// Messages published in a second, over the window, by the publisher's numbers and clock.
+    /// Published messages per second, over the window, by the publisher's sequence numbers and clock.
     pub(crate) fn published_rate(&self) -> Option<f64> {
         let (first, last) = self.ends()?;
-        let steps = self.kept.iter().skip(1).map(|kept| kept.steps);
+        let steps = self.window.iter().skip(1).map(|entry| entry.steps);
         let steps = steps.fold(0, u64::saturating_add);
         per_second(steps, publisher_time(first, last))
     }
 
-    /// The same over everything.
+    /// Received and published messages per second, over all messages.
     pub(crate) fn total_rates(&self) -> (Option<f64>, Option<f64>) {
         let (Some(first), Some(last)) = (self.first, self.last) else { return (None, None) };
         (
@@ -244,45 +245,45 @@ impl Meter {
         )
     }
 
-    /// What came in the last second, of the window: how things are now.
-    fn recent(&self) -> impl Iterator<Item = &Kept> {
-        self.kept.iter().rev().take_while(|kept| kept.at.elapsed() < RECENT)
+    /// The messages of the last second that are in the window.
+    fn recent(&self) -> impl Iterator<Item = &WindowEntry> {
+        self.window.iter().rev().take_while(|entry| entry.at.elapsed() < RECENT)
     }
 
-    /// Messages that came in the last second; the rate of the window where that is shorter.
+    /// Messages per second in the last second, or over the window if that is shorter.
     pub(crate) fn recent_rate(&self) -> f64 {
         match self.recent().count() {
-            count if count == self.window => self.rate().unwrap_or_default(),
+            count if count == self.window_len => self.rate().unwrap_or_default(),
             count => count as f64 / RECENT.as_secs_f64(),
         }
     }
 
-    /// Their bytes.
+    /// Bytes per second in the last second, or over the window if that is shorter.
     pub(crate) fn recent_byte_rate(&self) -> f64 {
         match self.recent().count() {
-            count if count == self.window => self.byte_rate().unwrap_or_default(),
-            _ => self.recent().map(|kept| kept.len as f64).sum::<f64>() / RECENT.as_secs_f64(),
+            count if count == self.window_len => self.byte_rate().unwrap_or_default(),
+            _ => self.recent().map(|entry| entry.len as f64).sum::<f64>() / RECENT.as_secs_f64(),
         }
     }
 
-    /// Their mean age, in seconds.
+    /// Mean delay in the last second, in seconds.
     pub(crate) fn recent_delay(&self) -> f64 {
         let (mut count, mut sum) = (0.0, 0.0);
-        for kept in self.recent() {
+        for entry in self.recent() {
             count += 1.0;
-            sum += (kept.delay_ns.max(0)) as f64 / 1e9;
+            sum += (entry.delay_ns.max(0)) as f64 / 1e9;
         }
         if count > 0.0 { sum / count } else { 0.0 }
     }
 
-    /// Bytes received in a second, over the window.
+    /// Received bytes per second, over the window.
     pub(crate) fn byte_rate(&self) -> Option<f64> {
         let (first, last) = self.ends()?;
-        let bytes = self.kept.iter().skip(1).map(|kept| kept.len as u64).sum();
+        let bytes = self.window.iter().skip(1).map(|entry| entry.len as u64).sum();
         per_second(bytes, last.at - first.at)
     }
 
-    /// The same over everything.
+    /// Received bytes per second, over all messages.
     pub(crate) fn total_byte_rate(&self) -> Option<f64> {
         let (first, last) = (self.first?, self.last?);
         per_second(self.bytes.saturating_sub(first.len as u64), last.at - first.at)
@@ -290,9 +291,9 @@ impl Meter {
 
     /// Smallest, mean and largest message of the window, in bytes.
     pub(crate) fn sizes(&self) -> Option<(usize, f64, usize)> {
-        let lens = self.kept.iter().map(|kept| kept.len);
+        let lens = self.window.iter().map(|entry| entry.len);
         let (min, max) = (lens.clone().min()?, lens.clone().max()?);
-        Some((min, lens.sum::<usize>() as f64 / self.kept.len() as f64, max))
+        Some((min, lens.sum::<usize>() as f64 / self.window.len() as f64, max))
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -300,41 +301,44 @@ impl Meter {
     }
 
     /// Times between messages, over the window.
-    pub(crate) fn interval(&self) -> Option<Spread> {
-        let mut times = Times::new();
-        for (a, b) in self.kept.iter().zip(self.kept.iter().skip(1)) {
+    pub(crate) fn interval(&self) -> Option<Distribution> {
+        let mut times = DurationHistogram::new();
+        for (a, b) in self.window.iter().zip(self.window.iter().skip(1)) {
             times.record(u64::try_from((b.at - a.at).as_nanos()).unwrap_or(u64::MAX));
         }
-        times.spread()
+        times.distribution()
     }
 
-    /// Times from publishing to receiving, by two clocks, over the window.
-    pub(crate) fn delay(&self) -> Option<Spread> {
-        let mut times = Times::new();
-        for kept in &self.kept {
-            if let Ok(delay) = u64::try_from(kept.delay_ns) {
+    /// Times from publishing to receiving, by the clocks of the two machines, over the window.
+    pub(crate) fn delay(&self) -> Option<Distribution> {
+        let mut times = DurationHistogram::new();
+        for entry in &self.window {
+            if let Ok(delay) = u64::try_from(entry.delay_ns) {
                 times.record(delay);
             }
         }
-        times.spread()
+        times.distribution()
     }
 
-    pub(crate) fn total_interval(&self) -> Option<Spread> {
-        self.intervals.spread()
+    /// Times between messages, over all messages.
+    pub(crate) fn total_interval(&self) -> Option<Distribution> {
+        self.intervals.distribution()
     }
 
-    pub(crate) fn total_delay(&self) -> Option<Spread> {
-        self.delays.spread()
+    /// Times from publishing to receiving, over all messages.
+    pub(crate) fn total_delay(&self) -> Option<Distribution> {
+        self.delays.distribution()
     }
 
-    fn ends(&self) -> Option<(&Kept, &Kept)> {
-        Some((self.kept.front()?, self.kept.back()?))
+    /// The oldest and the newest message of the window.
+    fn ends(&self) -> Option<(&WindowEntry, &WindowEntry)> {
+        Some((self.window.front()?, self.window.back()?))
     }
 }
 
-/// The time between two messages by the clock of who sent them; by ours where that one makes no
-/// sense.
-fn publisher_time(first: &Kept, last: &Kept) -> Duration {
+/// The time between two messages by the publisher's clock, or by this machine's clock if the
+/// publisher's did not advance.
+fn publisher_time(first: &WindowEntry, last: &WindowEntry) -> Duration {
     match last.timestamp_ns.checked_sub(first.timestamp_ns) {
         None | Some(0) => last.at - first.at,
         Some(time) => Duration::from_nanos(time),
@@ -351,13 +355,13 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// A meter that was given messages of these numbers, a millisecond apart for each number.
-    fn fed(window: usize, sequences: &[u64]) -> Meter {
+    /// A meter that has recorded messages with these sequence numbers, of one per millisecond.
+    fn meter_of(window: usize, sequences: &[u64]) -> Meter {
         let mut meter = Meter::new(window);
         let start = Instant::now();
         for sequence in sequences {
             let timestamp_ns = 1_000_000_000 + sequence * MS;
-            meter.take(Sample {
+            meter.record(Sample {
                 at: start + Duration::from_millis(*sequence),
                 wall_ns: timestamp_ns + 3 * MS,
                 header: Some(Header { fingerprint: 0, timestamp_ns, sequence: *sequence }),
@@ -367,48 +371,48 @@ mod tests {
         meter
     }
 
-    fn near(number: Option<f64>, expected: f64) {
+    fn assert_near(number: Option<f64>, expected: f64) {
         let number = number.expect("a number");
         assert!((number / expected - 1.0).abs() < 1e-3, "{number} is not {expected}");
     }
 
     #[test]
-    fn what_is_lost_is_published_and_not_received() {
+    fn lost_messages_count_as_published_and_not_as_received() {
         let every_tenth_missing: Vec<u64> = (0..=1000).filter(|n| n % 10 != 5).collect();
-        let meter = fed(2000, &every_tenth_missing);
+        let meter = meter_of(2000, &every_tenth_missing);
         assert_eq!((meter.received(), meter.lost(), meter.restarts()), (901, 100, 0));
-        near(meter.rate(), 900.0);
-        near(meter.published_rate(), 1000.0);
+        assert_near(meter.rate(), 900.0);
+        assert_near(meter.published_rate(), 1000.0);
         assert_eq!(meter.total_rates(), (meter.rate(), meter.published_rate()));
-        near(Some(meter.loss()), 100.0 / 1001.0);
-        near(meter.byte_rate(), 90_000.0);
-        near(meter.delay().map(|delay| delay.p99), 0.003);
-        near(meter.interval().map(|interval| interval.max), 0.002);
+        assert_near(Some(meter.loss()), 100.0 / 1001.0);
+        assert_near(meter.byte_rate(), 90_000.0);
+        assert_near(meter.delay().map(|delay| delay.p99), 0.003);
+        assert_near(meter.interval().map(|interval| interval.max), 0.002);
     }
 
     #[test]
-    fn the_window_forgets_and_the_total_does_not() {
-        let meter = fed(3, &[0, 50, 51, 52]);
-        near(meter.published_rate(), 1000.0);
-        near(meter.rate(), 1000.0);
+    fn rates_are_of_the_window_and_totals_of_all_messages() {
+        let meter = meter_of(3, &[0, 50, 51, 52]);
+        assert_near(meter.published_rate(), 1000.0);
+        assert_near(meter.rate(), 1000.0);
         assert_eq!(meter.lost(), 49);
-        near(meter.total_rates().1, 1000.0);
-        near(meter.total_rates().0, 3.0 / 0.052);
+        assert_near(meter.total_rates().1, 1000.0);
+        assert_near(meter.total_rates().0, 3.0 / 0.052);
     }
 
     #[test]
-    fn repeated_messages_and_messages_without_header_are_no_messages() {
-        let mut meter = fed(10, &[1, 2, 2, 3]);
+    fn repeated_and_malformed_messages_are_not_received_messages() {
+        let mut meter = meter_of(10, &[1, 2, 2, 3]);
         assert_eq!((meter.received(), meter.lost()), (3, 0));
-        meter.take(Sample { at: Instant::now(), wall_ns: 0, header: None, len: 3 });
+        meter.record(Sample { at: Instant::now(), wall_ns: 0, header: None, len: 3 });
         assert_eq!((meter.received(), meter.malformed()), (3, 1));
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_told() {
+    fn a_message_from_the_future_is_early_and_has_no_delay() {
         let mut meter = Meter::new(10);
         let header = Header { fingerprint: 0, timestamp_ns: 2000, sequence: 0 };
-        meter.take(Sample { at: Instant::now(), wall_ns: 1000, header: Some(header), len: 3 });
+        meter.record(Sample { at: Instant::now(), wall_ns: 1000, header: Some(header), len: 3 });
         assert_eq!((meter.early(), meter.delay()), (1, None));
     }
 }

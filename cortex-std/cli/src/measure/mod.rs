@@ -1,8 +1,8 @@
-//! What `hz`, `bw` and `delay` share: topics are received side by side, only headers are read, and
-//! once a second the numbers are shown.
+//! The common part of `hz`, `bw` and `delay`: receives topics concurrently, reads only headers, and
+//! shows a table or lines once a second.
 
 mod meter;
-mod screen;
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,89 +15,91 @@ use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
-use crate::output::{Paint, note, safe, say, say_json, say_long};
-use crate::session::{Session, by_name, seconds, topics};
-use crate::tap;
+use crate::listing::{self, by_name};
+use crate::output::{Paint, escaped, print, print_json, print_stderr, print_wrapped};
+use crate::session::{Session, seconds};
+use crate::subscription;
 
 use meter::Sample;
-pub(crate) use meter::{Meter, Spread};
-use screen::Screen;
+pub(crate) use meter::{Distribution, Meter};
+use table::LiveTable;
 
-/// How often numbers are shown.
+/// Time between two updates of the table.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How soon an interrupt is noticed.
-const LOOK: Duration = Duration::from_millis(50);
-/// Numbers of the past that a sparkline shows.
-const PAST: usize = 30;
+/// Longest time between an interrupt and the end of the command.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Length of a sparkline, in periods.
+const HISTORY_LEN: usize = 30;
 
-/// What the three commands are asked alike.
+/// Arguments of the three commands.
 #[derive(Debug, Args)]
-pub(crate) struct Measuring {
-    /// The topics.
+pub(crate) struct MeasureArgs {
+    /// Names of the topics.
     #[arg(required_unless_present = "all")]
     topics: Vec<String>,
-    /// All topics, those that come later too.
+    /// Measure all topics, including those that are registered later.
     #[arg(short, long, conflicts_with = "topics")]
     all: bool,
-    /// Show numbers over so many last messages.
+    /// Length of the window over which values are computed, in messages.
     #[arg(short, long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     window: u32,
-    /// End after so many seconds; else with Ctrl-C.
+    /// End after so many seconds; by default on Ctrl-C.
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
 }
 
-/// One of the three commands: what it shows of a topic.
-pub(crate) trait Gauge {
-    /// Titles of the columns, behind the topic.
+/// The values that one of the three commands shows.
+pub(crate) trait Measurement {
+    /// Titles of the columns after the topic.
     const TITLES: &'static [&'static str];
-    /// The numbers over the window, a text for each title.
+    /// The values over the window, one for each title.
     fn cells(meter: &Meter) -> Vec<String>;
-    /// The number of the last second, whose past is drawn.
+    /// The value of the last second, for the sparkline.
     fn trend(meter: &Meter) -> f64;
-    /// The numbers over the window for programs.
+    /// The values over the window as JSON.
     fn to_json(meter: &Meter) -> Json;
-    /// The numbers over everything, in a line.
+    /// The values over all messages as one line.
     fn summary(meter: &Meter) -> String;
-    /// The numbers over everything for programs.
+    /// The values over all messages as JSON.
     fn summary_json(meter: &Meter) -> Json;
 }
 
-/// A topic and the node that publishes it: numbers count for each.
+/// A topic and a node that publishes it: each publisher has its own sequence numbers.
 type Source = (Arc<str>, Arc<str>);
-type Watched = BTreeMap<Source, Track>;
+type Sources = BTreeMap<Source, SourceStats>;
 
-/// What is known of a source.
-struct Track {
+/// The statistics of a source.
+struct SourceStats {
     meter: Meter,
-    past: Vec<f64>,
+    /// The trend value of each of the last periods.
+    history: Vec<f64>,
 }
 
-impl Measuring {
-    /// Measures until it is told to end.
-    pub(crate) fn run<G: Gauge>(&self, session: &Session) -> Result {
+impl MeasureArgs {
+    /// Measures until Ctrl-C, `--duration` or `--timeout`.
+    pub(crate) fn run<M: Measurement>(&self, session: &Session) -> Result {
         let interrupt = Interrupt::get();
         let (sender, samples) = channel();
-        let mut watched = Watched::new();
+        let mut sources = Sources::new();
         for name in &self.topics {
             let publishers = session.topic(name)?.publishers;
-            self.watch(session, &publishers, &sender, &mut watched)?;
+            self.subscribe(session, &publishers, &sender, &mut sources)?;
         }
         let mut client = session.client()?;
         if self.all && client.list()?.is_empty() {
-            note("cortex: there is no topic yet");
+            print_stderr("cortex: no topic is registered yet");
         }
-        let mut screen = Screen::new(Paint::stdout());
+        let mut table = LiveTable::new(Paint::stdout());
         let start = Instant::now();
         let end = self.duration.and_then(|duration| start.checked_add(duration));
         let mut next = start;
-        let mut heard = start;
-        let mut is_late = false;
-        while !interrupt.is_set() && end.is_none_or(|end| Instant::now() < end) && !is_late {
+        let mut last_received = start;
+        let mut is_timed_out = false;
+        while !interrupt.is_set() && end.is_none_or(|end| Instant::now() < end) && !is_timed_out {
             if self.all && next <= Instant::now() {
-                // A daemon that is gone for a while changes nothing for those who are known.
-                for publishers in by_name(&topics(&mut client).unwrap_or_default()) {
-                    self.watch(session, publishers, &sender, &mut watched)?;
+                // If the daemon does not answer, the known topics are still measured.
+                for publishers in by_name(&listing::topics(&mut client).unwrap_or_default()) {
+                    self.subscribe(session, publishers, &sender, &mut sources)?;
                 }
             }
             next += PERIOD;
@@ -105,110 +107,117 @@ impl Measuring {
             while !interrupt.is_set()
                 && let Some(left) = until.checked_duration_since(Instant::now())
             {
-                match samples.recv_timeout(left.min(LOOK)) {
+                match samples.recv_timeout(left.min(POLL_INTERVAL)) {
                     Ok((source, sample)) => {
-                        heard = Instant::now();
-                        self.track(&mut watched, source).meter.take(sample);
+                        last_received = Instant::now();
+                        self.stats(&mut sources, source).meter.record(sample);
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            is_late = session.timeout.is_some_and(|timeout| heard.elapsed() >= timeout);
+            is_timed_out =
+                session.timeout.is_some_and(|timeout| last_received.elapsed() >= timeout);
             if next <= Instant::now() {
-                show::<G>(session, &mut screen, &mut watched)?;
-                // What was missed is not made up for.
+                show::<M>(session, &mut table, &mut sources)?;
+                // Missed updates are skipped.
                 next = next.max(Instant::now());
             }
         }
-        screen.leave();
-        summarize::<G>(session, &watched)?;
-        // Of all topics some may rest.
-        let is_silent = watched.values().any(|watched| watched.meter.received() == 0);
-        let is_lossy = watched.values().any(|watched| watched.meter.lost() > 0);
-        if watched.is_empty() {
-            return Err(Failure::Failed("there is no topic".to_owned()));
+        table.end();
+        summarize::<M>(session, &sources)?;
+        if sources.is_empty() {
+            return Err(Failure::Failed("no topic is registered".to_owned()));
         }
+        let is_silent = sources.values().any(|stats| stats.meter.received() == 0);
+        let is_lossy = sources.values().any(|stats| stats.meter.lost() > 0);
+        // With --all some topics may be silent.
         Ok(Outcome::found_if((self.all || !is_silent) && !is_lossy))
     }
 
-    fn watch(
+    /// Subscribes to a topic, unless this has been done.
+    fn subscribe(
         &self,
         session: &Session,
         publishers: &[Topic],
         sender: &Sender<(Source, Sample)>,
-        watched: &mut Watched,
+        sources: &mut Sources,
     ) -> Result<()> {
         let Some(Topic { name, .. }) = publishers.first() else { return Ok(()) };
-        if watched.keys().any(|(topic, _)| **topic == **name) {
+        if sources.keys().any(|(topic, _)| **topic == **name) {
             return Ok(());
         }
         let name: Arc<str> = name.as_str().into();
         for publisher in publishers {
-            self.track(watched, (Arc::clone(&name), publisher.publisher_node.as_str().into()));
+            self.stats(sources, (Arc::clone(&name), publisher.publisher_node.as_str().into()));
         }
         let sender = sender.clone();
-        tap::open(publishers, &session.discovery, move |arrival| {
+        subscription::receive(publishers, &session.discovery, move |received| {
             let sample = Sample {
-                at: arrival.at,
-                wall_ns: arrival.wall_ns,
-                header: arrival.header(),
-                len: arrival.message.len(),
+                at: received.at,
+                wall_ns: received.wall_ns,
+                header: received.header(),
+                len: received.message.len(),
             };
-            // Nobody takes it where the command is ending.
-            let _ = sender.send(((Arc::clone(&name), arrival.node), sample));
+            // Fails while the command ends and the receiver is dropped.
+            let _ = sender.send(((Arc::clone(&name), received.node), sample));
         })
     }
 
-    fn track<'w>(&self, watched: &'w mut Watched, source: Source) -> &'w mut Track {
+    /// The statistics of a source, which may be new.
+    fn stats<'s>(&self, sources: &'s mut Sources, source: Source) -> &'s mut SourceStats {
         let window = usize::try_from(self.window).unwrap_or(usize::MAX);
-        let new = || Track { meter: Meter::new(window), past: Vec::new() };
-        watched.entry(source).or_insert_with(new)
+        let new = || SourceStats { meter: Meter::new(window), history: Vec::new() };
+        sources.entry(source).or_insert_with(new)
     }
 }
 
-/// What a source is called: its topic, and its node where the topic has several.
-fn label((topic, node): &Source, watched: &Watched) -> String {
-    match watched.keys().filter(|(other, _)| other == topic).count() {
-        0 | 1 => safe(topic),
-        _ => format!("{} of {}", safe(topic), safe(node)),
+/// The label of a source: its topic, and its node if the topic has several.
+fn label((topic, node): &Source, sources: &Sources) -> String {
+    match sources.keys().filter(|(other, _)| other == topic).count() {
+        0 | 1 => escaped(topic),
+        _ => format!("{} of {}", escaped(topic), escaped(node)),
     }
 }
 
-fn show<G: Gauge>(session: &Session, screen: &mut Screen, watched: &mut Watched) -> Result<()> {
-    for (source, Track { meter, past }) in &mut *watched {
-        if past.len() == PAST {
-            past.remove(0);
+fn show<M: Measurement>(
+    session: &Session,
+    table: &mut LiveTable,
+    sources: &mut Sources,
+) -> Result<()> {
+    for (source, SourceStats { meter, history }) in &mut *sources {
+        if history.len() == HISTORY_LEN {
+            history.remove(0);
         }
-        past.push(G::trend(meter));
+        history.push(M::trend(meter));
         if session.json {
-            say_json(&with_source(source, meter, false, G::to_json(meter)))?;
+            print_json(&with_source(source, meter, false, M::to_json(meter)))?;
         }
     }
     if session.json {
         return Ok(());
     }
-    let rows = watched.iter().map(|(source, Track { meter, past })| {
+    let rows = sources.iter().map(|(source, SourceStats { meter, history })| {
         let cells = match meter.silence() {
-            None => Ok(G::cells(meter)),
+            None => Ok(M::cells(meter)),
             Some(None) => Err("no message yet".to_owned()),
             Some(Some(time)) => Err(format!("silent for {} s", time.as_secs())),
         };
-        (label(source, watched), cells, past.as_slice())
+        (label(source, sources), cells, history.as_slice())
     });
-    screen.show(G::TITLES, rows)
+    table.show(M::TITLES, rows)
 }
 
-fn summarize<G: Gauge>(session: &Session, watched: &Watched) -> Result<()> {
+fn summarize<M: Measurement>(session: &Session, sources: &Sources) -> Result<()> {
     let paint = Paint::stdout();
-    for (source, Track { meter, .. }) in watched {
+    for (source, SourceStats { meter, .. }) in sources {
         if session.json {
-            say_json(&with_source(source, meter, true, G::summary_json(meter)))?;
+            print_json(&with_source(source, meter, true, M::summary_json(meter)))?;
             continue;
         }
-        let name = paint.name(&label(source, watched));
+        let name = paint.name(&label(source, sources));
         if meter.received() == 0 {
-            say(&format!("{name}: no message"))?;
+            print(&format!("{name}: no message"))?;
             continue;
         }
         let lost = match meter.lost() {
@@ -220,19 +229,19 @@ fn summarize<G: Gauge>(session: &Session, watched: &Watched) -> Result<()> {
             restarts => format!(", {restarts} restarts"),
         };
         let (received, seconds) = (meter.received(), meter.seconds());
-        let own = G::summary(meter);
+        let values = M::summary(meter);
         let text =
-            format!("{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {own}");
-        say_long(&text, 2)?;
+            format!("{name}: {received} messages in {seconds:.1} s, {lost}{restarts}, {values}");
+        print_wrapped(&text, 2)?;
         if meter.malformed() > 0 {
-            note(&format!("cortex: {} messages had no header", meter.malformed()));
+            print_stderr(&format!("cortex: {} messages had no valid header", meter.malformed()));
         }
     }
     Ok(())
 }
 
-/// What all three tell programs, and what is the command's own.
-fn with_source((topic, node): &Source, meter: &Meter, is_summary: bool, own: Json) -> Json {
+/// The JSON object of a source: the entries of all three commands, and the command's own `values`.
+fn with_source((topic, node): &Source, meter: &Meter, is_summary: bool, values: Json) -> Json {
     let mut object = serde_json::json!({
         "topic": &**topic,
         "node": &**node,
@@ -244,8 +253,8 @@ fn with_source((topic, node): &Source, meter: &Meter, is_summary: bool, own: Jso
         "malformed": meter.malformed(),
         "seconds": meter.seconds(),
     });
-    if let (Some(object), Json::Object(own)) = (object.as_object_mut(), own) {
-        object.extend(own);
+    if let (Some(object), Json::Object(values)) = (object.as_object_mut(), values) {
+        object.extend(values);
     }
     object
 }

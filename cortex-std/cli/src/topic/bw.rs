@@ -4,27 +4,27 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use crate::failure::Result;
-use crate::measure::{Gauge, Measuring, Meter};
+use crate::measure::{MeasureArgs, Measurement, Meter};
 use crate::session::Session;
 
-/// Measure how many bytes come in a second, and how large messages are.
+/// Measure bytes per second and message sizes.
 ///
-/// All frames of a message count, the topic included. A megabyte is 1,000,000 bytes. What
-/// `cortex topic hz --help` says of windows, terminals and exit codes holds here.
+/// The size of a message includes all its frames, also the topic. A megabyte is 1,000,000 bytes. For
+/// windows, terminals and exit codes see `cortex topic hz --help`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic bw /cam/frame\n  cortex topic bw --all --json")]
 pub(crate) struct Bw {
     #[command(flatten)]
-    measuring: Measuring,
+    args: MeasureArgs,
 }
 
 impl Bw {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        self.measuring.run::<Self>(session)
+        self.args.run::<Self>(session)
     }
 }
 
-impl Gauge for Bw {
+impl Measurement for Bw {
     const TITLES: &'static [&'static str] = &["bandwidth", "mean", "smallest", "largest", "lost"];
 
     fn cells(meter: &Meter) -> Vec<String> {
@@ -71,7 +71,7 @@ fn per_second(rate: Option<f64>) -> String {
     rate.map_or_else(|| "- B/s".to_owned(), |rate| format!("{}/s", bytes(rate)))
 }
 
-/// Bytes in the unit that suits them.
+/// A number of bytes as text, in B, kB, MB or GB.
 fn bytes(count: f64) -> String {
     match count {
         _ if count < 1e3 => format!("{count:.0} B"),

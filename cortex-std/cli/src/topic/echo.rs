@@ -8,29 +8,30 @@ use clap::Args;
 use cortex_std::wire::Value;
 use cortex_std::{SequenceTracker, Step};
 
+use crate::csv;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
 use crate::message::{AnyMessage, Form, frames_line};
-use crate::output::{Paint, note, safe, say, say_json};
-use crate::plain::{self, Arrays};
+use crate::output::{Paint, escaped, print, print_json, print_stderr};
+use crate::plain_json::Arrays;
 use crate::render::Render;
 use crate::session::Session;
-use crate::tap::{self, Arrival, Backlog};
+use crate::subscription::{self, MessageQueue, ReceivedMessage};
 
-/// How soon an interrupt is noticed.
-const LOOK: Duration = Duration::from_millis(50);
+/// Longest time between an interrupt and the end of the command.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Show the messages of a topic as they come.
+/// Show the messages of a topic as they arrive.
 ///
-/// No type is needed: messages describe themselves. Known types show the names of their fields, of
-/// others the fields are numbered. Of an array dtype, shape, min, max, mean and the first items are
-/// shown.
+/// No type definitions are needed, since messages describe themselves. The fields of standard types
+/// have names, those of other types are numbered. An array is shown as dtype, shape, min, max, mean
+/// and first items.
 ///
-/// Messages are received as fast as they come; where showing them is slower, the oldest ones are
-/// skipped, which is told at the end, and no publisher is held up.
+/// Receiving never waits for the output: if the output is slower, the oldest messages are skipped
+/// and counted, and no publisher is slowed down.
 ///
-/// A topic that is not there yet is waited for with --timeout, which also limits the wait for each
-/// message. Exit code 1 where fewer messages came than -n asked for, or none.
+/// With --timeout the command waits for a topic that does not exist yet; the same limit applies to
+/// each message. Exit code 1 if fewer messages arrived than -n requests, or none.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex topic echo /chatter\n  \
@@ -40,112 +41,121 @@ const LOOK: Duration = Duration::from_millis(50);
     cortex topic echo --json --typed -n 10 /pose | jq .fields\n  \
     cortex topic echo --raw -n 100 /pose | cortex decode")]
 pub(crate) struct Echo {
-    /// The topic.
+    /// Name of the topic.
     topic: String,
     /// End after the first message.
     #[arg(long, conflicts_with = "count")]
     once: bool,
-    /// End after so many messages.
+    /// End after COUNT messages.
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Show this field alone: names of fields and keys, numbers of list items, with dots between.
+    /// Show only this field; PATH is field names, map keys and list indices, separated by dots.
     #[arg(long, value_name = "PATH")]
     field: Option<String>,
-    /// Show all items of arrays, and long texts in full.
+    /// Show all items of arrays, and long text in full.
     #[arg(long, visible_alias = "full-length", conflicts_with = "no_arr")]
     full: bool,
-    /// Do not show what is in arrays.
+    /// Show only dtype and shape of arrays.
     #[arg(long)]
     no_arr: bool,
-    /// Show values with commas between, one message a line; all items of arrays.
+    /// Show messages as comma-separated values, one per line, with all items of arrays.
     #[arg(long, conflicts_with_all = ["json", "raw", "full"])]
     csv: bool,
     /// Show the frames as hex, as `cortex decode` reads them.
     #[arg(long, conflicts_with_all = ["json", "field", "full", "no_arr"])]
     raw: bool,
-    /// With --json: values in the notation that loses nothing.
+    /// With --json, show values as typed JSON, which is lossless.
     #[arg(long, conflicts_with_all = ["csv", "raw", "full", "no_arr"])]
     typed: bool,
 }
 
-/// What was seen, for the exit code and for what is told at the end.
+/// The state of the command, for the exit code and the final notes.
 #[derive(Default)]
-struct Seen {
+struct Progress {
     shown: u64,
     lost: u64,
     is_field_missing: bool,
-    /// By several nodes.
+    /// Whether several nodes publish the topic.
     is_shared: bool,
 }
 
 impl Echo {
     pub(crate) fn run(&self, session: &Session) -> Result {
         if self.typed && !session.json {
-            return Err(Failure::Usage("--typed goes with --json".to_owned()));
+            return Err(Failure::Usage("--typed requires --json".to_owned()));
         }
         let interrupt = Interrupt::get();
         let publishers = session.topic(&self.topic)?.publishers;
-        let backlog = Backlog::new();
-        let waiting = backlog.clone();
-        tap::open(&publishers, &session.discovery, move |arrival| waiting.push(arrival))?;
+        let queue = MessageQueue::new();
+        let input = queue.clone();
+        subscription::receive(&publishers, &session.discovery, move |received| {
+            input.push(received);
+        })?;
 
         let wanted = if self.once { Some(1) } else { self.count };
         let mut trackers = HashMap::<Arc<str>, SequenceTracker>::new();
-        let mut seen = Seen::default();
-        let mut is_late = false;
-        let mut heard = Instant::now();
+        let mut progress = Progress::default();
+        let mut is_timed_out = false;
+        let mut last_received = Instant::now();
         while !interrupt.is_set()
-            && !seen.is_field_missing
-            && wanted.is_none_or(|wanted| seen.shown < wanted)
+            && !progress.is_field_missing
+            && wanted.is_none_or(|wanted| progress.shown < wanted)
         {
-            let Some(arrival) = backlog.pop(LOOK) else {
-                is_late = session.timeout.is_some_and(|timeout| heard.elapsed() >= timeout);
-                if is_late {
+            let Some(received) = queue.pop(POLL_INTERVAL) else {
+                is_timed_out =
+                    session.timeout.is_some_and(|timeout| last_received.elapsed() >= timeout);
+                if is_timed_out {
                     break;
                 }
                 continue;
             };
-            heard = Instant::now();
-            if let Some(header) = arrival.header()
+            last_received = Instant::now();
+            if let Some(header) = received.header()
                 && let Step::Lost(count) =
-                    trackers.entry(Arc::clone(&arrival.node)).or_default().step(&header)
+                    trackers.entry(Arc::clone(&received.node)).or_default().step(&header)
             {
-                seen.lost = seen.lost.saturating_add(count);
+                progress.lost = progress.lost.saturating_add(count);
             }
-            seen.is_shared = publishers.len().max(trackers.len()) > 1;
-            self.show(session, &arrival, &mut seen)?;
+            progress.is_shared = publishers.len().max(trackers.len()) > 1;
+            self.show(session, &received, &mut progress)?;
         }
 
-        let skipped = backlog.skipped();
-        let lost = seen.lost.saturating_sub(skipped);
+        let skipped = queue.dropped();
+        let lost = progress.lost.saturating_sub(skipped);
         if skipped > 0 {
-            note(&format!("cortex: {skipped} messages came faster than they were shown"));
+            print_stderr(&format!("cortex: {skipped} messages skipped: the output is too slow"));
         }
         if lost > 0 {
-            note(&format!("cortex: {lost} messages were lost"));
+            print_stderr(&format!("cortex: {lost} messages lost"));
         }
-        if is_late && wanted.is_none_or(|wanted| seen.shown < wanted) {
+        if is_timed_out && wanted.is_none_or(|wanted| progress.shown < wanted) {
             let timeout = session.timeout.unwrap_or_default();
-            note(&format!("cortex: no message on {} for {timeout:?}", self.topic));
+            print_stderr(&format!("cortex: no message on {} for {timeout:?}", self.topic));
         }
-        let is_enough = seen.shown >= wanted.unwrap_or(1);
-        Ok(Outcome::found_if(is_enough && !seen.is_field_missing))
+        let is_enough = progress.shown >= wanted.unwrap_or(1);
+        Ok(Outcome::found_if(is_enough && !progress.is_field_missing))
     }
 
-    fn show(&self, session: &Session, arrival: &Arrival, seen: &mut Seen) -> Result<()> {
+    fn show(
+        &self,
+        session: &Session,
+        received: &ReceivedMessage,
+        progress: &mut Progress,
+    ) -> Result<()> {
         if self.raw {
-            seen.shown += 1;
-            return say(&frames_line(arrival.message.frames().skip(1)));
+            progress.shown += 1;
+            return print(&frames_line(received.message.frames().skip(1)));
         }
-        let payload = arrival.message.payload();
-        let mut message = match AnyMessage::read(&payload) {
+        let payload = received.message.payload();
+        let mut message = match AnyMessage::decode(&payload) {
             Ok(message) => message,
             Err(error) => {
-                note(&format!("cortex: a message on {} cannot be read: {error}", self.topic));
+                let topic = &self.topic;
+                print_stderr(&format!("cortex: cannot decode a message on {topic}: {error}"));
                 return Ok(());
             }
         };
-        seen.shown += 1;
+        progress.shown += 1;
         if let Some(path) = &self.field {
             match field(&message, path) {
                 Some(value) => message.fields = vec![(path.clone().into(), value)],
@@ -153,8 +163,8 @@ impl Echo {
                     let names: Vec<_> =
                         message.fields.iter().map(|(name, _)| name.as_ref()).collect();
                     let (ty, names) = (message.type_name(), names.join(", "));
-                    note(&format!("cortex: {ty} has no field {path}, but {names}"));
-                    seen.is_field_missing = true;
+                    print_stderr(&format!("cortex: {ty} has no field {path}; it has {names}"));
+                    progress.is_field_missing = true;
                     return Ok(());
                 }
             }
@@ -166,23 +176,23 @@ impl Echo {
         };
         if session.json {
             let form = if self.typed { Form::Typed } else { Form::Plain(arrays) };
-            return say_json(&message.to_json(Some(&self.topic), form));
+            return print_json(&message.to_json(Some(&self.topic), form));
         }
         if self.csv {
             let arrays = if self.no_arr { Arrays::Shape } else { Arrays::Full };
             let values = message.fields.iter().map(|(_, value)| *value);
-            return say(&plain::csv(values, arrays));
+            return print(&csv::record(values, arrays));
         }
         let render = Render { paint: Paint::stdout(), arrays };
         if self.field.is_some() {
             let values = message.fields.iter().map(|(_, value)| render.value(*value));
-            return say(&values.collect::<Vec<_>>().join("\n"));
+            return print(&values.collect::<Vec<_>>().join("\n"));
         }
-        let topic = match seen.is_shared {
-            true => format!("{} of {}", safe(&self.topic), safe(&arrival.node)),
-            false => safe(&self.topic),
+        let topic = match progress.is_shared {
+            true => format!("{} of {}", escaped(&self.topic), escaped(&received.node)),
+            false => escaped(&self.topic),
         };
-        say(&render.message(&topic, &message, arrival.wall_ns))
+        print(&render.message(&topic, &message, received.wall_ns))
     }
 }
 

@@ -4,47 +4,47 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use crate::failure::Result;
-use crate::measure::{Gauge, Measuring, Meter, Spread};
-use crate::render::duration;
+use crate::measure::{Distribution, MeasureArgs, Measurement, Meter};
 use crate::session::Session;
+use crate::time::duration;
 
-/// Measure how often messages come, how often they are published, and how many are lost.
+/// Measure the rates at which messages are received and published, and losses.
 ///
-/// Only headers are read. The received rate is by arrival, the published one by the publisher's
-/// numbers and clock, so losses do not look like a slower publisher. Losses count from the first
-/// message that is seen.
+/// Only headers are read. The received rate follows from arrival times, the published rate from the
+/// publisher's sequence numbers and clock, so a loss does not look like a slower publisher. Losses
+/// count from the first message received.
 ///
-/// On a terminal the table is refreshed in place; elsewhere a line a second is written for each
-/// topic. Ctrl-C ends with a summary. Exit code 1 where messages were lost, or none came.
+/// On a terminal the table is updated in place; elsewhere the command writes one line per second for
+/// each topic. Ctrl-C ends it with a summary. Exit code 1 if messages were lost, or none arrived.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic hz /cam/frame\n  cortex topic hz --all\n  \
     cortex topic hz --json --duration 10 /imu | tail -1 | jq .loss")]
 pub(crate) struct Hz {
     #[command(flatten)]
-    measuring: Measuring,
+    args: MeasureArgs,
 }
 
 impl Hz {
     pub(crate) fn run(&self, session: &Session) -> Result {
-        self.measuring.run::<Self>(session)
+        self.args.run::<Self>(session)
     }
 }
 
-impl Gauge for Hz {
+impl Measurement for Hz {
     const TITLES: &'static [&'static str] = &["rate", "published", "lost", "min", "max", "jitter"];
 
     fn cells(meter: &Meter) -> Vec<String> {
         let interval = meter.interval();
-        let time = |part: fn(Spread) -> f64| {
-            interval.map_or_else(|| "-".to_owned(), |spread| duration(part(spread)))
+        let time = |part: fn(Distribution) -> f64| {
+            interval.map_or_else(|| "-".to_owned(), |interval| duration(part(interval)))
         };
         vec![
             hertz(meter.rate()),
             hertz(meter.published_rate()),
             format!("{:.2} %", meter.loss() * 100.0),
-            time(|spread| spread.min),
-            time(|spread| spread.max),
-            time(|spread| spread.jitter),
+            time(|interval| interval.min),
+            time(|interval| interval.max),
+            time(|interval| interval.jitter),
         ]
     }
 
@@ -56,7 +56,7 @@ impl Gauge for Hz {
         json!({
             "rate_hz": meter.rate(),
             "published_hz": meter.published_rate(),
-            "interval": Spread::to_json(meter.interval()),
+            "interval": Distribution::to_json(meter.interval()),
         })
     }
 
@@ -79,7 +79,7 @@ impl Gauge for Hz {
         json!({
             "rate_hz": rate,
             "published_hz": published,
-            "interval": Spread::to_json(meter.total_interval()),
+            "interval": Distribution::to_json(meter.total_interval()),
         })
     }
 }

@@ -7,23 +7,21 @@ use cortex_std::wire::{FieldInfo, find_type};
 use serde_json::{Map, Value as Json, json};
 
 use crate::failure::{Outcome, Result};
-use crate::listener;
+use crate::listener::Listener;
+use crate::listing;
 use crate::message::fingerprint_text;
-use crate::output::{Paint, columns, safe, say, say_json};
+use crate::output::{Paint, columns, escaped, print, print_json};
 use crate::session::Session;
 
-use super::list;
-
-/// Tell all that is known of a topic.
+/// Show the type, fields and publishers of a topic.
 ///
-/// That is its type and fields, and of each publisher the node, the address, and whether somebody
-/// listens there.
+/// A publisher is shown with its node, its address, and whether a process listens there.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cortex topic info /cam/frame\n  cortex topic info --json /cam/frame"
 )]
 pub(crate) struct Info {
-    /// The topic.
+    /// Name of the topic.
     topic: String,
 }
 
@@ -32,9 +30,9 @@ impl Info {
         let Found { topic, publishers, .. } = session.topic(&self.topic)?;
         let info = find_type(TYPES, topic.fingerprint);
         let fields = info.map_or(&[][..], |info| info.fields);
-        let state = listener::of(&topic.address);
         if session.json {
-            let mut object = list::to_json(&topic);
+            let listener = Listener::at(&topic.address);
+            let mut object = listing::to_json(&topic);
             object["class"] = json!(info.map(|info| info.class));
             let field = |field: &FieldInfo| {
                 let mut object = Map::new();
@@ -47,43 +45,49 @@ impl Info {
                 Some(_) => fields.iter().map(field).collect(),
                 None => Json::Null,
             };
-            object["listening"] = json!(state.is_alive());
-            object["pid"] = json!(state.pid());
+            object["listening"] = json!(listener.is_alive());
+            object["pid"] = json!(listener.pid());
             let publisher = |topic: &Topic| {
-                let state = listener::of(&topic.address);
+                let listener = Listener::at(&topic.address);
                 json!({
                     "node": topic.publisher_node,
                     "address": topic.address,
-                    "listening": state.is_alive(),
-                    "pid": state.pid(),
+                    "listening": listener.is_alive(),
+                    "pid": listener.pid(),
                 })
             };
             object["publishers"] = publishers.iter().map(publisher).collect();
-            say_json(&object)?;
+            print_json(&object)?;
             return Ok(Outcome::Found);
         }
         let paint = Paint::stdout();
         let row = |name: &str, text: String| [paint.key(name), text];
         let class = info.map_or_else(
-            || format!("{} {}", safe(&topic.message_type), paint.faint("(not a standard message)")),
+            || {
+                format!(
+                    "{} {}",
+                    escaped(&topic.message_type),
+                    paint.faint("(not a standard message)")
+                )
+            },
             |info| info.class.to_owned(),
         );
         let mut rows = vec![
-            row("topic", paint.name(&safe(&topic.name))),
+            row("topic", paint.name(&escaped(&topic.name))),
             row("type", class),
             row("fingerprint", fingerprint_text(topic.fingerprint)),
         ];
         for topic in &publishers {
-            rows.push(row("node", safe(&topic.publisher_node)));
-            rows.push(row("address", safe(&topic.address)));
-            rows.push(row("listening", listener::of(&topic.address).describe(paint)));
+            rows.push(row("node", escaped(&topic.publisher_node)));
+            rows.push(row("address", escaped(&topic.address)));
+            rows.push(row("listening", Listener::at(&topic.address).describe(paint)));
         }
         for (at, field) in fields.iter().enumerate() {
             let name = if at == 0 { "fields" } else { "" };
             let mark = if field.optional { "?" } else { "" };
             rows.push(row(name, format!("{}: {}{mark}", field.name, field.ty)));
         }
-        columns(&rows).iter().try_for_each(|line| say(line))?;
+        columns(&rows).iter().try_for_each(|line| print(line))?;
         Ok(Outcome::Found)
     }
 }

@@ -1,29 +1,28 @@
 //! `cortex topic list`.
 
 use clap::Args;
-use cortex_std::discovery::Topic;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::failure::{Outcome, Result};
-use crate::message::fingerprint_text;
-use crate::output::{Paint, columns, safe, say, say_json};
-use crate::session::{Session, by_name};
+use crate::listing::{self, by_name};
+use crate::output::{Paint, columns, escaped, print, print_json};
+use crate::session::Session;
 
-/// List the topics that the daemon knows.
+/// List the registered topics.
 ///
-/// Names alone, one a line, for pipes; --show-types adds the type and the node of each, and
-/// --verbose the address as well.
+/// By default prints only names, one per line, for pipes; --show-types adds type and node, and
+/// --verbose also the address.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic list\n  cortex topic list -t\n  \
     cortex topic list --json | jq -r .address\n  cortex topic list --count-topics")]
 pub(crate) struct List {
-    /// Show the type and the publishing node as well.
+    /// Show also the type and the publishing node.
     #[arg(short = 't', long)]
     show_types: bool,
-    /// Show addresses as well.
+    /// Show also the type, the publishing node and the address.
     #[arg(short, long)]
     verbose: bool,
-    /// Show only how many there are.
+    /// Show only the number of topics.
     #[arg(short, long)]
     count_topics: bool,
 }
@@ -34,45 +33,38 @@ impl List {
         if self.count_topics {
             let count = by_name(&topics).count();
             match session.json {
-                true => say_json(&json!({ "topics": count }))?,
-                false => say(&count.to_string())?,
+                true => print_json(&json!({ "topics": count }))?,
+                false => print(&count.to_string())?,
             }
             return Ok(Outcome::Found);
         }
         if session.json {
-            topics.iter().try_for_each(|topic| say_json(&to_json(topic)))?;
+            topics.iter().try_for_each(|topic| print_json(&listing::to_json(topic)))?;
             return Ok(Outcome::Found);
         }
         let paint = Paint::stdout();
-        // Names once, publishers each.
+        // The long forms have a line for each publisher, the short one for each topic.
         let is_long = self.show_types || self.verbose;
         let rows: Vec<_> = by_name(&topics)
             .flat_map(|publishers| if is_long { publishers } else { &publishers[..1] })
             .map(|topic| {
-                let mut row =
-                    [paint.name(&safe(&topic.name)), String::new(), String::new(), String::new()];
+                let mut row = [
+                    paint.name(&escaped(&topic.name)),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ];
                 if is_long {
-                    row[1] = paint.key(&safe(&topic.message_type));
-                    row[2] = safe(&topic.publisher_node);
+                    row[1] = paint.key(&escaped(&topic.message_type));
+                    row[2] = escaped(&topic.publisher_node);
                 }
                 if self.verbose {
-                    row[3] = paint.faint(&safe(&topic.address));
+                    row[3] = paint.faint(&escaped(&topic.address));
                 }
                 row
             })
             .collect();
-        columns(&rows).iter().try_for_each(|line| say(line))?;
+        columns(&rows).iter().try_for_each(|line| print(line))?;
         Ok(Outcome::Found)
     }
-}
-
-/// A topic as all commands describe it.
-pub(crate) fn to_json(topic: &Topic) -> Json {
-    json!({
-        "name": topic.name,
-        "message_type": topic.message_type,
-        "fingerprint": fingerprint_text(topic.fingerprint),
-        "publisher_node": topic.publisher_node,
-        "address": topic.address,
-    })
 }

@@ -1,4 +1,4 @@
-//! `cortex topic`: what is published, and what is in it.
+//! `cortex topic`.
 
 mod bw;
 mod delay;
@@ -11,7 +11,6 @@ mod publish;
 mod type_of;
 
 use clap::Subcommand;
-pub(crate) use list::to_json as describe;
 
 use crate::failure::Result;
 use crate::session::Session;

@@ -3,43 +3,43 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cortex_cli::notation::NotationError;
+use cortex_cli::typed_json::ValueError;
 use cortex_std::raw::RawPublisher;
 use cortex_std::wire::{Header, fingerprint};
 use cortex_std::{Node, Published, Registration};
 use serde_json::json;
 
-use crate::compose::{self, Fields};
 use crate::failure::{Failure, Outcome, Result};
+use crate::field_values::{self, Fields};
 use crate::interrupt::Interrupt;
 use crate::message::with_frames;
-use crate::output::{note, say_json};
+use crate::output::{print_json, print_stderr};
 use crate::session::{Session, seconds};
-use crate::tap::wall_ns;
+use crate::time::wall_ns;
 use crate::types;
 
-/// How often a wait looks again.
-const LOOK: Duration = Duration::from_millis(5);
-/// How long registering may take where the daemon answers.
-const REGISTRATION: Duration = Duration::from_secs(2);
+/// Interval of polls for the registration and for subscribers.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Timeout of the registration at a daemon that responds.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Publish messages on a topic.
 ///
-/// TYPE is the name of a standard message. VALUE is a JSON object with the values of its fields;
-/// those that have a default may be left out. Of a message whose first field is enough, the value
-/// of that field will do.
+/// TYPE is the name of a standard message. VALUE is a JSON object with the values of its fields,
+/// without those that keep their default; if all but the first field keep their default, VALUE may
+/// be the value of the first field.
 ///
 /// An array is {"dtype": "<f4", "shape": [2, 2], "data": [[1, 2], [3, 4]]}, where data may also be
-/// hex; or a list of numbers, which are float64; or @FILE.npy, or @FILE.png. Bytes are
-/// {"bytes": HEX} or a list of numbers. VALUE may be @FILE.json, @- for stdin, or one of those
-/// array files.
+/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png. Bytes are
+/// {"bytes": HEX} or a list of numbers. VALUE may be @FILE.json, @- for stdin, or an array file.
 ///
-/// With --class any class is published: --fields names its fields and their types in order, with
-/// commas between: bool, int, float, str, bytes, list, map, array, tensor or any, and ? behind
-/// those that may be null. Without --fields they are as VALUE has them.
+/// With --class any class can be published. --fields lists its fields and their types in order,
+/// separated by commas; a type is bool, int, float, str, bytes, list, map, array, tensor or any,
+/// followed by ? if the field may be null. Without --fields the fields are those of VALUE.
 ///
-/// By default it waits until somebody subscribes, and publishes once a second until Ctrl-C. Exit
-/// code 1 where nobody subscribed in time, or the topic is another node's.
+/// By default the command waits for a subscriber and publishes once a second until Ctrl-C. Exit code
+/// 1 if no subscriber connects in time, a subscriber loses messages, or another node publishes the
+/// topic.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex topic pub /chatter StringMessage '\"hello\"'\n  \
@@ -48,67 +48,67 @@ const REGISTRATION: Duration = Duration::from_secs(2);
     cortex topic pub --class robot.msgs.Cmd --fields left:float,right:float /cmd '{\"left\": 1, \"right\": 1}'\n  \
     cortex topic pub -w 0 --once /chatter StringMessage hello")]
 pub(crate) struct Pub {
-    /// The topic.
+    /// Name of the topic.
     topic: String,
-    /// The type, and the values of its fields; with --class the values alone.
+    /// Type and field values; with --class only the values.
     #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
     message: Vec<String>,
-    /// The full name of another class than the standard ones, as Python knows it.
+    /// Full Python name of a class that is not a standard message.
     #[arg(long, value_name = "MODULE.CLASS")]
     class: Option<String>,
-    /// The fields of that class and their types.
+    /// Fields of that class and their types.
     #[arg(long, value_name = "NAME:TYPE,..", requires = "class")]
     fields: Option<String>,
-    /// Publish so many times a second.
+    /// Messages per second.
     #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
     /// Publish once and end.
     #[arg(short = '1', long, conflicts_with = "times")]
     once: bool,
-    /// Publish so many times and end.
+    /// Publish COUNT times and end.
     #[arg(short, long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
-    /// Wait until there are so many subscriptions; 0 does not wait.
+    /// Wait for COUNT subscriptions before publishing; 0 does not wait.
     #[arg(short, long, value_name = "COUNT", default_value_t = 1)]
     wait_matching_subscriptions: usize,
-    /// How long to stay after the last message, for what is still on its way.
+    /// Time to stay after the last message, so that queued messages are sent.
     #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
     keep_alive: Duration,
-    /// The name of the publishing node [default: cortex_pub_ and the process id].
+    /// Name of the publishing node [default: cortex_pub_ and the process id].
     #[arg(short, long, value_name = "NAME")]
     node: Option<String>,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (1e-3..=1e6).contains(rate));
-    rate.ok_or_else(|| "a rate from 0.001 to 1000000 is needed".to_owned())
+    rate.ok_or_else(|| "not a rate from 0.001 to 1000000".to_owned())
 }
 
 impl Pub {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let (message, is_once) = self.message();
-        let (class, fields, value) = self.what(message)?;
-        let values = compose::values(value, &fields, class == compose::IMAGE)
-            .map_err(|error: NotationError| Failure::Usage(error.to_string()))?;
+        let (class, fields, value) = self.parse_message(message)?;
+        let values = field_values::parse(value, &fields, class == field_values::IMAGE)
+            .map_err(|error: ValueError| Failure::Usage(error.to_string()))?;
         let interrupt = Interrupt::get();
 
         let mut client = session.client()?;
         client.ping()?;
         let name =
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
-        // Who publishes for a moment is no place for a daemon.
+        // This node may live only for a moment, too short to host the daemon.
         let node =
             Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
         let fingerprint = fingerprint::wire(&class);
         let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
-        self.register(&publisher, &interrupt)?;
-        if !self.wait(session, &publisher, &interrupt) {
+        self.wait_for_registration(&publisher, &interrupt)?;
+        if !self.wait_for_subscribers(session, &publisher, &interrupt) {
             if interrupt.is_set() {
                 return Ok(Outcome::Missed);
             }
             let wanted = self.wait_matching_subscriptions;
             return Err(Failure::Failed(format!(
-                "{} of {wanted} subscriptions to {} in time",
+                "timeout: {} of {wanted} subscriptions to {}",
                 publisher.subscriber_count(),
                 self.topic
             )));
@@ -137,15 +137,15 @@ impl Pub {
         }
         interrupt.wait(self.keep_alive);
         if congested > 0 {
-            note(&format!(
-                "cortex: {congested} messages were lost by a subscriber that was too slow"
+            print_stderr(&format!(
+                "cortex: {congested} messages were not delivered to a slow subscriber"
             ));
         }
         Ok(Outcome::found_if(congested == 0))
     }
 
-    /// Type and value, and whether it is published once. A -1 behind them is the flag: where numbers
-    /// may be negative it looks like a value.
+    /// Type and value, and whether to publish once. A -1 after them is the flag, which clap takes for
+    /// a value, since these may be negative numbers.
     fn message(&self) -> (&[String], bool) {
         let count = if self.class.is_some() { 1 } else { 2 };
         match self.message.split_last() {
@@ -155,20 +155,20 @@ impl Pub {
     }
 
     /// The class, its fields and the text of the value.
-    fn what<'m>(&self, message: &'m [String]) -> Result<(String, Fields, &'m str)> {
+    fn parse_message<'m>(&self, message: &'m [String]) -> Result<(String, Fields, &'m str)> {
         match (&self.class, message) {
             (None, [name, value]) => {
                 let info = types::by_class(name).or_else(|| types::by_name(name));
                 let info = info.ok_or_else(|| {
-                    let known = types::alike(name).join(", ");
+                    let similar = types::similar_names(name).join(", ");
                     Failure::Usage(format!(
-                        "no standard message is called {name}: there is {known}; --class publishes any other",
+                        "{name} is not a standard message such as {similar}; for other classes use --class",
                     ))
                 })?;
                 Ok((info.class.to_owned(), Fields::of(info), value))
             }
             (None, [_]) => Err(Failure::Usage("VALUE is missing".to_owned())),
-            (None, _) => Err(Failure::Usage("one TYPE and one VALUE are needed".to_owned())),
+            (None, _) => Err(Failure::Usage("give one TYPE and one VALUE".to_owned())),
             (Some(class), [value]) if class.contains('.') => {
                 let fields = self.fields.as_deref().map(Fields::parse).transpose();
                 let fields = fields.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -177,17 +177,17 @@ impl Pub {
             (Some(class), [_]) => {
                 Err(Failure::Usage(format!("{class} has no module: give MODULE.CLASS")))
             }
-            (Some(_), _) => Err(Failure::Usage("with --class VALUE alone is needed".to_owned())),
+            (Some(_), _) => Err(Failure::Usage("with --class give only VALUE".to_owned())),
         }
     }
 
-    fn register(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> Result<()> {
-        let end = Instant::now() + REGISTRATION;
+    fn wait_for_registration(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> Result<()> {
+        let end = Instant::now() + REGISTRATION_TIMEOUT;
         loop {
             match publisher.registration() {
                 Some(Registration::Registered) => return Ok(()),
                 Some(Registration::Pending) if Instant::now() < end && !interrupt.is_set() => {
-                    interrupt.wait(LOOK);
+                    interrupt.wait(POLL_INTERVAL);
                 }
                 Some(Registration::Pending) | None => {
                     let reason =
@@ -195,27 +195,32 @@ impl Pub {
                     return Err(Failure::Failed(reason));
                 }
                 Some(Registration::Refused(reason)) => return Err(Failure::Failed(reason)),
-                Some(_) => interrupt.wait(LOOK),
+                Some(_) => interrupt.wait(POLL_INTERVAL),
             }
         }
     }
 
-    /// Waits for subscribers; false: they did not come.
-    fn wait(&self, session: &Session, publisher: &RawPublisher, interrupt: &Interrupt) -> bool {
+    /// Waits for subscribers; returns false on a timeout or an interrupt.
+    fn wait_for_subscribers(
+        &self,
+        session: &Session,
+        publisher: &RawPublisher,
+        interrupt: &Interrupt,
+    ) -> bool {
         let wanted = self.wait_matching_subscriptions;
         let end = session.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut is_told = false;
+        let mut is_reported = false;
         while publisher.subscriber_count() < wanted {
             if interrupt.is_set() || end.is_some_and(|end| Instant::now() >= end) {
                 return false;
             }
-            if !std::mem::replace(&mut is_told, true) {
-                note(&format!(
-                    "cortex: waiting for {wanted} subscription(s) to {} (-w 0 does not)",
+            if !std::mem::replace(&mut is_reported, true) {
+                print_stderr(&format!(
+                    "cortex: waiting for {wanted} subscription(s) to {} (-w 0 does not wait)",
                     self.topic
                 ));
             }
-            interrupt.wait(LOOK);
+            interrupt.wait(POLL_INTERVAL);
         }
         true
     }
@@ -227,13 +232,13 @@ impl Pub {
             _ => "no subscribers",
         };
         if session.json {
-            return say_json(&json!({
+            return print_json(&json!({
                 "topic": self.topic,
                 "sequence": header.sequence,
                 "timestamp_ns": header.timestamp_ns.to_string(),
                 "result": what,
             }));
         }
-        crate::output::say(&format!("#{} {what}", header.sequence))
+        crate::output::print(&format!("#{} {what}", header.sequence))
     }
 }

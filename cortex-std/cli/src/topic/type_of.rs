@@ -4,16 +4,16 @@ use clap::Args;
 use serde_json::json;
 
 use crate::failure::{Outcome, Result};
-use crate::output::{safe, say, say_json};
+use crate::output::{escaped, print, print_json};
 use crate::session::Session;
 
-/// Tell the type of a topic.
+/// Show the type of a topic.
 ///
-/// It is the bare name of the class, as the publisher registered it.
+/// The type is the name of the class without its module, as the publisher registered it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic type /cam/frame")]
 pub(crate) struct TypeOf {
-    /// The topic.
+    /// Name of the topic.
     topic: String,
 }
 
@@ -21,8 +21,8 @@ impl TypeOf {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let topic = session.topic(&self.topic)?.topic;
         match session.json {
-            true => say_json(&json!({ "name": topic.name, "message_type": topic.message_type }))?,
-            false => say(&safe(&topic.message_type))?,
+            true => print_json(&json!({ "name": topic.name, "message_type": topic.message_type }))?,
+            false => print(&escaped(&topic.message_type))?,
         }
         Ok(Outcome::Found)
     }

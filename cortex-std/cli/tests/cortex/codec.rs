@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{end, start};
 
-/// Stdout, stderr and exit code of a command that is given these lines.
+/// Stdout, stderr and exit code of a command with these lines as stdin.
 fn run(arguments: &[&str], lines: &[String]) -> (Vec<String>, String, Option<i32>) {
     let mut program = start(arguments, &[]);
     for line in lines {
@@ -25,7 +25,7 @@ fn golden_lines() -> Vec<String> {
 }
 
 #[test]
-fn all_golden_messages_are_decoded_and_come_back_byte_for_byte() {
+fn typed_json_of_golden_messages_is_lossless() {
     let lines = golden_lines();
     assert_eq!(lines.len(), 97);
     let (decoded, said, code) = run(&["decode", "--typed"], &lines);
@@ -48,7 +48,7 @@ fn all_golden_messages_are_decoded_and_come_back_byte_for_byte() {
 }
 
 #[test]
-fn plain_json_of_golden_messages_comes_back_byte_for_byte_where_json_has_words_for_it() {
+fn plain_json_of_golden_messages_is_lossless_except_for_an_int_in_a_float_field() {
     let lines = golden_lines();
     let (plain, said, code) = run(&["decode"], &lines);
     assert_eq!((said.as_str(), code), ("", Some(0)));
@@ -57,7 +57,7 @@ fn plain_json_of_golden_messages_comes_back_byte_for_byte_where_json_has_words_f
     assert_eq!(encoded.len(), 97);
     for ((line, encoded), case) in lines.iter().zip(&encoded).zip(golden::cases("messages.json")) {
         match case["name"].as_str() {
-            // An int in a float field is a float afterwards.
+            // The int becomes a float, which is eight bytes longer.
             Some("float_8") => assert_eq!(encoded.len(), line.len() + 16),
             name => assert_eq!(encoded, line, "{name:?}"),
         }
@@ -65,7 +65,7 @@ fn plain_json_of_golden_messages_comes_back_byte_for_byte_where_json_has_words_f
 }
 
 #[test]
-fn fields_of_an_unknown_class_are_numbered_and_come_back() {
+fn numbered_fields_of_an_unknown_class_are_lossless() {
     // fingerprint 1, time 2, number 3; [7, "x", {"dtype": "<f4", ..}].
     let metadata = "9307a17884ae5f5f636f727465785f6f6f625f5fa56e756d7079a662756666657200a56474797065a33c6634a57368617065\
         9100";
@@ -86,36 +86,36 @@ fn fields_of_an_unknown_class_are_numbered_and_come_back() {
         ],
     });
     assert_eq!(object, expected);
-    // The empty buffer makes the line end in a space.
+    // The line ends in a space, since the last buffer is empty.
     assert_eq!(run(&["encode", "--typed"], &decoded).0, [line]);
 }
 
 #[test]
-fn what_is_wrong_with_a_line_is_told_with_its_number_and_the_others_go_on() {
+fn an_invalid_line_is_reported_with_its_number_and_skipped() {
     let good = golden_lines().swap_remove(0);
     let lines = ["zz".to_owned(), good.clone(), "00".to_owned(), format!("{good}c0"), good.clone()];
     let (decoded, said, code) = run(&["decode"], &lines);
     assert_eq!((decoded.len(), code), (2, Some(1)));
-    let told: Vec<_> = said.lines().collect();
-    assert_eq!(told.len(), 3, "{said}");
-    assert!(told[0].starts_with("cortex decode: line 1: header: character 1 is 'z'"), "{said}");
-    assert!(told[1].starts_with("cortex decode: line 3: "), "{said}");
-    assert!(told[2].starts_with("cortex decode: line 4: "), "{said}");
+    let errors: Vec<_> = said.lines().collect();
+    assert_eq!(errors.len(), 3, "{said}");
+    assert!(errors[0].starts_with("cortex decode: line 1: header: character 1 is 'z'"), "{said}");
+    assert!(errors[1].starts_with("cortex decode: line 3: "), "{said}");
+    assert!(errors[2].starts_with("cortex decode: line 4: "), "{said}");
 
     let lines = ["{".to_owned(), String::new(), decoded[0].clone(), r#"{"fields": []}"#.to_owned()];
     let (encoded, said, code) = run(&["encode"], &lines);
     assert_eq!((encoded, code), (vec![good], Some(1)));
-    let told: Vec<_> = said.lines().collect();
-    assert!(told[0].starts_with("cortex encode: line 1: not JSON: "), "{said}");
-    assert!(told[1].starts_with("cortex encode: line 2: not JSON: "), "{said}");
+    let errors: Vec<_> = said.lines().collect();
+    assert!(errors[0].starts_with("cortex encode: line 1: not JSON: "), "{said}");
+    assert!(errors[1].starts_with("cortex encode: line 2: not JSON: "), "{said}");
     assert_eq!(
-        told[2],
-        "cortex encode: line 4: \"fingerprint\", \"class\" or \"message\" is needed"
+        errors[2],
+        "cortex encode: line 4: \"fingerprint\", \"class\" or \"message\" is missing"
     );
 }
 
 #[test]
-fn a_message_as_deep_as_the_format_allows_comes_back() {
+fn a_message_of_the_greatest_depth_is_lossless() {
     // 127 maps of one pair in the list of fields.
     let header = format!("{:048x}", 1);
     let line = format!("{header} 91{}c0", "81a161".repeat(127));
@@ -127,7 +127,7 @@ fn a_message_as_deep_as_the_format_allows_comes_back() {
 }
 
 #[test]
-fn a_single_blob_is_decoded_too() {
+fn a_single_blob_message_is_decoded() {
     let case = golden::message("image_explicit");
     let blob = case["single_blob"].as_str().expect("hex").to_owned();
     let (decoded, said, code) = run(&["decode", "--typed"], &[blob]);

@@ -13,7 +13,7 @@ const EACH: [&str; 6] =
     ["string_2", "float_1", "bytes_2", "dict_nested_arrays", "list_mixed", "image_explicit"];
 
 #[test]
-fn messages_of_a_python_node_are_shown_with_all_their_bits() {
+fn typed_json_shows_messages_of_a_python_node_without_loss() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     for name in EACH {
@@ -31,7 +31,7 @@ fn messages_of_a_python_node_are_shown_with_all_their_bits() {
         let number =
             |message: &Json| message["sequence"].as_str().and_then(|n| n.parse::<u64>().ok());
         assert_eq!(number(&messages[0]).map(|n| n + 1), number(&messages[1]));
-        // What --raw writes is what decode reads.
+        // `decode` reads the output of --raw.
         let raw = run_in(&folder, &["topic", "echo", "--raw", "--once", &topic]).with_code(0);
         let mut decoding = start_in(&folder, &["decode", "--typed"]);
         decoding.send_line(&raw.lines[0]);
@@ -42,7 +42,7 @@ fn messages_of_a_python_node_are_shown_with_all_their_bits() {
 }
 
 #[test]
-fn arrays_are_summed_up_or_shown_in_full_or_not_at_all() {
+fn arrays_are_shown_as_a_summary_in_full_or_by_shape() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let camera = node(&folder, "camera");
@@ -102,13 +102,13 @@ fn fields_inside_maps_and_lists_are_found_by_their_path() {
         ["kp: 0.5", "list:", "  [0]: 1", "  [1]:", "    x: \"deep\""]
     );
     let missing = echo("data.nothing").with_code(1);
-    assert_eq!(missing.stderr, "cortex: DictMessage has no field data.nothing, but data\n");
+    assert_eq!(missing.stderr, "cortex: DictMessage has no field data.nothing; it has data\n");
     publisher.interrupt();
     assert!(publisher.wait().success());
 }
 
 #[test]
-fn a_class_that_nobody_knows_has_numbered_fields() {
+fn fields_of_an_unknown_class_are_numbered() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let base = node(&folder, "base");
@@ -117,22 +117,22 @@ fn a_class_that_nobody_knows_has_numbered_fields() {
     let mut echo = start_in(&folder, &["topic", "echo", "-n", "1", "/cmd"]);
     assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
-    // Another topic with the same beginning, and what is no message, are no messages of this topic.
+    // A topic with the same prefix is ignored, and invalid metadata is reported.
     let _ = publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
     let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
     let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
-    let about = echo.next_line();
+    let heading = echo.next_line();
     assert!(
-        about.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
-        "{about}"
+        heading.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
+        "{heading}"
     );
     assert_eq!([echo.next_line(), echo.next_line(), echo.next_line()], ["0: 1", "1: \"x\"", "---"]);
     let ended = end(echo).with_code(0);
-    assert!(ended.stderr.starts_with("cortex: a message on /cmd cannot be read: "), "{ended:?}");
+    assert!(ended.stderr.starts_with("cortex: cannot decode a message on /cmd: "), "{ended:?}");
 }
 
 #[test]
-fn a_topic_that_comes_later_is_waited_for_and_silence_is_not_for_ever() {
+fn timeout_limits_the_wait_for_a_topic_and_for_each_message() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let echo = start_in(&folder, &["topic", "echo", "--once", "--timeout", "30", "/late"]);
@@ -148,7 +148,7 @@ fn a_topic_that_comes_later_is_waited_for_and_silence_is_not_for_ever() {
 }
 
 #[test]
-fn showing_large_images_holds_no_publisher_up() {
+fn showing_large_images_slows_down_no_publisher() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let camera = node(&folder, "camera");
@@ -165,7 +165,7 @@ fn showing_large_images_holds_no_publisher_up() {
     }
     let first = echo.next_json();
     assert_eq!(first["fields"][0]["value"]["mean"], 7.0);
-    // The newest is shown however many were skipped.
+    // The newest message is never skipped.
     while echo.next_json()["sequence"] != "44" {}
     let stats = images.stats();
     assert_eq!((stats.published, stats.congested, stats.subscribers), (45, 0, 1), "{stats:?}");

@@ -1,4 +1,4 @@
-//! `cortex doctor` and `cortex completions`; no daemon.
+//! `cortex doctor`, `cortex completions`, and commands without a daemon.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -22,14 +22,14 @@ fn findings<'a>(found: &'a [Json], check: &str) -> Vec<(&'a str, &'a str)> {
         .collect()
 }
 
-/// Makes the folder one that no check complains of.
-fn closed(folder: &Folder) {
+/// Gives the folder permissions that pass the checks.
+fn make_private(folder: &Folder) {
     let mode = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(folder.path(), mode).expect("it is ours");
 }
 
 #[test]
-fn without_a_daemon_every_command_says_so_within_a_second() {
+fn without_a_daemon_every_command_fails_within_a_second() {
     let folder = Folder::new();
     for arguments in [
         &["topic", "list"][..],
@@ -40,7 +40,7 @@ fn without_a_daemon_every_command_says_so_within_a_second() {
         &["node", "list"],
         &["graph"],
     ] {
-        // On a machine that does much else a start alone may take that long: not every time.
+        // On a busy machine starting a process may take that long, but not every time.
         let mut times = Vec::new();
         let ended = loop {
             let start = Instant::now();
@@ -62,7 +62,7 @@ fn without_a_daemon_every_command_says_so_within_a_second() {
 }
 
 #[test]
-fn a_daemon_that_does_not_answer_is_none() {
+fn a_listener_that_does_not_respond_is_not_a_daemon() {
     let folder = Folder::new();
     let path = folder.path().join("discovery.sock");
     let _silent = UnixListener::bind(&path).expect("it binds");
@@ -72,7 +72,7 @@ fn a_daemon_that_does_not_answer_is_none() {
     let ended = end(list).with_code(1);
     assert!(ended.stderr.starts_with("cortex: no discovery daemon answers at "), "{ended:?}");
     let found = end(doctor).with_code(1).json();
-    let text = format!("listens at {} and does not answer", path.display());
+    let text = format!("listens at {} but does not respond", path.display());
     let daemon = findings(&found, "daemon");
     assert!(
         daemon.len() == 1 && daemon[0].0 == "problem" && daemon[0].1.ends_with(&text),
@@ -81,9 +81,9 @@ fn a_daemon_that_does_not_answer_is_none() {
 }
 
 #[test]
-fn a_graph_that_is_well_has_no_problem() {
+fn a_healthy_graph_has_no_problem() {
     let folder = Folder::new();
-    closed(&folder);
+    make_private(&folder);
     let _daemon = daemon(&folder);
     let talker = node(&folder, "talker");
     let _notes = registered(&talker);
@@ -102,9 +102,9 @@ fn a_graph_that_is_well_has_no_problem() {
     );
     assert_eq!(
         findings(&found, "topics"),
-        [("ok", "1, each with its publisher, no types disagree")]
+        [("ok", "1, all publishers alive, no conflicting types")]
     );
-    assert_eq!(findings(&found, "files"), [("ok", "2 socket(s), all served")]);
+    assert_eq!(findings(&found, "files"), [("ok", "2 socket(s), none stale")]);
     assert_eq!(findings(&found, "permissions")[0].0, "ok");
     for check in ["limits", "clock"] {
         assert!(
@@ -113,17 +113,17 @@ fn a_graph_that_is_well_has_no_problem() {
         );
     }
     let text = run_in(&folder, &["doctor"]).with_code(0);
-    assert!(text.lines[1].starts_with("ok       daemon: answers at ipc://"), "{text:?}");
-    // What this machine is like is not ours to say.
+    assert!(text.lines[1].starts_with("ok       daemon: responds at ipc://"), "{text:?}");
+    // The limits and the clock of the test machine may cause warnings.
     let verdict = text.lines.last().expect("a verdict");
-    assert!(verdict == "all is well" || verdict.starts_with("no problem, "), "{text:?}");
+    assert!(verdict == "no problems" || verdict.starts_with("no problems, "), "{text:?}");
     let found = run_in(&folder, &["doctor", "--json"]).json();
     assert!(findings(&found, "address").is_empty());
-    // Somebody else's environment.
+    // An environment with the address of another daemon.
     let given = ["doctor", "--json", "--discovery", &folder.discovery()];
     let found = end(start(&given, &[("CORTEX_DISCOVERY", "ipc:///tmp/elsewhere.sock")])).json();
-    let asked = "nodes that are started here ask ipc:///tmp/elsewhere.sock";
-    assert_eq!(findings(&found, "address"), [("warning", asked)]);
+    let expected = "nodes started in this environment use ipc:///tmp/elsewhere.sock";
+    assert_eq!(findings(&found, "address"), [("warning", expected)]);
 }
 
 #[test]
@@ -132,18 +132,18 @@ fn a_python_daemon_is_told_from_a_rust_one() {
     let mut daemon = python::peer("daemon.py", ["--address", &folder.discovery()]);
     daemon.expect_event("ready");
     let found = run_in(&folder, &["doctor", "--json"]).json();
-    let told = findings(&found, "daemon");
+    let about = findings(&found, "daemon");
     assert!(
-        told[0].1.contains("a Python daemon")
-            && told[0].1.contains(&format!("process {}", daemon.id())),
-        "{told:?}"
+        about[0].1.contains("a Python daemon")
+            && about[0].1.contains(&format!("process {}", daemon.id())),
+        "{about:?}"
     );
 }
 
 #[test]
-fn what_a_dead_publisher_left_is_found_and_deleted_by_fix() {
+fn remains_of_a_dead_publisher_are_found_and_deleted_by_fix() {
     let folder = Folder::new();
-    closed(&folder);
+    make_private(&folder);
     let daemon = daemon(&folder);
     std::fs::create_dir(folder.path().join("topics")).expect("a folder");
     let path = folder.path().join("topics").join("gone.sock");
@@ -160,10 +160,10 @@ fn what_a_dead_publisher_left_is_found_and_deleted_by_fix() {
     client.register(&ghost, RequestExt::default()).expect("it is registered");
 
     let found = run_in(&folder, &["doctor", "--json"]).with_code(1).json();
-    let stale = format!("nobody serves {}", path.display());
+    let stale = format!("{} is stale", path.display());
     assert_eq!(findings(&found, "files"), [("warning", stale.as_str())]);
-    let gone = "/gone is registered by ghost, but nobody listens at its address";
-    assert_eq!(findings(&found, "topics"), [("problem", gone)]);
+    let dead = "/gone is registered by ghost, but no process listens at its address";
+    assert_eq!(findings(&found, "topics"), [("problem", dead)]);
     assert!(
         findings(&found, "fingerprints")[0]
             .1
@@ -172,16 +172,16 @@ fn what_a_dead_publisher_left_is_found_and_deleted_by_fix() {
     assert!(path.exists(), "only --fix deletes");
 
     let ended: Ended = run_in(&folder, &["doctor", "--fix"]);
-    let fixed = format!("fixed    files: deleted {}, which nobody served", path.display());
+    let fixed = format!("fixed    files: deleted stale socket file {}", path.display());
     assert!(ended.lines.contains(&fixed), "{ended:?}");
     assert!(!path.exists());
-    // Sockets that are served stay.
-    client.ping().expect("the daemon is there");
+    // The socket of the daemon stays.
+    client.ping().expect("the daemon responds");
     daemon.stop();
 }
 
 #[test]
-fn a_folder_that_is_open_to_all_or_too_long_is_told() {
+fn reports_a_folder_with_open_permissions_or_a_long_path() {
     let folder = Folder::new();
     let mode = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(folder.path(), mode).expect("it is ours");
@@ -194,7 +194,7 @@ fn a_folder_that_is_open_to_all_or_too_long_is_told() {
 }
 
 #[test]
-fn shells_get_completions_and_people_get_help_with_examples() {
+fn every_verb_has_completions_and_help_with_examples() {
     for shell in ["bash", "zsh", "fish"] {
         let script = end(start(&["completions", shell], &[])).with_code(0).text();
         assert!(script.contains("doctor") && script.contains("decode"), "{shell}");

@@ -15,7 +15,7 @@ use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, Program, golden, python};
 use serde_json::Value as Json;
 
-/// A program that has ended.
+/// The output and exit code of a program that has ended.
 #[derive(Debug)]
 struct Ended {
     lines: Vec<String>,
@@ -24,12 +24,12 @@ struct Ended {
 }
 
 impl Ended {
-    /// Stdout, one line after the other.
+    /// Stdout as one text.
     fn text(&self) -> String {
         self.lines.join("\n")
     }
 
-    /// Stdout as JSON, an object a line.
+    /// Stdout as JSON, one object per line.
     #[track_caller]
     fn json(&self) -> Vec<Json> {
         let parse = |line: &String| {
@@ -38,7 +38,7 @@ impl Ended {
         self.lines.iter().map(parse).collect()
     }
 
-    /// Stdout, if it ended with this code.
+    /// Checks the exit code.
     #[track_caller]
     fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -67,13 +67,13 @@ fn end(mut program: Program) -> Ended {
     Ended { lines, stderr: program.stderr(), code: status.code() }
 }
 
-/// Runs `cortex` in the graph of a folder, to its end.
+/// Runs `cortex` in the graph of a folder until it ends.
 #[track_caller]
 fn run_in(folder: &Folder, arguments: &[&str]) -> Ended {
     end(start_in(folder, arguments))
 }
 
-/// A Python publisher of golden messages, once it is registered.
+/// A registered Python publisher of golden messages.
 #[track_caller]
 fn python_publisher(folder: &Folder, node: &str, topic: &str, names: &str) -> Program {
     let golden = golden::path("messages.json").display().to_string();

@@ -24,8 +24,8 @@ fn now_ns() -> u64 {
     u64::try_from(now.as_nanos()).expect("before 2554")
 }
 
-/// Sends a message each millisecond while `work` is done; of every ten numbers the last `missing` are
-/// used up and not sent. The time in a header is `age` ago.
+/// Publishes one message per millisecond while `work` runs. Of every ten sequence numbers the last
+/// `missing` are not sent. The timestamp in a header is `age` ago.
 fn while_published<T>(
     publisher: &RawPublisher,
     topic: &str,
@@ -33,12 +33,12 @@ fn while_published<T>(
     age: Duration,
     work: impl FnOnce() -> T,
 ) -> T {
-    let is_over = AtomicBool::new(false);
+    let is_stopping = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let age = u64::try_from(age.as_nanos()).expect("a short time");
             let mut sequence = 0;
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_stopping.load(Ordering::Relaxed) {
                 if sequence % 10 < 10 - missing {
                     let header = Header { fingerprint: 1, timestamp_ns: now_ns() - age, sequence };
                     let frames: [&[u8]; 3] = [topic.as_bytes(), &header.encode(), b"\x91\xa2hi"];
@@ -48,23 +48,23 @@ fn while_published<T>(
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        // Ends the thread where the work panics, too.
-        struct Over<'a>(&'a AtomicBool);
-        impl Drop for Over<'_> {
+        // Ends the thread also if `work` panics.
+        struct Stop<'a>(&'a AtomicBool);
+        impl Drop for Stop<'_> {
             fn drop(&mut self) {
                 self.0.store(true, Ordering::Relaxed);
             }
         }
-        let _over = Over(&is_over);
+        let _stop = Stop(&is_stopping);
         work()
     })
 }
 
 fn number(json: &Json) -> f64 {
-    json.as_f64().unwrap_or_else(|| panic!("{json} is no number"))
+    json.as_f64().unwrap_or_else(|| panic!("{json} is not a number"))
 }
 
-/// What a command wrote that was interrupted once it had told of so many messages.
+/// The JSON output of a command that is interrupted after it has received so many messages.
 #[track_caller]
 fn measured(folder: &Folder, arguments: &[&str], received: f64) -> Ended {
     let mut measuring = start_in(folder, &[&["topic"], arguments, &["--json"]].concat());
@@ -73,7 +73,7 @@ fn measured(folder: &Folder, arguments: &[&str], received: f64) -> Ended {
     end(measuring)
 }
 
-/// The same for people, interrupted once it had shown a line with this text.
+/// The text output of a command that is interrupted after a line with this text.
 #[track_caller]
 fn shown(folder: &Folder, arguments: &[&str], text: &str) -> Ended {
     let mut measuring = start_in(folder, &[&["topic"], arguments].concat());
@@ -83,7 +83,7 @@ fn shown(folder: &Folder, arguments: &[&str], text: &str) -> Ended {
 }
 
 #[test]
-fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
+fn hz_reports_the_loss_of_every_tenth_message() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let lossy = node(&folder, "lossy");
@@ -91,7 +91,7 @@ fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
     let ended = while_published(&publisher, "/lossy", 1, Duration::ZERO, || {
         measured(&folder, &["hz", "/lossy"], 1000.0)
     });
-    // Something was lost.
+    // Exit code 1: messages were lost.
     let lines = ended.with_code(1).json();
     let summary = lines.last().expect("a summary");
     assert_eq!((&summary["summary"], &summary["topic"]), (&json!(true), &json!("/lossy")));
@@ -99,13 +99,13 @@ fn a_topic_that_loses_every_tenth_message_is_told_to_lose_a_tenth() {
     assert!((loss - 0.1).abs() < 0.01, "{summary}");
     assert_eq!((&summary["restarts"], &summary["node"]), (&json!(0), &json!("lossy")));
     assert!(lines.len() >= 2 && lines[0]["summary"] == false, "{lines:?}");
-    // What was published is more than what came, by a ninth.
+    // The published rate exceeds the received one by a ninth.
     let ratio = number(&summary["published_hz"]) / number(&summary["rate_hz"]);
     assert!((1.05..1.2).contains(&ratio), "{summary}");
 }
 
 #[test]
-fn nothing_lost_is_told_in_text_line_by_line() {
+fn hz_writes_lines_of_text_and_reports_no_loss() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let _publisher = python_publisher(&folder, "clock", "/tick", "int_1");
@@ -160,7 +160,7 @@ fn delay_is_the_age_of_messages() {
 }
 
 #[test]
-fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
+fn publishers_of_a_shared_topic_are_measured_separately() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let nodes = ["left", "right"].map(|name| node(&folder, name));
@@ -172,7 +172,7 @@ fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
     };
     let left = shared(&nodes[0]);
     let mut watching = start_in(&folder, &["topic", "hz", "--json", "/log"]);
-    // The other one comes later.
+    // The second publisher registers later.
     assert_eq!(watching.next_json()["node"], "left");
     let right = shared(&nodes[1]);
     let say = |publisher: &Publisher<StringMessage<'static>>| {
@@ -183,7 +183,7 @@ fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
         let line = watching.next_json();
         let at = usize::from(line["node"] == "right");
         received[at] = number(&line["received"]);
-        // The numbers of one are far ahead of those of the other.
+        // The sequence numbers of one are far ahead of those of the other.
         (0..20).for_each(|_| say(&left));
         (0..7).for_each(|_| say(&right));
     }
@@ -197,15 +197,15 @@ fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
     assert_eq!(run_in(&folder, &["topic", "list"]).lines, ["/log"]);
     assert_eq!(run_in(&folder, &["topic", "list", "--count-topics"]).lines, ["1"]);
     assert_eq!(run_in(&folder, &["node", "list"]).lines, ["left", "right"]);
-    // Whose message it is is told. Those who listened until now have left.
-    wait_until("nobody listens", || left.subscriber_count() == 0 && right.subscriber_count() == 0);
+    // `echo` names the node of each message. First the subscriptions of `hz` must end.
+    wait_until("no subscribers", || left.subscriber_count() == 0 && right.subscriber_count() == 0);
     let mut echo = start_in(&folder, &["topic", "echo", "/log"]);
-    wait_until("it listens to both", || {
+    wait_until("it subscribes to both", || {
         left.subscriber_count() == 1 && right.subscriber_count() == 1
     });
     say(&right);
-    let about = echo.next_line();
-    assert!(about.starts_with("/log of right  StringMessage  #"), "{about}");
+    let heading = echo.next_line();
+    assert!(heading.starts_with("/log of right  StringMessage  #"), "{heading}");
     echo.interrupt();
     end(echo).with_code(0);
     let info = run_in(&folder, &["topic", "info", "--json", "/log"]).json();
@@ -213,7 +213,7 @@ fn publishers_of_a_shared_topic_are_counted_each_for_itself() {
 }
 
 #[test]
-fn all_topics_are_watched_and_those_that_come_later() {
+fn all_includes_topics_that_are_registered_later() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let _first = python_publisher(&folder, "one", "/one", "int_1");
@@ -234,7 +234,7 @@ fn all_topics_are_watched_and_those_that_come_later() {
 }
 
 #[test]
-fn a_silent_topic_is_told_and_not_waited_for_longer_than_asked() {
+fn a_silent_topic_is_reported_after_the_timeout() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let talker = node(&folder, "talker");
@@ -253,7 +253,7 @@ fn a_silent_topic_is_told_and_not_waited_for_longer_than_asked() {
 }
 
 #[test]
-fn what_makes_no_sense_is_wrong_usage() {
+fn invalid_arguments_are_wrong_usage() {
     let folder = Folder::new();
     for arguments in [
         &["topic", "hz"][..],

@@ -1,5 +1,5 @@
-//! Every verb on a graph of Rust nodes and on one of Python nodes that are otherwise alike: what is
-//! written is the same, as text and as JSON.
+//! Every verb on two equal graphs, one of Rust and one of Python nodes: the output is the same, as
+//! text and as JSON.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const NODE: &str = "camera";
 const TOPIC: &str = "/cam/frame";
 /// Arrays, maps, lists, text and numbers in one message.
 const MESSAGE: &str = "dict_nested_arrays";
-/// Where a Rust publisher of that node and topic listens, and here a Python one, too.
+/// The socket of a Rust publisher with that node and topic; the Python publisher binds the same.
 const SOCKET: &str = "topics/camera__cam_frame-003c1ee8be5fa746.sock";
 
-/// A publisher of golden messages, a hundred in a second.
+/// A publisher of golden messages, at 100 Hz.
 struct RustPublisher {
-    is_over: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     _node: Node,
 }
@@ -41,8 +41,8 @@ impl RustPublisher {
         assert_eq!(publisher.address(), folder.address(SOCKET));
         let is_known = || publisher.registration() == Some(Registration::Registered);
         wait_until("it is registered", is_known);
-        let is_over = Arc::new(AtomicBool::new(false));
-        let ending = Arc::clone(&is_over);
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&is_stopping);
         let thread = std::thread::spawn(move || {
             let mut sequence = 0;
             while !ending.load(Ordering::Relaxed) {
@@ -56,18 +56,18 @@ impl RustPublisher {
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
-        Self { is_over, thread: Some(thread), _node: camera }
+        Self { is_stopping, thread: Some(thread), _node: camera }
     }
 }
 
 impl Drop for RustPublisher {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopping.store(true, Ordering::Relaxed);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-/// Two graphs that a user cannot tell from each other.
+/// Two equal graphs, of a Rust and of a Python publisher.
 struct Graphs {
     folders: [Folder; 2],
     python: Program,
@@ -96,9 +96,9 @@ impl Graphs {
         Self { folders, python, _rust: rust, _daemons: daemons }
     }
 
-    /// Checks that a command writes the same of both, but for what `mask` takes away; returns it.
+    /// Checks that the masked output of a command is equal for both graphs, and returns it.
     #[track_caller]
-    fn alike<T: PartialEq + std::fmt::Debug>(
+    fn assert_same_output<T: PartialEq + std::fmt::Debug>(
         &self,
         run: impl Fn(&Folder) -> Ended,
         mask: impl Fn(&Ended) -> T,
@@ -126,7 +126,7 @@ impl Graphs {
 }
 
 #[test]
-fn what_is_known_of_rust_and_python_nodes_is_told_alike() {
+fn topics_and_nodes_of_rust_and_python_are_shown_alike() {
     let graphs = Graphs::new();
     for arguments in [
         &["topic", "list"][..],
@@ -143,13 +143,13 @@ fn what_is_known_of_rust_and_python_nodes_is_told_alike() {
         &["graph", "--mermaid"],
     ] {
         let run = |folder: &Folder| run_in(folder, arguments).with_code(0);
-        let lines = graphs.alike(run, |ended| ended.lines.clone());
+        let lines = graphs.assert_same_output(run, |ended| ended.lines.clone());
         assert!(!lines.is_empty(), "{arguments:?}");
         if arguments[0] == "graph" && arguments.len() > 1 {
             continue;
         }
         let run = |folder: &Folder| run_in(folder, &[arguments, &["--json"]].concat());
-        let objects = graphs.alike(run, |ended| ended.lines.clone());
+        let objects = graphs.assert_same_output(run, |ended| ended.lines.clone());
         assert!(objects.iter().all(|line| line.starts_with('{')), "{arguments:?}: {objects:?}");
     }
 }
@@ -172,15 +172,15 @@ fn messages_of_rust_and_python_nodes_are_shown_alike() {
     ] {
         let arguments = [&["topic", "echo", "-n", "2", TOPIC], flags].concat();
         let run = |folder: &Folder| run_in(folder, &arguments).with_code(0);
-        let shown = graphs.alike(run, |ended| {
+        let shown = graphs.assert_same_output(run, |ended| {
             let mask = |line: &String| match line.parse::<Json>() {
-                // Each has its numbers and times.
+                // Sequence numbers and times differ.
                 Ok(mut object @ Json::Object(_)) => {
                     object["sequence"] = Json::Null;
                     object["timestamp_ns"] = Json::Null;
                     object.to_string()
                 }
-                // Behind the fingerprint.
+                // The same, in the header behind the fingerprint.
                 _ if flags == ["--raw"] => format!("{} {}", &line[..16], &line[48..]),
                 _ => line.split("  #").next().expect("the first part").to_owned(),
             };
@@ -191,12 +191,13 @@ fn messages_of_rust_and_python_nodes_are_shown_alike() {
 }
 
 #[test]
-fn rates_of_rust_and_python_nodes_are_told_alike() {
+fn rates_of_rust_and_python_nodes_are_shown_alike() {
     let graphs = Graphs::new();
     let commands: Vec<_> = ["hz", "bw", "delay"]
         .into_iter()
         .flat_map(|verb| [vec!["topic", verb, TOPIC], vec!["topic", verb, TOPIC, "--json"]])
         .collect();
+    // All at the same time, since each takes three seconds.
     // All at the same time, since each takes three seconds.
     let start = |arguments: &Vec<_>| graphs.folders.each_ref().map(|at| start_in(at, arguments));
     let started: Vec<_> = commands.iter().map(start).collect();
@@ -207,13 +208,13 @@ fn rates_of_rust_and_python_nodes_are_told_alike() {
             for _ in 0..2 {
                 measuring.next_line();
             }
-            // This one has seen a second of messages.
+            // The third line has values of a full second.
             measuring.next_line();
             measuring.interrupt();
             end(measuring).with_code(0)
         };
-        let shown = graphs.alike(run, |ended| {
-            // One of the middle and the summary.
+        let shown = graphs.assert_same_output(run, |ended| {
+            // The third line and the summary.
             [&ended.lines[2], &ended.lines[ended.lines.len() - 1]].map(|line| {
                 match line.parse::<Json>() {
                     Ok(object) => without_numbers(object).to_string(),
@@ -226,28 +227,28 @@ fn rates_of_rust_and_python_nodes_are_told_alike() {
 }
 
 #[test]
-fn rust_and_python_nodes_are_as_healthy() {
+fn doctor_has_the_same_findings_for_rust_and_python_nodes() {
     let graphs = Graphs::new();
-    let text = graphs.alike(
+    let text = graphs.assert_same_output(
         |folder| run_in(folder, &["doctor"]),
         |ended| {
-            let about = |line: &String| line.split_once(": ").map(|(about, _)| about.to_owned());
-            ended.lines.iter().map(about).collect::<Vec<_>>()
+            let check = |line: &String| line.split_once(": ").map(|(check, _)| check.to_owned());
+            ended.lines.iter().map(check).collect::<Vec<_>>()
         },
     );
     assert!(text.len() > 5, "{text:?}");
-    let objects = graphs.alike(
+    let objects = graphs.assert_same_output(
         |folder| run_in(folder, &["doctor", "--json"]),
         |ended| {
-            let about = |finding: Json| (finding["check"].clone(), finding["status"].clone());
-            ended.json().into_iter().map(about).collect::<Vec<_>>()
+            let check = |finding: Json| (finding["check"].clone(), finding["status"].clone());
+            ended.json().into_iter().map(check).collect::<Vec<_>>()
         },
     );
     assert!(objects.contains(&(json!("topics"), json!("ok"))), "{objects:?}");
 }
 
 #[test]
-fn rust_and_python_nodes_get_the_same_messages_of_pub() {
+fn rust_and_python_nodes_receive_the_same_messages_from_pub() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     for json in [false, true] {
@@ -292,7 +293,7 @@ fn rust_and_python_nodes_get_the_same_messages_of_pub() {
 }
 
 #[test]
-fn the_daemon_of_cortex_serves_rust_and_python_nodes() {
+fn cortex_discovery_serves_rust_and_python_nodes() {
     for json in [false, true] {
         let folder = Folder::new();
         let address = folder.discovery();
@@ -302,7 +303,7 @@ fn the_daemon_of_cortex_serves_rust_and_python_nodes() {
             let expected = json!({ "listening": [address], "pid": serving.id() });
             assert_eq!(serving.next_json(), expected);
         } else {
-            wait_until("it says where it listens", || serving.stderr().contains(&address));
+            wait_until("it logs its address", || serving.stderr().contains(&address));
         }
         let talker = node(&folder, "talker");
         let notes = cortex_tests::graph::registered(&talker);
@@ -316,7 +317,7 @@ fn the_daemon_of_cortex_serves_rust_and_python_nodes() {
         assert!(subscriber.recv_timeout(DEADLINE).expect("no error").is_some());
         let mut own = talker.subscriber::<StringMessage>("/t").create().expect("it is made");
         connect(&mut own, &notes, 1);
-        // A second one is refused, whatever it is called.
+        // A second daemon at the same address fails.
         let second = run_in(&folder, &["discovery", "--address", &address]).with_code(1);
         assert!(second.stderr.contains("in use by process"), "{second:?}");
         drop((own, subscriber, notes, talker, python));
@@ -326,7 +327,7 @@ fn the_daemon_of_cortex_serves_rust_and_python_nodes() {
     }
 }
 
-/// The object with zero for each number, and for each that is missing.
+/// The JSON with zero in place of each number and each null.
 fn without_numbers(json: Json) -> Json {
     match json {
         Json::Number(_) | Json::Null => json!(0),
@@ -334,7 +335,7 @@ fn without_numbers(json: Json) -> Json {
         Json::Object(entries) => {
             entries.into_iter().map(|(name, value)| (name, without_numbers(value))).collect()
         }
-        // A time in text.
+        // A timestamp as text.
         Json::String(text) if text.parse::<u64>().is_ok() => json!("0"),
         other => other,
     }

@@ -10,9 +10,9 @@ use serde_json::{Value as Json, json};
 
 use crate::{end, run_in, start_in};
 
-/// What a Python subscriber gets of one message that `cortex` publishes.
+/// The fields of one message that `cortex` publishes, as a Python subscriber receives them.
 #[track_caller]
-fn python_gets(folder: &Folder, ty: &str, value: &str) -> Json {
+fn received_by_python(folder: &Folder, ty: &str, value: &str) -> Json {
     let mut publisher = start_in(folder, &["topic", "pub", "--times", "1", "/out", ty, value]);
     let discovery = folder.discovery();
     let mut subscriber = python::peer(
@@ -30,13 +30,13 @@ fn values(fields: &Json) -> Vec<Json> {
 }
 
 #[test]
-fn a_python_node_gets_what_is_published_and_the_first_message_too() {
+fn a_python_node_receives_messages_from_the_first_one_on() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
-    let text = python_gets(&folder, "StringMessage", "\"héllo\"");
+    let text = received_by_python(&folder, "StringMessage", "\"héllo\"");
     assert_eq!(text, json!([{ "name": "data", "value": { "str": "héllo" } }]));
     let pose = r#"{"position": [1, 2, 0.5], "orientation": {"dtype": "<f4", "shape": [4], "data": "0000000000000000000000000000803f"}, "frame_id": "map"}"#;
-    let pose = values(&python_gets(&folder, "PoseMessage", pose));
+    let pose = values(&received_by_python(&folder, "PoseMessage", pose));
     let position = "000000000000f03f0000000000000040000000000000e03f";
     assert_eq!(
         pose,
@@ -48,7 +48,7 @@ fn a_python_node_gets_what_is_published_and_the_first_message_too() {
         ]
     );
     let map = r#"{"speed": 3, "tags": ["a", null, true], "raw": {"bytes": "00ff"}}"#;
-    let map = values(&python_gets(&folder, "DictMessage", map));
+    let map = values(&received_by_python(&folder, "DictMessage", map));
     assert_eq!(
         map[0]["map"],
         json!([
@@ -60,7 +60,7 @@ fn a_python_node_gets_what_is_published_and_the_first_message_too() {
 }
 
 #[test]
-fn arrays_come_from_files() {
+fn arrays_are_read_from_files() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -69,7 +69,8 @@ fn arrays_come_from_files() {
         .arg(path("a.npy"))
         .status();
     assert!(saved.expect("python runs").success());
-    let array = values(&python_gets(&folder, "ArrayMessage", &format!("@{}", path("a.npy"))));
+    let array =
+        values(&received_by_python(&folder, "ArrayMessage", &format!("@{}", path("a.npy"))));
     let data = "000000010002000300040005";
     assert_eq!(array[0], json!({ "array": { "dtype": ">i2", "shape": [2, 3], "data": data } }));
 
@@ -82,7 +83,7 @@ fn arrays_come_from_files() {
     writer.write_image_data(&[7, 9]).expect("pixels");
     writer.finish().expect("it is written");
     let image = json!({ "data": format!("@{}", path("p.png")) }).to_string();
-    let image = values(&python_gets(&folder, "ImageMessage", &image));
+    let image = values(&received_by_python(&folder, "ImageMessage", &image));
     assert_eq!(
         image,
         [
@@ -93,12 +94,13 @@ fn arrays_come_from_files() {
         ]
     );
     std::fs::write(path("v.json"), "{\"data\": 3}").expect("a file");
-    let number = values(&python_gets(&folder, "FloatMessage", &format!("@{}", path("v.json"))));
+    let number =
+        values(&received_by_python(&folder, "FloatMessage", &format!("@{}", path("v.json"))));
     assert_eq!(number[0]["float"], "4008000000000000");
 }
 
 #[test]
-fn a_rust_node_gets_any_class_at_the_rate_asked_for() {
+fn a_rust_node_receives_any_class_at_the_given_rate() {
     #[derive(Message)]
     #[cortex(class = "robot.msgs.Cmd")]
     struct Cmd<'a> {
@@ -138,7 +140,7 @@ fn a_rust_node_gets_any_class_at_the_rate_asked_for() {
 }
 
 #[test]
-fn numbers_may_be_negative_and_minus_one_is_a_flag_before_and_behind() {
+fn values_may_be_negative_and_the_flag_minus_one_may_stand_first_or_last() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     for arguments in [
@@ -154,7 +156,7 @@ fn numbers_may_be_negative_and_minus_one_is_a_flag_before_and_behind() {
 }
 
 #[test]
-fn it_waits_for_subscribers_unless_told_otherwise() {
+fn pub_waits_for_subscribers_by_default() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let alone =
@@ -165,10 +167,10 @@ fn it_waits_for_subscribers_unless_told_otherwise() {
     let waiting = waiting.with_code(1);
     assert!(waiting.lines.is_empty());
     assert!(
-        waiting.stderr.ends_with("cortex: 0 of 1 subscriptions to /t in time\n"),
+        waiting.stderr.ends_with("cortex: timeout: 0 of 1 subscriptions to /t\n"),
         "{waiting:?}"
     );
-    // It left nothing behind, and Ctrl-C ends the wait, too.
+    // The topic is unregistered, and Ctrl-C ends the wait.
     let listed = run_in(&folder, &["topic", "list"]);
     assert!(listed.with_code(0).lines.is_empty());
     let mut waiting = start_in(&folder, &["topic", "pub", "/t", "StringMessage", "hi"]);
@@ -178,7 +180,7 @@ fn it_waits_for_subscribers_unless_told_otherwise() {
 }
 
 #[test]
-fn a_topic_of_another_node_is_not_taken() {
+fn a_topic_of_another_node_is_not_taken_over() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let talker = node(&folder, "talker");
@@ -191,25 +193,25 @@ fn a_topic_of_another_node_is_not_taken() {
 }
 
 #[test]
-fn wrong_values_are_wrong_usage_and_told() {
+fn invalid_values_are_wrong_usage_and_reported() {
     let folder = Folder::new();
-    let check = |arguments: &[&str], told: &str| {
+    let check = |arguments: &[&str], expected: &str| {
         let ended = run_in(&folder, &[&["topic", "pub", "/t"], arguments].concat()).with_code(2);
-        assert!(ended.stderr.contains(told), "{ended:?}");
+        assert!(ended.stderr.contains(expected), "{ended:?}");
     };
     check(
         &["NoMessage", "1"],
-        "no standard message is called NoMessage: there is StringMessage, IntMessage, ",
+        "NoMessage is not a standard message such as StringMessage, IntMessage, ",
     );
-    check(&["Pose", "1"], "there is PoseMessage; --class publishes any other");
+    check(&["Pose", "1"], "such as PoseMessage; for other classes use --class");
     check(&["StringMessage"], "VALUE is missing");
-    check(&["IntMessage", "1.5"], "data: 1.5 is no int");
-    check(&["ImageMessage", "{\"encoding\": \"x\"}"], "the field data of type array is missing");
+    check(&["IntMessage", "1.5"], "data: 1.5 is not of type int");
+    check(&["ImageMessage", "{\"encoding\": \"x\"}"], "field data of type array is missing");
     check(&["ArrayMessage", "@nothing.npy"], "nothing.npy: No such file");
     check(&["--class", "Cmd", "{}"], "Cmd has no module: give MODULE.CLASS");
     check(
         &["--class", "a.Cmd", "--fields", "x:double", "{}"],
-        "x: \"double\" is none of bool, int",
+        "x: \"double\" is not one of bool, int",
     );
-    check(&["--rate", "0", "IntMessage", "1"], "a rate from 0.001 to 1000000 is needed");
+    check(&["--rate", "0", "IntMessage", "1"], "not a rate from 0.001 to 1000000");
 }

@@ -1,4 +1,4 @@
-//! `cortex` on a terminal: colours, tables that are refreshed in place, and Ctrl-C.
+//! `cortex` on a terminal: colours, tables that are updated in place, and Ctrl-C.
 
 use std::process::Command;
 
@@ -8,16 +8,17 @@ use serde_json::Value as Json;
 
 use crate::python_publisher;
 
-/// Runs a command on a terminal of its own, types Ctrl-C once it has written the text that is waited
-/// for, or after so many milliseconds, and tells what it wrote, how it ended, and whether the terminal
-/// is as it was. Ctrl-C is typed again for who was not listening yet.
+/// Runs a command on a new terminal and types Ctrl-C, either when the command has written the wanted
+/// text or after the wanted number of milliseconds. In the second case it types Ctrl-C again every two
+/// seconds, since the command may not have installed its handler yet. Prints the output, the exit code
+/// and whether the terminal's settings are unchanged.
 const ON_A_TERMINAL: &str = r#"
 import fcntl, json, os, pty, select, signal, subprocess, sys, termios, time
 wanted, command = sys.argv[1], sys.argv[2:]
 master, slave = pty.openpty()
 before = termios.tcgetattr(slave)
 def own_terminal():
-    # Shells start what runs in the background with Ctrl-C ignored, and that is inherited.
+    # A shell starts background processes with SIGINT ignored, which children inherit.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -50,8 +51,8 @@ fn on_a_terminal(folder: &Folder, wanted: &str, arguments: &[&str], no_color: &s
     Program::spawn(command).next_json()
 }
 
-fn written(told: &Json) -> &str {
-    told["written"].as_str().expect("text")
+fn written(result: &Json) -> &str {
+    result["written"].as_str().expect("text")
 }
 
 #[test]
@@ -66,23 +67,23 @@ fn ctrl_c_ends_every_watching_command_with_a_sane_terminal() {
         ("TOPIC", &["topic", "delay", "/tick"], 0),
         ("waiting", &["topic", "pub", "/other", "IntMessage", "1"], 1),
     ] {
-        let told = on_a_terminal(&folder, wanted, arguments, "");
+        let result = on_a_terminal(&folder, wanted, arguments, "");
         assert_eq!(
-            (&told["code"], &told["is_sane"]),
+            (&result["code"], &result["is_sane"]),
             (&Json::from(code), &Json::from(true)),
-            "{told}"
+            "{result}"
         );
-        let written = written(&told);
-        // The ^C that the terminal showed is wiped away.
-        assert!(written.ends_with("\r\x1b[J"), "{told}");
-        // No mode of the screen was changed, and what was coloured ended.
-        assert!(!written.contains("\x1b[?"), "{told}");
-        assert!(is_uncoloured(written), "{told}");
+        let written = written(&result);
+        // The ^C that the terminal echoed is erased.
+        assert!(written.ends_with("\r\x1b[J"), "{result}");
+        // No mode of the terminal was changed, and all colours are reset.
+        assert!(!written.contains("\x1b[?"), "{result}");
+        assert!(ends_uncoloured(written), "{result}");
     }
 }
 
-/// Whether every colour ended.
-fn is_uncoloured(written: &str) -> bool {
+/// Whether the last colour code resets the colours.
+fn ends_uncoloured(written: &str) -> bool {
     let codes = written.split("\x1b[").skip(1);
     let colours = codes.filter_map(|code| code.split_once('m').map(|(code, _)| code));
     let colours = colours.filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()));
@@ -106,25 +107,25 @@ fn ctrl_c_at_any_point_leaves_the_terminal_as_it_was() {
     ] {
         // Milliseconds after its start.
         for when in ["0", "10", "30", "100", "300"] {
-            let told = on_a_terminal(&folder, when, arguments, "");
-            assert_eq!(told["is_sane"], true, "{when}: {told}");
-            assert!(is_uncoloured(written(&told)), "{when}: {told}");
+            let result = on_a_terminal(&folder, when, arguments, "");
+            assert_eq!(result["is_sane"], true, "{when}: {result}");
+            assert!(ends_uncoloured(written(&result)), "{when}: {result}");
         }
     }
 }
 
 #[test]
-fn a_table_is_refreshed_in_place_and_ends_with_a_summary() {
+fn a_table_is_updated_in_place_and_ends_with_a_summary() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let _publisher = python_publisher(&folder, "clock", "/tick", "int_1");
-    // The cursor goes up over the two lines of the first table.
-    let told = on_a_terminal(&folder, "\x1b[2A", &["topic", "hz", "/tick"], "1");
-    let written = written(&told);
-    assert!(written.matches("TOPIC").count() >= 2, "{told}");
-    assert!(written.contains("RATE  PUBLISHED"), "{told}");
-    assert!(written.contains('█'), "a sparkline: {told}");
-    assert!(written.contains("lost none"), "{told}");
+    // The cursor moves up over the two lines of the first table.
+    let result = on_a_terminal(&folder, "\x1b[2A", &["topic", "hz", "/tick"], "1");
+    let written = written(&result);
+    assert!(written.matches("TOPIC").count() >= 2, "{result}");
+    assert!(written.contains("RATE  PUBLISHED"), "{result}");
+    assert!(written.contains('█'), "a sparkline: {result}");
+    assert!(written.contains("lost none"), "{result}");
 }
 
 #[test]

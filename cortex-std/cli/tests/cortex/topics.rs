@@ -58,7 +58,7 @@ fn topics_of_rust_and_python_nodes_are_listed_alike() {
 }
 
 #[test]
-fn a_python_daemon_is_asked_like_a_rust_one() {
+fn topics_are_listed_by_a_python_daemon_as_by_a_rust_one() {
     let folder = Folder::new();
     let mut daemon = python::peer("daemon.py", ["--address", &folder.discovery()]);
     daemon.expect_event("ready");
@@ -94,7 +94,7 @@ fn a_topic_is_described_with_fields_and_process() {
 }
 
 #[test]
-fn a_topic_that_nobody_publishes_is_an_error_that_helps() {
+fn an_unpublished_topic_is_an_error_with_advice() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let _peers = populated(&folder);
@@ -102,15 +102,15 @@ fn a_topic_that_nobody_publishes_is_an_error_that_helps() {
         let ended = run_in(&folder, &["topic", verb, "gone"]).with_code(1);
         assert_eq!(
             ended.stderr,
-            "cortex: nobody publishes gone (--timeout SECONDS waits for it)\n"
+            "cortex: no publisher of gone (--timeout SECONDS waits for one)\n"
         );
     }
     let ended = run_in(&folder, &["topic", "info", "CAM", "--timeout", "0.1"]).with_code(1);
-    assert_eq!(ended.stderr, "cortex: nobody publishes CAM; there is /cam\n");
+    assert_eq!(ended.stderr, "cortex: no publisher of CAM; similar topics: /cam\n");
 }
 
 #[test]
-fn nodes_and_the_graph_are_shown_as_text_and_for_programs() {
+fn nodes_and_the_graph_are_shown_as_text_and_as_json() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let (_talker, _notes, camera) = populated(&folder);
@@ -125,10 +125,10 @@ fn nodes_and_the_graph_are_shown_as_text_and_for_programs() {
         (&info[0]["pid"], &info[0]["topics"][0]["name"]),
         (&json!(std::process::id()), &json!("/t"))
     );
-    let missing = run_in(&folder, &["node", "info", "nobody"]).with_code(1);
+    let missing = run_in(&folder, &["node", "info", "arm"]).with_code(1);
     assert_eq!(
         missing.stderr,
-        "cortex: no node nobody publishes anything; there is camera, talker\n"
+        "cortex: no node arm publishes a topic; nodes that do: camera, talker\n"
     );
 
     let drawn = run_in(&folder, &["graph"]).with_code(0);
@@ -154,7 +154,7 @@ fn an_empty_graph_has_no_topics_and_no_nodes() {
     }
     assert_eq!(
         run_in(&folder, &["topic", "hz", "--all", "-d", "0.1"]).with_code(1).stderr,
-        "cortex: there is no topic yet\ncortex: there is no topic\n"
+        "cortex: no topic is registered yet\ncortex: no topic is registered\n"
     );
     let _: Vec<Json> = run_in(&folder, &["graph", "--json"]).json();
 }

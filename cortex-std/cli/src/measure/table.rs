@@ -1,30 +1,30 @@
-//! A table that is refreshed in place on a terminal, and lines elsewhere.
+//! A table that a terminal shows in place; other outputs get lines.
 
 use std::io::{IsTerminal, Write};
 
 use crate::failure::Result;
-use crate::output::{Paint, say, terminal_size, visible};
+use crate::output::{Paint, display_width, print, terminal_size};
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Where numbers are shown again and again. No mode of the terminal is changed, so there is nothing
-/// to restore.
-pub(crate) struct Screen {
+/// A table that replaces its previous version on a terminal. It never changes a mode of the
+/// terminal, so there is nothing to restore.
+pub(crate) struct LiveTable {
     paint: Paint,
     is_terminal: bool,
-    /// Lines of the table that stands there.
+    /// Lines of the previous version.
     shown: usize,
 }
 
-/// A topic, its numbers or why there are none, and those of the past.
+/// A topic, its values or the reason why there are none, and the history for the sparkline.
 type Row<'a> = (String, Result<Vec<String>, String>, &'a [f64]);
 
-impl Screen {
+impl LiveTable {
     pub(crate) fn new(paint: Paint) -> Self {
         Self { paint, is_terminal: std::io::stdout().is_terminal(), shown: 0 }
     }
 
-    /// Shows a row for each topic.
+    /// Shows the table with these rows.
     pub(crate) fn show<'a>(
         &mut self,
         titles: &[&str],
@@ -32,11 +32,11 @@ impl Screen {
     ) -> Result<()> {
         if !self.is_terminal {
             return rows.into_iter().try_for_each(|(name, cells, _)| match cells {
-                Err(why) => say(&format!("{name}  {why}")),
+                Err(reason) => print(&format!("{name}  {reason}")),
                 Ok(cells) => {
                     let pairs =
                         titles.iter().zip(&cells).map(|(title, cell)| format!("{title} {cell}"));
-                    say(&format!("{name}  {}", pairs.collect::<Vec<_>>().join("  ")))
+                    print(&format!("{name}  {}", pairs.collect::<Vec<_>>().join("  ")))
                 }
             });
         }
@@ -47,7 +47,7 @@ impl Screen {
         if self.shown > 0 {
             text += &format!("\x1b[{}A", self.shown);
         }
-        // What the user typed meanwhile, and a taller table, go as well.
+        // Erases everything below as well: keys that the terminal echoed, and a taller table.
         text += "\r\x1b[J";
         for line in &lines {
             text += line;
@@ -62,11 +62,11 @@ impl Screen {
 
     fn table(&self, titles: &[&str], rows: Vec<Row<'_>>, width: usize) -> Vec<String> {
         let name_width =
-            rows.iter().map(|(name, ..)| visible(name)).chain([5]).max().unwrap_or_default();
+            rows.iter().map(|(name, ..)| display_width(name)).chain([5]).max().unwrap_or_default();
         let cell_width = |at: usize| {
             let cells = rows.iter().filter_map(|(_, cells, _)| cells.as_ref().ok()?.get(at));
-            let title = titles.get(at).map_or(0, |title| visible(title));
-            cells.map(|cell| visible(cell)).chain([title]).max().unwrap_or_default()
+            let title = titles.get(at).map_or(0, |title| display_width(title));
+            cells.map(|cell| display_width(cell)).chain([title]).max().unwrap_or_default()
         };
         let widths: Vec<_> = (0..titles.len()).map(cell_width).collect();
         let mut head = format!("{:name_width$}", "TOPIC");
@@ -74,13 +74,13 @@ impl Screen {
             head += &format!("  {:>width$}", title.to_uppercase());
         }
         let mut lines = vec![self.paint.faint(&cut(&head, width))];
-        for (name, cells, past) in rows {
+        for (name, cells, history) in rows {
             let mut line = format!("{name:name_width$}");
             let mut used = name_width;
             match &cells {
-                Err(why) => {
-                    line += &format!("  {why}");
-                    used += 2 + visible(why);
+                Err(reason) => {
+                    line += &format!("  {reason}");
+                    used += 2 + display_width(reason);
                 }
                 Ok(cells) => {
                     for (cell, width) in cells.iter().zip(&widths) {
@@ -90,12 +90,12 @@ impl Screen {
                 }
             }
             let line = cut(&line, width);
-            let room = width.saturating_sub(used + 3);
-            let start = past.len().saturating_sub(room);
-            let bars = sparkline(past.get(start..).unwrap_or_default());
+            let left = width.saturating_sub(used + 3);
+            let start = history.len().saturating_sub(left);
+            let bars = sparkline(history.get(start..).unwrap_or_default());
             lines.push(match cells {
                 Err(_) => self.paint.warning(&line),
-                // Not even a space more than there is room for.
+                // Without the two spaces, which may not fit.
                 Ok(_) if bars.is_empty() => line,
                 Ok(_) => format!("{line}  {}", self.paint.key(&bars)),
             });
@@ -103,10 +103,10 @@ impl Screen {
         lines
     }
 
-    /// Leaves the table where it is, and the cursor below it.
-    pub(crate) fn leave(&mut self) {
+    /// Ends the table: the last version stays, with the cursor below it.
+    pub(crate) fn end(&mut self) {
         if self.is_terminal && self.shown > 0 {
-            // The terminal wrote ^C there.
+            // Erases the ^C that the terminal echoed.
             let mut out = std::io::stdout().lock();
             let _ = out.write_all(b"\r\x1b[J").and_then(|()| out.flush());
         }
@@ -114,12 +114,12 @@ impl Screen {
     }
 }
 
-/// The first characters of a line without colours, as many as there is room for.
+/// The first `width` characters of a line without colours.
 fn cut(line: &str, width: usize) -> String {
     line.chars().take(width).collect()
 }
 
-/// Numbers as bars, the largest of them as the tallest.
+/// Numbers as bars, relative to the largest one.
 fn sparkline(numbers: &[f64]) -> String {
     let largest = numbers.iter().copied().filter(|number| number.is_finite()).fold(0.0, f64::max);
     let bar = |number: &f64| {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
-        let screen = Screen::new(Paint::stdout());
+        let screen = LiveTable::new(Paint::stdout());
         let past = [1.0; 30];
         for width in 0..80 {
             let rows = vec![
@@ -144,13 +144,13 @@ mod tests {
                 ("/imu".to_owned(), Err("silent for 7 s".to_owned()), &past[..]),
             ];
             for line in screen.table(&["rate", "published", "lost"], rows, width) {
-                assert!(visible(&line) <= width, "{width}: {line}");
+                assert!(display_width(&line) <= width, "{width}: {line}");
             }
         }
     }
 
     #[test]
-    fn bars_are_as_tall_as_their_part_of_the_largest() {
+    fn bars_are_proportional_to_the_largest_number() {
         assert_eq!(sparkline(&[0.0, 5.0, 10.0]), "▁▅█");
         assert_eq!(sparkline(&[0.0, 0.0]), "▁▁");
         assert_eq!(sparkline(&[]), "");

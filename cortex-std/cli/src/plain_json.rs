@@ -1,11 +1,10 @@
-//! Values as JSON that people write and programs read with ease.
+//! Plain JSON: a notation of values that is easy to read and write, but not lossless.
 //!
-//! Numbers, text, lists and maps are themselves; bytes are `{"bytes": hex}`; an array is
-//! `{"dtype", "shape", "data"}` with nested lists or hex, a tensor has `device` and
-//! `requires_grad` as well. Floats that JSON has no word for are `"NaN"`, `"Infinity"`,
-//! `"-Infinity"`.
+//! Numbers, text, lists and maps are those of JSON; bytes are `{"bytes": hex}`; an array is
+//! `{"dtype", "shape", "data"}` with the data in nested lists or hex, a tensor has `device` and
+//! `requires_grad` as well. Floats without a JSON number are `"NaN"`, `"Infinity"`, `"-Infinity"`.
 
-use cortex_cli::notation::{NotationError, hex, shape, unhex};
+use cortex_cli::typed_json::{ValueError, hex, shape, short, unhex};
 use cortex_std::wire::{
     ArrayView, Dtype, Int, Key, OwnedArray, OwnedKey, OwnedTensor, OwnedValue, Type, Value,
 };
@@ -14,21 +13,21 @@ use serde_json::{Map, Value as Json, json};
 use crate::file;
 use crate::items::{self, Summary, float_json, items, json_float};
 
-/// How many items of an array are shown where not all are.
-pub(crate) const SHOWN: usize = 8;
+/// Items of an array that a summary shows.
+pub(crate) const FIRST_ITEMS: usize = 8;
 
-/// How much of arrays is written.
+/// The level of detail of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrays {
-    /// Everything.
+    /// All items.
     Full,
-    /// What sums them up, and the first items.
+    /// Dtype, shape, minimum, maximum, mean and the first items.
     Summary,
-    /// What they are, not what is in them.
+    /// Dtype and shape.
     Shape,
 }
 
-/// A value as JSON.
+/// Writes a value as plain JSON.
 pub(crate) fn to_json(value: Value<'_>, arrays: Arrays) -> Json {
     match value {
         Value::Nil => Json::Null,
@@ -57,7 +56,7 @@ pub(crate) fn to_json(value: Value<'_>, arrays: Arrays) -> Json {
     }
 }
 
-/// The text of a map's key; of bytes their escapes.
+/// A map key as text; bytes are escaped.
 pub(crate) fn key_text(key: Key<'_>) -> String {
     match key {
         Key::Str(key) => key.to_owned(),
@@ -83,14 +82,14 @@ fn array_json(array: &ArrayView<'_>, arrays: Arrays) -> Json {
                     object.insert("nan".to_owned(), json!(summary.nans));
                 }
             }
-            let first = items(array).take(SHOWN).map(|item| item.to_json()).collect();
+            let first = items(array).take(FIRST_ITEMS).map(|item| item.to_json()).collect();
             object.insert("first".to_owned(), first);
         }
     }
     Json::Object(object)
 }
 
-/// The items in nested lists; a scalar as itself, and without any an empty list.
+/// The items as nested lists; of a scalar the item, of an empty array an empty list.
 fn nested(array: &ArrayView<'_>) -> Json {
     if array.data().is_empty() {
         return json!([]);
@@ -105,56 +104,18 @@ fn nested(array: &ArrayView<'_>) -> Json {
     level.pop().unwrap_or(Json::Null)
 }
 
-/// Values with commas between, as RFC 4180 has them: those inside of lists, maps and arrays one
-/// after the other.
-pub(crate) fn csv<'a>(values: impl IntoIterator<Item = Value<'a>>, arrays: Arrays) -> String {
-    let mut cells = Vec::new();
-    for value in values {
-        push_cells(value, arrays, &mut cells);
-    }
-    cells.join(",")
-}
-
-fn push_cells(value: Value<'_>, arrays: Arrays, cells: &mut Vec<String>) {
-    match value {
-        Value::Nil => cells.push(String::new()),
-        Value::Str(text) => cells.push(quoted(text)),
-        Value::Bytes(bytes) => cells.push(hex(bytes)),
-        Value::List(list) => list.iter().for_each(|item| push_cells(item, arrays, cells)),
-        Value::Map(map) => map.iter().for_each(|(_, item)| push_cells(item, arrays, cells)),
-        Value::Array(ref array) if arrays == Arrays::Shape => {
-            cells.push(quoted(&format!("{} {:?}", array.dtype().as_text(), array.shape())));
-        }
-        Value::Array(array) => cells.extend(items(&array).map(|item| quoted(&item.to_string()))),
-        Value::Tensor(tensor) => push_cells(Value::Array(tensor.array), arrays, cells),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-            cells.push(match to_json(value, arrays) {
-                Json::String(word) => word,
-                number => number.to_string(),
-            });
-        }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
-}
-
-/// The value of a field of some type that JSON stands for.
+/// Reads the value of a field of type `ty` from plain JSON.
 ///
 /// # Errors
-/// What is wrong, and where in the JSON.
-pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, NotationError> {
+/// If the JSON is not a value of that type, or a file that it names cannot be read.
+pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, ValueError> {
     let found = match (ty, json) {
         (_, Json::String(text)) if let Some(path) = file::path(text) => {
             return file::read(path)?.into_value().map_err(|error| error.inside(text));
         }
         (Type::Float, _) => json_float(json).map(OwnedValue::Float),
         (Type::Array, Json::Array(_) | Json::Number(_)) => {
-            // What a list of numbers would be in most hands.
+            // As numpy does for a list of floats.
             let dtype = Dtype::of::<f64>();
             return array_of(dtype, None, json).map(OwnedValue::Array);
         }
@@ -163,12 +124,12 @@ pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, NotationErr
             .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
             .collect::<Option<Vec<_>>>()
             .map(OwnedValue::Bytes),
-        _ => Some(any(json)?),
+        _ => Some(untyped(json)?),
     };
-    let is_meant = |value: &OwnedValue| ty == Type::Any || type_of(value) == ty;
+    let has_type = |value: &OwnedValue| ty == Type::Any || type_of(value) == ty;
     found
-        .filter(is_meant)
-        .ok_or_else(|| NotationError::new(format!("{} is no {ty}{}", brief(json), hint(ty))))
+        .filter(has_type)
+        .ok_or_else(|| ValueError::new(format!("{} is not of type {ty}{}", short(json), hint(ty))))
 }
 
 fn hint(ty: Type) -> &'static str {
@@ -179,14 +140,6 @@ fn hint(ty: Type) -> &'static str {
         }
         Type::Tensor => ": give {\"dtype\", \"shape\", \"data\", \"device\", \"requires_grad\"}",
         _ => "",
-    }
-}
-
-fn brief(json: &Json) -> String {
-    let text = json.to_string();
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}..", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }
 
@@ -205,8 +158,8 @@ fn type_of(value: &OwnedValue) -> Type {
     }
 }
 
-/// What JSON stands for where nothing tells the type.
-fn any(json: &Json) -> Result<OwnedValue, NotationError> {
+/// The value of JSON whose type is not given.
+fn untyped(json: &Json) -> Result<OwnedValue, ValueError> {
     Ok(match json {
         Json::Null => OwnedValue::Nil,
         Json::Bool(value) => OwnedValue::Bool(*value),
@@ -214,7 +167,7 @@ fn any(json: &Json) -> Result<OwnedValue, NotationError> {
             (Some(value), ..) => OwnedValue::Int(Int::from(value)),
             (_, Some(value), _) => OwnedValue::Int(Int::from(value)),
             (.., Some(value)) => OwnedValue::Float(value),
-            _ => return Err(NotationError::new(format!("{number} is no number of 64 bits"))),
+            _ => return Err(ValueError::new(format!("{number} does not fit into 64 bits"))),
         },
         Json::String(text) => OwnedValue::Str(text.clone()),
         Json::Array(items) => {
@@ -235,7 +188,7 @@ fn any(json: &Json) -> Result<OwnedValue, NotationError> {
                             from_json(value, Type::Any).map_err(|error| error.inside(key))?;
                         Ok((OwnedKey::Str(key.clone()), value))
                     };
-                    OwnedValue::Map(object.iter().map(entry).collect::<Result<_, NotationError>>()?)
+                    OwnedValue::Map(object.iter().map(entry).collect::<Result<_, ValueError>>()?)
                 }
             }
         }
@@ -246,9 +199,9 @@ fn array_or_tensor(
     object: &Map<String, Json>,
     dtype: &Json,
     data: &Json,
-) -> Result<OwnedValue, NotationError> {
+) -> Result<OwnedValue, ValueError> {
     let dtype = dtype.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        NotationError::new(format!("{dtype} is no dtype such as \"<f4\" or \"|u1\""))
+        ValueError::new(format!("{dtype} is not a dtype such as \"<f4\" or \"|u1\""))
             .inside("dtype")
     })?;
     let shape = object.get("shape").map(shape).transpose().map_err(|e| e.inside("shape"))?;
@@ -265,25 +218,26 @@ fn array_or_tensor(
     })
 }
 
-/// An array of hex digits or of nested lists, whose shape is theirs unless given.
+/// An array from hex digits or nested lists; if no shape is given, that of the data.
 fn array_of(
     dtype: Dtype,
     shape: Option<Vec<usize>>,
     data: &Json,
-) -> Result<OwnedArray, NotationError> {
-    let wrong = |error: &dyn std::fmt::Display| NotationError::new(error.to_string());
+) -> Result<OwnedArray, ValueError> {
+    let invalid = |error: &dyn std::fmt::Display| ValueError::new(error.to_string());
     if let Json::String(digits) = data {
         let bytes = unhex(digits).map_err(|error| error.inside("data"))?;
         let shape = shape.unwrap_or_else(|| vec![bytes.len() / dtype.item_len()]);
-        return OwnedArray::new(dtype, &shape, bytes).map_err(|error| wrong(&error));
+        return OwnedArray::new(dtype, &shape, bytes).map_err(|error| invalid(&error));
     }
-    // Of complex numbers the innermost lists are items.
     let mut bytes = Vec::new();
     let found = lists_shape(data, dtype);
     write_lists(data, &found, dtype, &mut bytes).map_err(|error| error.inside("data"))?;
-    OwnedArray::new(dtype, shape.as_deref().unwrap_or(&found), bytes).map_err(|error| wrong(&error))
+    OwnedArray::new(dtype, shape.as_deref().unwrap_or(&found), bytes)
+        .map_err(|error| invalid(&error))
 }
 
+/// The shape of nested lists. An innermost list of a complex dtype is an item.
 fn lists_shape(data: &Json, dtype: Dtype) -> Vec<usize> {
     let mut shape = Vec::new();
     let mut inner = Some(data);
@@ -302,7 +256,7 @@ fn write_lists(
     shape: &[usize],
     dtype: Dtype,
     out: &mut Vec<u8>,
-) -> Result<(), NotationError> {
+) -> Result<(), ValueError> {
     let Some((count, inner)) = shape.split_first() else {
         return items::write(dtype, data, out);
     };
@@ -312,9 +266,7 @@ fn write_lists(
                 write_lists(item, inner, dtype, out).map_err(|e| e.inside(&format!("[{at}]")))
             })
         }
-        _ => {
-            Err(NotationError::new(format!("a list of {count} was expected as in its neighbours")))
-        }
+        _ => Err(ValueError::new(format!("expected a list of {count} items, like the first one"))),
     }
 }
 
@@ -323,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_fields_are_read_as_people_write_them() {
+    fn field_values_are_read_by_type() {
         let read = |json: Json, ty| from_json(&json, ty).map_err(|error| error.to_string());
         assert_eq!(read(json!(3), Type::Float), Ok(OwnedValue::Float(3.0)));
         assert_eq!(read(json!(3), Type::Any), Ok(OwnedValue::Int(3.into())));
@@ -339,23 +291,23 @@ mod tests {
             let json = json!({ "dtype": "<i2", "shape": [2], "data": data });
             assert_eq!(read(json, Type::Array), Ok(OwnedValue::Array(array.clone())));
         }
-        for (json, ty, told) in [
-            (json!("3"), Type::Int, "\"3\" is no int"),
-            (json!(1.5), Type::Int, "1.5 is no int"),
+        for (json, ty, expected) in [
+            (json!("3"), Type::Int, "\"3\" is not of type int"),
+            (json!(1.5), Type::Int, "1.5 is not of type int"),
             (
                 json!("x"),
                 Type::Bytes,
-                "\"x\" is no bytes: give {\"bytes\": HEX} or a list of numbers",
+                "\"x\" is not of type bytes: give {\"bytes\": HEX} or a list of numbers",
             ),
             (
                 json!([[1], [2, 3]]),
                 Type::Array,
-                "data[1]: a list of 1 was expected as in its neighbours",
+                "data[1]: expected a list of 1 items, like the first one",
             ),
             (
                 json!({ "dtype": "f4", "data": [] }),
                 Type::Any,
-                "dtype: \"f4\" is no dtype such as \"<f4\" or \"|u1\"",
+                "dtype: \"f4\" is not a dtype such as \"<f4\" or \"|u1\"",
             ),
             (
                 json!({ "dtype": "|u1", "shape": [2], "data": [1] }),
@@ -365,15 +317,15 @@ mod tests {
             (
                 json!({ "a": { "dtype": "|u1", "data": [1, 999] } }),
                 Type::Map,
-                "a.data[1]: 999 is no item of dtype |u1",
+                "a.data[1]: 999 is not an item of dtype |u1",
             ),
         ] {
-            assert_eq!(read(json, ty), Err(told.to_owned()));
+            assert_eq!(read(json, ty), Err(expected.to_owned()));
         }
     }
 
     #[test]
-    fn arrays_of_any_shape_are_nested_lists_and_back() {
+    fn arrays_of_any_shape_survive_nested_lists() {
         for shape in [&[][..], &[0], &[3], &[2, 3], &[1, 2, 0], &[2, 1, 3], &[0, 2]] {
             let data: Vec<u8> = (0..shape.iter().product::<usize>() as u8).collect();
             let array = OwnedArray::from_slice(&data, shape).unwrap();

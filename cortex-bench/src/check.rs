@@ -1,10 +1,9 @@
-//! What is to be reached, and whether it was.
+//! Targets: limits for ratios, and whether they were reached.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::Suite;
 use crate::stats::Summary;
 
 /// A limit for a ratio.
@@ -12,27 +11,27 @@ use crate::stats::Summary;
 pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
-    /// None: it is shown to compare others with.
+    /// No limit: the ratio is shown for comparison.
     Shown,
 }
 
-/// How it turned out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verdict {
     Reached,
-    /// Outside of the limit, by no more than the floor differs from itself.
+    /// Outside the limit, but by no more than the floor differs from itself.
     WithinNoise,
     Missed,
 }
 
-/// One limit, and what was measured.
+/// A limit and the measured ratio.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Check {
-    /// Who in what, against whom.
+    /// The task, the column and the two contenders.
     pub(crate) claim: String,
     pub(crate) bound: Bound,
     pub(crate) ratio: Summary,
-    /// The floor against itself.
+    /// The ratio of the floor's twin to the floor.
     pub(crate) noise: Option<Summary>,
 }
 
@@ -79,33 +78,9 @@ impl fmt::Display for Check {
     }
 }
 
-impl Suite {
-    /// Checks `contender` against `other` in one task and column; nothing if one of them was left out.
-    pub(crate) fn check(
-        &mut self,
-        task: &str,
-        column: usize,
-        contender: &str,
-        other: &str,
-        bound: Bound,
-    ) {
-        let Some(ratio) = self.ratio(task, column, contender, other) else { return };
-        let again = again(&self.floor);
-        let noise = self.ratio(task, column, &again, &self.floor);
-        let name = &self.columns[column].name;
-        let claim = format!("{task}: {name} of {contender} against {other}");
-        self.checks.push(Check { claim, bound, ratio, noise });
-    }
-
-    /// Shows how the floor stands to itself.
-    pub(crate) fn check_floor(&mut self, task: &str, column: usize) {
-        let floor = self.floor.clone();
-        self.check(task, column, &again(&floor), &floor, Bound::Shown);
-    }
-}
-
-/// The name of a contender's twin, whose ratio to it shows what the machine makes of equals.
-pub(crate) fn again(contender: &str) -> String {
+/// The name of a contender's twin: the same contender once more, whose ratio to the first shows the
+/// noise of the machine.
+pub(crate) fn twin_name(contender: &str) -> String {
     format!("{contender} again")
 }
 
@@ -120,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_missed_outside_of_it_and_of_the_noise() {
+    fn a_limit_is_missed_only_outside_of_the_noise() {
         assert_eq!(check(1.05, Bound::AtMost(1.1), None), Verdict::Reached);
         assert_eq!(check(1.2, Bound::AtMost(1.1), Some((0.9, 1.3))), Verdict::WithinNoise);
         assert_eq!(check(1.4, Bound::AtMost(1.1), Some((0.9, 1.3))), Verdict::Missed);

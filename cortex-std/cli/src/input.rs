@@ -1,28 +1,28 @@
-//! Input line by line: each is worked on alone, and what is wrong with one ends no other.
+//! Input by lines, and JSON of bounded depth.
 
 use std::io::BufRead;
 
 use clap::Args;
-use cortex_cli::notation::NotationError;
+use cortex_cli::typed_json::ValueError;
 use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome, Result};
-use crate::output::{note, say};
+use crate::output::{print, print_stderr};
 
-/// Deepest nesting of JSON: that of the deepest message in the typed notation, where each of its
-/// 128 levels takes three, and some for the object around.
+/// Maximum nesting of JSON: that of the deepest message as typed JSON, in which each of its 128
+/// levels takes three, and some levels for the object around it.
 const MAX_DEPTH: usize = 3 * 128 + 16;
 
+/// Lines of a file or of stdin.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// A file to read instead of stdin.
+    /// File to read instead of stdin.
     #[arg(value_name = "FILE")]
     file: Option<std::path::PathBuf>,
 }
 
 impl Input {
-    /// Writes what `convert` makes of each line; says on stderr what is wrong with a line, and
-    /// goes on.
+    /// Converts each line and prints the result; reports an invalid line on stderr and continues.
     pub(crate) fn convert(
         &self,
         verb: &str,
@@ -32,7 +32,7 @@ impl Input {
             None => Box::new(std::io::stdin().lock()),
             Some(path) => match std::fs::File::open(path) {
                 Ok(file) => Box::new(std::io::BufReader::new(file)),
-                Err(error) => return Err(Failure::doing(path.display(), &error)),
+                Err(error) => return Err(Failure::with_context(path.display(), &error)),
             },
         };
         let mut outcome = Outcome::Found;
@@ -42,9 +42,9 @@ impl Input {
             let converted =
                 std::str::from_utf8(line).map_err(|error| error.to_string()).and_then(&convert);
             match converted {
-                Ok(text) => say(&text)?,
+                Ok(text) => print(&text)?,
                 Err(error) => {
-                    note(&format!("cortex {verb}: line {}: {error}", number + 1));
+                    print_stderr(&format!("cortex {verb}: line {}: {error}", number + 1));
                     outcome = Outcome::Missed;
                 }
             }
@@ -53,24 +53,24 @@ impl Input {
     }
 }
 
-/// Reads JSON as deep as messages can be, and no deeper.
+/// Parses JSON that is nested no deeper than a message can be.
 ///
 /// # Errors
-/// Where it is no JSON, or too deep.
-pub(crate) fn json(text: &str) -> Result<Json, NotationError> {
+/// If the text is not JSON, or nested too deep.
+pub(crate) fn parse_json(text: &str) -> Result<Json, ValueError> {
     if depth(text) > MAX_DEPTH {
-        let problem = format!("lists and objects deeper than {MAX_DEPTH}");
-        return Err(NotationError::new(problem));
+        let problem = format!("nested deeper than {MAX_DEPTH} lists and objects");
+        return Err(ValueError::new(problem));
     }
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.disable_recursion_limit();
     let value = serde::Deserialize::deserialize(&mut reader);
     value
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| NotationError::new(format!("not JSON: {error}")))
+        .map_err(|error| ValueError::new(format!("not JSON: {error}")))
 }
 
-/// How deep brackets are nested, those in strings left out.
+/// The maximum nesting of brackets outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut is_string, mut is_escaped) = (false, false);
@@ -95,12 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_read_as_deep_as_messages_are_and_no_deeper() {
+    fn json_may_be_nested_as_deep_as_messages_but_no_deeper() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(json(&nested(MAX_DEPTH)).is_ok());
-        let error = json(&nested(1_000_000)).unwrap_err();
-        assert_eq!(error.to_string(), "lists and objects deeper than 400");
+        assert!(parse_json(&nested(MAX_DEPTH)).is_ok());
+        let error = parse_json(&nested(1_000_000)).unwrap_err();
+        assert_eq!(error.to_string(), "nested deeper than 400 lists and objects");
         assert_eq!(depth(r#"{"a": "[[[[\"[[[", "b": [{}]}"#), 3);
-        assert!(json("{} {}").is_err());
+        assert!(parse_json("{} {}").is_err());
     }
 }
