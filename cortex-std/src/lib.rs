@@ -3,32 +3,41 @@
 // The derive macro of `cortex-wire` names this crate from outside and from inside alike.
 extern crate self as cortex_std;
 
-// The top of this list uses what stands below it.
-pub mod inspect;
-mod node;
-mod publisher;
-mod subscriber;
-mod timer;
-
-pub mod raw;
-
-mod runtime;
-
+// The modules from the top down; imports go down this list, never up.
+//
+// inspect      queries of diagnostic tools
+// node         nodes: what a user holds
+// publisher    publishers of typed messages, loans
+// subscriber   subscribers to typed messages, queues, samples
+// timer        timers on an absolute grid
+// raw          frames without a type; the outlet that all publishers send through
+// runtime      what the parts of a node share; threads, signals, shutdown
+// discovery    the daemon, its clients, a node's agent
+// stop         stop tokens
+// name, error  valid names; errors of what stands above
+// transport    the sockets that carry messages; libzmq
+// endpoint     addresses, socket files, ports
+// stats        counters and latencies
+// log, mutex   log lines; a mutex without poisoning
 pub mod discovery;
-
-mod stop;
-
-mod error;
-mod name;
-
-mod transport;
-
 mod endpoint;
-
-mod stats;
-
+mod error;
+pub mod inspect;
 mod log;
 mod mutex;
+mod name;
+mod node;
+mod publisher;
+pub mod raw;
+mod runtime;
+mod stats;
+mod stop;
+mod subscriber;
+mod timer;
+mod transport;
+
+#[cfg(test)]
+mod auto_traits;
 
 pub use cortex_wire as wire;
 pub use discovery::agent::Registration;

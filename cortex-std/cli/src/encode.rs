@@ -5,7 +5,7 @@ use cortex_cli::typed_json::{self, ValueError};
 use cortex_std::wire::{Header, OwnedValue, Type, TypeInfo, fingerprint};
 use serde_json::Value as Json;
 
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 
 use crate::failure::Result;
 use crate::input::{self, Input};
@@ -43,7 +43,7 @@ impl Encode {
             let line = with_frames(&fields, |metadata, buffers| {
                 frames_line([&header[..], metadata].into_iter().chain(buffers.iter().copied()))
             });
-            line.map_err(|error| error_chain(&error))
+            line.map_err(|error| ErrorChain(&error).to_string())
         })
     }
 }

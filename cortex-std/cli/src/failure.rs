@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 
 /// The result of a command that ran to its end: exit code 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub(crate) type Result<T = Outcome, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// The failure of an error and its sources.
     pub(crate) fn of(error: &dyn Error) -> Self {
-        Self::Failed(error_chain(error))
+        Self::Failed(ErrorChain(error).to_string())
     }
 
     /// The same, with the file or the operation that failed in front.
     pub(crate) fn with_context(context: impl Display, error: &dyn Error) -> Self {
-        Self::Failed(format!("{context}: {}", error_chain(error)))
+        Self::Failed(format!("{context}: {}", ErrorChain(error)))
     }
 }
 

@@ -2,5 +2,4 @@
 //! `cortex-discovery`, and [`typed_json`], in which the golden files of the tests are written.
 
 pub mod discovery;
-pub mod error;
 pub mod typed_json;

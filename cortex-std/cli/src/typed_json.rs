@@ -282,7 +282,7 @@ mod tests {
             ),
             (
                 json!({ "array": { "dtype": "<f4", "shape": [1], "data": "" } }),
-                "array: shape gives 4 bytes, data has 0",
+                "array: shape and dtype need 4 bytes, data has 0",
             ),
         ] {
             assert_eq!(from_json(&json).unwrap_err().to_string(), expected);

@@ -78,7 +78,7 @@ mod tests {
     use crate::wire::discovery::{Status, Topics};
 
     #[test]
-    fn the_first_publisher_is_among_all_whatever_the_daemon_lists() {
+    fn the_first_publisher_is_always_in_the_list_of_all() {
         let first = TopicInfo {
             name: "/t",
             address: "ipc://a",

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_tells_alive_from_stale_from_absent() {
+    fn a_probe_distinguishes_alive_stale_and_absent() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         assert_eq!(probe(&path), Probe::Absent);
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_socket_is_not_deleted() {
+    fn the_socket_of_another_process_is_not_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let mut claimed = claim(&path).unwrap();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_socket_is_not_deleted() {
+    fn a_file_that_is_not_a_socket_is_not_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         fs::write(&path, "precious").unwrap();

@@ -14,7 +14,7 @@ pub(super) struct Latch {
 }
 
 impl Latch {
-    /// Another call to the socket may consume an event, so the thread also looks at this interval.
+    /// Another call to the socket may consume an event, so the thread also calls `serve` at this interval.
     const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
     /// Starts the thread, which ends once `serve` returns false.

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn another_publisher_is_a_restart_whatever_its_numbers() {
+    fn another_publisher_is_a_restart_at_any_sequence_number() {
         let mut tracker = SequenceTracker::default();
         tracker.moved();
         assert_eq!(tracker.step(&header(7, 1)), Step::Next);

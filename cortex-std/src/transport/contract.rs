@@ -129,7 +129,7 @@ fn a_received_message_outlives_its_socket() {
 }
 
 #[test]
-fn a_subscriber_receives_what_begins_with_its_prefixes() {
+fn a_subscriber_receives_topics_that_begin_with_its_prefixes() {
     with_each(10, |mut fixture| {
         let mut subscriber = fixture.subscriber(10);
         for topic in [&b"/other"[..], b"/", b"", b"/t", b"/table"] {

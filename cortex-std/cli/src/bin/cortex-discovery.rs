@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cortex_cli::discovery::DaemonArgs;
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 use cortex_std::discovery::default_address;
 
 /// The discovery daemon, at which publishers register and subscribers look up topics. Rust and
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match arguments.daemon.run(&default_address(), |_| {}) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("cortex-discovery: {}", error_chain(&*error));
+            eprintln!("cortex-discovery: {}", ErrorChain(&*error));
             ExitCode::FAILURE
         }
     }

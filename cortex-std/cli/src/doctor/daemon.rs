@@ -14,7 +14,7 @@ use crate::listing;
 use crate::output::escaped;
 use crate::session::Session;
 use crate::time::duration;
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 
 const CHECK: &str = "daemon";
 
@@ -59,7 +59,7 @@ fn unreachable(session: &Session, error: &DiscoveryError) -> Finding {
         DiscoveryError::Unreachable { address } => {
             format!("no daemon responds at {}", escaped(address))
         }
-        other => error_chain(other),
+        other => ErrorChain(other).to_string(),
     };
     let Some(path) = socket_path(&session.discovery) else {
         return Finding::problem(CHECK, text, "start one there, or check the firewall");

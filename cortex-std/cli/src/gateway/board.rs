@@ -9,7 +9,7 @@ use cortex_std::{CreateError, Node};
 
 use crate::output::print_stderr;
 use crate::time::wall_ns;
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 
 /// The result of republishing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Board {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
                     if is_new {
-                        let error = error_chain(&error);
+                        let error = ErrorChain(&error).to_string();
                         let node = hello.node;
                         print_stderr(&format!("cortex: cannot create node {node:?}: {error}"));
                     }
@@ -89,7 +89,7 @@ impl Board {
                 }
                 Ok(None) => {}
                 Err(error) if is_new => {
-                    let error = error_chain(&error);
+                    let error = ErrorChain(&error).to_string();
                     let name = topic.name;
                     print_stderr(&format!("cortex: cannot republish {name:?}: {error}"));
                 }
@@ -122,7 +122,7 @@ impl Board {
         match publisher.send(&frames) {
             Ok(_) => Republished::Published,
             Err(error) => {
-                tracing::warn!(topic, %error, "cannot republish a message of the board");
+                tracing::warn!(topic, error = %ErrorChain(&error), "cannot republish a message of the board");
                 Republished::Failed
             }
         }

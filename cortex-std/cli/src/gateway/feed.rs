@@ -17,7 +17,7 @@ use cortex_std::{SocketError, StopToken};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::output::print_stderr;
-use cortex_cli::error::error_chain;
+use cortex_std::ErrorChain;
 
 /// Capacity of the queue for the link, in messages.
 const QUEUE: usize = 32;
@@ -102,7 +102,7 @@ impl Feed {
                     self.topics.insert(topic.name.to_owned(), thread);
                 }
                 Err(error) if is_new => {
-                    let error = error_chain(error.as_ref());
+                    let error = ErrorChain(error.as_ref()).to_string();
                     let name = topic.name;
                     print_stderr(&format!("cortex: cannot forward {name:?} to the board: {error}"));
                 }
@@ -162,13 +162,13 @@ struct ForwardLoop {
 impl ForwardLoop {
     fn run(mut self, stop: &StopToken) {
         if let Err(error) = self.subscriber.subscribe(self.topic.as_bytes()) {
-            tracing::warn!(topic = self.topic, %error, "cannot subscribe for the board");
+            tracing::warn!(topic = self.topic, error = %ErrorChain(&error), "cannot subscribe for the board");
             return;
         }
         while !stop.is_stopped() {
             if self.looked_up.is_none_or(|at| at.elapsed() >= LOOKUP_INTERVAL) {
                 if let Err(error) = self.connect_to_publisher() {
-                    tracing::warn!(topic = self.topic, %error, "cannot connect to the publisher");
+                    tracing::warn!(topic = self.topic, error = %ErrorChain(&error), "cannot connect to the publisher");
                 }
                 self.looked_up = Some(Instant::now());
             }
@@ -179,7 +179,7 @@ impl ForwardLoop {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(topic = self.topic, %error, "receiving for the board failed");
+                    tracing::warn!(topic = self.topic, error = %ErrorChain(&error), "receiving for the board failed");
                     return;
                 }
             }

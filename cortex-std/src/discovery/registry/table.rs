@@ -389,14 +389,14 @@ mod tests {
                 assert_eq!(table.publishers(&format!("/absent/{topic}")).len(), 0);
             }
             let compared = COMPARED.get();
-            // Listing looks for no name at all.
+            // Listing compares no name.
             assert_eq!(table.first_publishers().count(), topics);
             assert_eq!(COMPARED.get(), compared);
             compared
         };
         let (few, many) = (compared(10), compared(10_000));
-        // One for each that is there, and by chance some more, where seven bits of the hash agree: one
-        // pair of the ten does so a hundred times. Walking the tables would be 15,000 and more.
+        // One comparison for each existing name, and a few more where seven bits of the hash agree by
+        // chance: one pair of the ten does so a hundred times. Walking the tables would be 15,000 and more.
         assert!((1000..5000).contains(&few), "{few} names were compared in a table of 10");
         assert!((1000..5000).contains(&many), "{many} names were compared in a table of 10,000");
     }
@@ -408,7 +408,7 @@ mod tests {
         table.insert("/t", entry("a", "ipc:///tmp/a"), now).unwrap();
         let checks = table.take_urgent();
         assert_eq!(checks.len(), 1);
-        // Never seen: the daemon may not be able to.
+        // Never seen alive: the daemon may be unable to probe it.
         for found in [Probe::Refused, Probe::Absent, Probe::Unknown] {
             assert_eq!(table.record_probe(&checks[0], found), None);
         }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_out_counts_for_one_registration_only() {
+    fn a_probe_counts_for_one_registration_only() {
         let mut table = Table::default();
         let now = Instant::now();
         table.insert("/t", entry("a", "ipc:///tmp/a"), now).unwrap();
@@ -432,11 +432,11 @@ mod tests {
         table.record_probe(&first[0], ALIVE);
         table.remove("/t", |_| true);
         table.insert("/t", entry("a", "ipc:///tmp/a"), now).unwrap();
-        // Looked at before, told after.
+        // Probed before the renewed registration, recorded after it.
         assert_eq!(table.record_probe(&first[0], Probe::Refused), None);
         let second = table.take_urgent();
         assert_eq!(table.record_probe(&second[0], Probe::Refused), None);
-        // Said once more without a change: it stays known to be alive, and nothing is to be kept.
+        // A renewal without a change keeps the state alive and needs no snapshot.
         table.record_probe(&second[0], ALIVE);
         let version = table.version();
         table.insert("/t", entry("a", "ipc:///tmp/a"), now).unwrap();
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn only_local_files_are_looked_at() {
+    fn only_local_files_are_probed() {
         let mut table = Table::default();
         let now = Instant::now();
         let remote = Entry { origin: Origin::Remote, ..entry("a", "ipc:///tmp/a") };
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_in_the_way_is_looked_at() {
+    fn the_owner_of_a_refused_topic_is_probed() {
         let mut table = Table::default();
         let now = Instant::now();
         table.insert("/t", entry("a", "ipc:///tmp/a"), now).unwrap();
@@ -481,7 +481,7 @@ mod tests {
             taken += 1;
         }
         assert!(table.bytes <= MAX_BYTES && taken > 1000);
-        // What is there may be renewed, and leave.
+        // Existing registrations may be renewed and removed.
         assert_eq!(table.insert("/0", entry(&long, &long), now), Ok(()));
         assert_eq!(table.remove("/0", |_| true), 1);
         assert_eq!(table.insert("/new", entry(&long, &long), now), Ok(()));

@@ -55,7 +55,7 @@ fn a_topic_belongs_to_the_node_that_registered_it() {
     assert_eq!(ask(&mut registry, &register(moved), out).status, Status::Ok);
     let response = ask(&mut registry, &about(Command::LookupTopic, "/t"), out);
     assert_eq!(response.topic_info, Some(moved));
-    // Who names itself unregisters its own topics only.
+    // A node that names itself unregisters its own topics only.
     let foreign = Request { topic_info: Some(other), ..about(Command::UnregisterTopic, "/t") };
     assert_eq!(ask(&mut registry, &foreign, out).status, Status::NotFound);
     assert_eq!(registry.topic_count(), 1);
@@ -77,7 +77,7 @@ fn malformed_requests_are_answered_with_error() {
 }
 
 #[test]
-fn shutdown_is_obeyed_over_a_unix_socket_and_refused_over_tcp() {
+fn shutdown_is_accepted_over_a_unix_socket_and_refused_over_tcp() {
     let mut body = [0; 64];
     let body = Request::new(Command::Shutdown).encode(&mut body).unwrap();
     let mut out = Vec::new();
@@ -128,14 +128,14 @@ fn a_shared_topic_has_several_publishers() {
     ok(&mut registry, named(moved), out);
     let found = ask(&mut registry, &about(Command::LookupTopic, "/t"), out);
     assert_eq!((found.topic_info, found.topics.len()), (Some(other), 0));
-    // Who names the topic alone means all of it.
+    // A request that names only the topic removes all of its publishers.
     ok(&mut registry, with(register(INFO), SHARED), out);
     ok(&mut registry, about(Command::UnregisterTopic, "/t"), out);
     assert_eq!(registry.topic_count(), 0);
 }
 
 #[test]
-fn a_lease_ends_unless_it_is_renewed_and_only_for_who_asked_for_one() {
+fn a_lease_ends_unless_renewed_and_only_for_nodes_that_request_one() {
     let mut registry = Registry::new(1);
     let out = &mut Vec::new();
     let start = Instant::now();

@@ -75,7 +75,7 @@ impl Context {
         if limit > 0 {
             context.set(zmq_sys::ZMQ_MAX_SOCKETS, limit.min(MAX_SOCKETS))?;
         }
-        // Sockets without a linger of their own do not hold the process back either.
+        // Sockets without a linger time do not delay the end of the process.
         context.set(zmq_sys::ZMQ_BLOCKY, 0)?;
         Ok(context)
     }

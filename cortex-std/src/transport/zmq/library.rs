@@ -11,7 +11,7 @@ pub(crate) fn version() -> (u32, u32, u32) {
     (part(major), part(minor), part(patch))
 }
 
-/// Whether it was built with a capability, by libzmq's name of it.
+/// Whether libzmq was built with a capability, by libzmq's name.
 pub(crate) fn has(capability: &str) -> bool {
     let Ok(name) = CString::new(capability) else { return false };
     // SAFETY: the name ends with NUL and is only read during the call.
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_tells_its_version_and_what_it_can_do() {
+    fn the_library_reports_version_and_capabilities() {
         assert!(version() >= (4, 3, 0));
         assert!(has("ipc"));
         assert!(!has("no such thing") && !has("ipc\0"));

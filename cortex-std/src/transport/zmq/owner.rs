@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsized_owner_will_do() {
+    fn an_owner_may_be_unsized() {
         let owner: Arc<[u8]> = Arc::from(vec![5; 6400]);
         struct Plain;
         impl ViewFamily for Plain {

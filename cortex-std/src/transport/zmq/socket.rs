@@ -144,9 +144,9 @@ impl ZmqSocket {
         })
     }
 
-    /// For the bind or connect that follows: how often its peers are asked whether they are there.
+    /// Sets the heartbeat interval for the bind or connect that follows, on tcp only.
     ///
-    /// The kernel tells when an ipc peer dies; a tcp peer can vanish without a word.
+    /// The kernel reports the death of an ipc peer; a tcp peer can disappear without closing the connection.
     pub(super) fn set_heartbeat(
         &mut self,
         address: &str,
@@ -157,7 +157,7 @@ impl ZmqSocket {
         self.set_millis(zmq_sys::ZMQ_HEARTBEAT_TIMEOUT, interval.saturating_mul(3))
     }
 
-    /// libzmq resolves to IPv4 unless told otherwise, even where the address is in brackets.
+    /// libzmq resolves to IPv4 by default, also for an address in brackets.
     fn allow_ipv6(&mut self, address: &str) -> Result<(), SocketError> {
         self.set_int(zmq_sys::ZMQ_IPV6, i32::from(address.starts_with("tcp://[")))
     }
@@ -256,7 +256,7 @@ impl ZmqSocket {
     }
 
     /// Waits until something happened at the socket; only meaningful after an operation that would
-    /// have had to wait, because the descriptor tells of changes and not of a state.
+    /// have had to wait, because the descriptor reports changes, not a state.
     pub(super) fn wait(
         &mut self,
         deadline: Option<Instant>,
