@@ -1,4 +1,4 @@
-//! The examples as a user starts them: each in a process of its own.
+//! The examples as a user starts them: each in its own process.
 
 use std::path::Path;
 use std::process::Command;
@@ -174,7 +174,7 @@ fn the_control_loop_prints_its_jitter_and_draws_it() {
     let png = folder.path().join("jitter.png");
     let mut command = Command::new(env!("CARGO_BIN_EXE_control_loop"));
     command.args(["--seconds", "1", "--period", "2000", "--png"]).arg(&png);
-    // Nobody is there: it needs no daemon.
+    // There is no daemon, and it needs none.
     let address = format!("ipc://{}/discovery.sock", folder.path().display());
     command.env(ADDRESS_VARIABLE, address);
     let mut program = Program::spawn(command);
