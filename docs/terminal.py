@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Records what `cortex` shows on a terminal, as the pictures docs/src/img/cli*.svg.
+"""Records the output of `cortex` on a terminal, as the pictures docs/src/img/cli*.svg.
 
     cargo build --release --bins --examples
     python3 -m venv target/terminal && target/terminal/bin/pip install pyte==0.8.2
     target/terminal/bin/python docs/terminal.py
 
-Everything is real: a camera at 30 Hz and a sensor at 100 Hz are started, `cortex` runs on a terminal
-of its own, and what that terminal shows is drawn. Needs Linux with `unshare`, so that the graph is
-at the default address without being that of this machine.
+The script starts a camera at 30 Hz and a sensor at 100 Hz, runs `cortex` on a pseudo-terminal, and draws
+the terminal's contents. It needs Linux with `unshare`: the graph runs in a mount namespace, so that it
+can use the default address without affecting this machine's graph.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ PROGRAMS = Path(os.environ.get("CORTEX_PROGRAMS", ROOT / "target/release"))
 IMAGES = ROOT / "docs/src/img"
 COLUMNS, LINES = 96, 40
 
-# Of a character, a line, and the frame around them all.
+# Width of a character, height of a line, padding of the frame.
 WIDTH, HEIGHT, PADDING = 8, 18, 14
 COLOURS = {
     "default": "#d8dee9",
@@ -44,14 +44,14 @@ COLOURS = {
 
 
 def start(*arguments):
-    """A program of the graph, which says nothing."""
+    """Starts a program of the graph, without output."""
     program, *rest = arguments
     quiet = subprocess.DEVNULL
     return subprocess.Popen([PROGRAMS / program, *rest], stdin=quiet, stdout=quiet, stderr=quiet)
 
 
 def record(arguments, seconds=None):
-    """The lines that `cortex` leaves on a terminal; Ctrl-C is typed after so many seconds."""
+    """Returns the lines of the terminal after `cortex` has ended; sends Ctrl-C after `seconds`."""
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     pid, terminal = pty.fork()
@@ -66,9 +66,9 @@ def record(arguments, seconds=None):
         if select.select([terminal], [], [], 0.05)[0]:
             try:
                 data = os.read(terminal, 65536)
-            except OSError:  # It has ended.
+            except OSError:  # The program has ended.
                 break
-            # pyte knows no faint characters.
+            # pyte does not support faint characters.
             stream.feed(data.replace(b"\x1b[2m", b"\x1b[90m"))
         if end and time.monotonic() >= end:
             os.write(terminal, b"\x03")
@@ -82,19 +82,19 @@ def record(arguments, seconds=None):
 
 
 def runs(row):
-    """Neighbours that look alike: where they begin, and a text."""
+    """Returns runs of characters of one style: column, style, text."""
     found = []
     for at, character in enumerate(row):
-        look = (character.fg, character.bold)
-        if found and found[-1][1] == look:
+        style = (character.fg, character.bold)
+        if found and found[-1][1] == style:
             found[-1][2] += character.data
         else:
-            found.append([at, look, character.data])
-    return [(at, look, text.rstrip()) for at, look, text in found if text.strip()]
+            found.append([at, style, character.data])
+    return [(at, style, text.rstrip()) for at, style, text in found if text.strip()]
 
 
 def draw(name, *commands):
-    """Writes a picture of commands and what they showed."""
+    """Writes a picture of commands and their output."""
     width = 2 * PADDING + COLUMNS * WIDTH
     height = 2 * PADDING + sum(len(rows) + 1 for _, rows in commands) * HEIGHT
     title = html.escape(", ".join(command for command, _ in commands))
@@ -106,7 +106,7 @@ def draw(name, *commands):
     ]
 
     def write(x, y, text, fill, is_bold=False):
-        # Fixed lengths: columns stay columns whatever the font is.
+        # Fixed lengths keep the columns aligned in any font.
         weight = ' font-weight="bold"' if is_bold else ""
         text = text.replace(" ", "\u00a0")
         out.append(
@@ -127,21 +127,21 @@ def draw(name, *commands):
 
 
 def show(*arguments, seconds=None):
-    """A command, and the lines that it showed."""
+    """Runs a command; returns it with its output lines."""
     rows = record(arguments, seconds)
-    assert rows, f"{arguments} showed nothing"
+    assert rows, f"{arguments} printed nothing"
     return " ".join(["cortex", *arguments]), rows
 
 
 def wait_for(topic):
-    """Until somebody publishes the topic."""
+    """Waits until the topic has a publisher."""
     subprocess.run([PROGRAMS / "cortex", "topic", "info", topic, "--timeout", "30"], check=True, stdout=subprocess.DEVNULL)
 
 
 def main():
     os.environ.pop("CORTEX_DISCOVERY", None)
     if "--inside" not in sys.argv:
-        # The folder of the default address, as this process alone sees it.
+        # A private mount of the default address's folder, visible only to this process.
         inside = 'mkdir -p /tmp/cortex && mount -t tmpfs none /tmp/cortex && chmod 700 /tmp/cortex && exec "$@"'
         command = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, "sh"]
         sys.exit(subprocess.run([*command, sys.executable, __file__, "--inside"]).returncode)
@@ -156,11 +156,11 @@ def main():
     try:
         wait_for("/imu")
         echo = show("topic", "echo", "--once", "/cam/frame")
-        # It stalls for a moment, and makes up for it.
+        # The sensor stalls for a moment, and then catches up.
         for seconds, what in ((6.2, signal.SIGSTOP), (8.7, signal.SIGCONT)):
             threading.Timer(seconds, sensor.send_signal, [what]).start()
         hz = show("topic", "hz", "--all", seconds=14.5)
-        # As a crash would end it: its socket file stays.
+        # Simulates a crash: the socket file stays.
         sensor.send_signal(signal.SIGKILL)
         sensor.wait()
         doctor = show("doctor")

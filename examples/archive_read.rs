@@ -1,5 +1,5 @@
-//! Reads a file of values and messages that `archive_write` or its Python twin wrote. What type a
-//! message has is found by its fingerprint, in a list of known types.
+//! Reads a file of values and messages that `archive_write` or its Python twin wrote. Finds the type
+//! of a message by its fingerprint, in a list of known types.
 //!
 //! Terminal: `cargo run --release --bin archive_write` and then
 //! `cargo run --release --bin archive_read`
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own = [TypeInfo::of::<Battery>()];
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        // Borrowed from `bytes`; it says how long it was.
+        // The value borrows from `bytes`; `len` is its encoded length.
         let (value, len) = blob::decode_value(rest)?;
         rest = rest.get(len..).unwrap_or_default();
         let Value::Bytes(message) = value else {

@@ -1,6 +1,6 @@
-//! Keeps values and whole messages in a file: one tagged value behind the other. A message is a
-//! single blob (header and fields in one piece) and stands in a value of bytes, so that a reader
-//! knows where it ends.
+//! Writes values and whole messages to a file, one tagged value after the other. A message is a
+//! single blob (header and fields in one piece) inside a value of bytes, so that a reader knows
+//! where it ends.
 //!
 //! Terminal: `cargo run --release --bin archive_write` and then
 //! `cargo run --release --bin archive_read`
@@ -16,7 +16,7 @@ use cortex_std::wire::{ArrayView, Header, ImageMessage, Message, Value, blob};
 
 const PATH: &str = "cortex.archive";
 
-/// Of a type that is not among the standard ones: the class of the Python twin.
+/// A type that is not a standard one: the class of the Python twin.
 #[derive(Message)]
 #[cortex(class = "robot.msgs.Battery")]
 struct Battery<'a> {

@@ -1,9 +1,9 @@
 //! Without tokio: a thread timer publishes, a thread with a callback counts, and `main` reads.
 //!
 //! `cargo run --release --bin blocking`
-//! or, as in a program that has cortex-std with `default-features = false`, a node on two terminals.
 //!
-//! Everything here also works with the feature `tokio` off. Ctrl-C ends it.
+//! The program also compiles with `default-features = false`, that is with the feature `tokio` off.
+//! Ctrl-C ends it.
 //! Python twin: `subscriber.py` in tests/peers, with `--topic /ticks --message FloatMessage`.
 
 use std::error::Error;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ticks.publish(&FloatMessage { data: millis }).map(drop)
         })?;
 
-    // One reader has a callback on a thread, and sees only what is newest.
+    // One subscriber has a callback on a thread, and gets only the newest message.
     let latest = node
         .subscriber::<FloatMessage>(TOPIC)
         .queue(Queue::Latest)
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("latest [{}] {:.3} ms late", header.sequence, tick.data)
         })?;
 
-    // Another one reads on a thread of the node, and sees all; it ends with the node.
+    // Another one receives every message on a thread of the node, which ends with the node.
     let mut all = node.subscriber::<FloatMessage>(TOPIC).queue(100).create()?;
     let counted = all.handle();
     node.spawn_thread(ThreadOptions::named("all"), move |_stop| {

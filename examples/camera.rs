@@ -1,10 +1,10 @@
-//! A camera: publishes a picture of 480 x 640 pixels on `/cam/frame`, 30 times a second.
+//! A camera that publishes a picture of 480 x 640 pixels on `/cam/frame`, 30 times a second.
 //!
 //! Terminal 1: `cargo run --release --bin cortex-discovery`
 //! Terminal 2: `cargo run --release --bin camera`
 //! Terminal 3: `cargo run --release --bin viewer`
 //!
-//! Python twin: `publisher.py` in tests/peers; a Python subscriber to ArrayMessage sees this one.
+//! Python twin: `publisher.py` in tests/peers. A Python subscriber to ArrayMessage receives from it.
 
 use std::error::Error;
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut pixels = vec![0_u8; SHAPE.iter().product()];
     node.timer(Duration::from_secs(1) / FRAMES_PER_SECOND, async move |tick| {
-        // Brighter from frame to frame: the viewer sees the mean rise.
+        // Each frame is brighter than the last: the mean that the viewer prints rises.
         pixels.fill((tick.index % 256) as u8);
         let name = format!("f{}", tick.index);
         let data = ArrayView::from_slice(&pixels, &SHAPE)?;

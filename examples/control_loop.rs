@@ -1,9 +1,9 @@
-//! A control loop at 1 kHz on a thread of its own: how late its ticks come, as percentiles and, if
-//! asked for, as a picture.
+//! A control loop at 1 kHz on a dedicated thread. Prints the lateness of its ticks as percentiles, and
+//! optionally draws a histogram.
 //!
 //! `cargo run --release --bin control_loop`
 //! `cargo run --release --bin control_loop -- --seconds 60 --png jitter.png`
-//! With the right to do so, before all other threads, on the second core:
+//! With a real-time priority (needs the permission to set one), on the second core:
 //! `sudo target/release/control_loop --fifo 80 --core 1`
 //!
 //! It needs no daemon and no tokio. Ctrl-C ends it early. Python twin: none.
@@ -19,14 +19,14 @@ use clap::Parser;
 use cortex_std::{MissedTicks, Node, ThreadOptions};
 use hdrhistogram::Histogram;
 
-/// Microseconds; later ticks are counted as so late.
+/// Upper limit of the histogram, in microseconds; later ticks count as this late.
 const LATEST: u64 = 10_000_000;
 
-/// How exactly this machine keeps a period.
+/// Measures how exactly this machine keeps a period.
 #[derive(Parser)]
 #[command(name = "control_loop", version)]
 struct Arguments {
-    /// How long to measure.
+    /// Duration of the measurement, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// The period, in microseconds.
@@ -35,10 +35,10 @@ struct Arguments {
     /// SCHED_FIFO priority of the loop, 1 to 99; needs CAP_SYS_NICE.
     #[arg(long, value_name = "PRIORITY")]
     fifo: Option<u8>,
-    /// A core that the loop may run on; all unless given.
+    /// A core that the loop may run on; default: all cores.
     #[arg(long)]
     core: Vec<usize>,
-    /// Where a picture of the histogram is saved.
+    /// File for a picture of the histogram.
     #[arg(long, value_name = "PATH")]
     png: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 const SIZE: [usize; 2] = [800, 420];
-/// Left and bottom end of the axes.
+/// Left and bottom ends of the axes.
 const ORIGIN: [usize; 2] = [90, 370];
 const BARS: usize = 80;
 const BAR: usize = 8;
@@ -92,11 +92,11 @@ const GLYPHS: [u16; 12] = [
     0o05557, 0o34216,
 ];
 
-/// Draws a bar for each span of lateness, as high as the logarithm of its count; the last one holds
-/// everything beyond.
+/// Draws a bar for each span of lateness, as high as the logarithm of its count. The last bar contains
+/// all later ticks.
 fn draw(path: &Path, lateness: &Histogram<u64>) -> Result<(), Box<dyn Error>> {
     let mut canvas = vec![255_u8; SIZE[0] * SIZE[1]];
-    // A mark every ten bars, at round numbers, so that almost everything is seen.
+    // A mark every ten bars, at round numbers; the scale covers 99.9 % of the ticks.
     let most = lateness.value_at_quantile(0.999);
     let steps = (1..7).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
     let step = steps.into_iter().find(|step| step * 8 >= most).unwrap_or(LATEST);
@@ -106,7 +106,7 @@ fn draw(path: &Path, lateness: &Histogram<u64>) -> Result<(), Box<dyn Error>> {
         bars[usize::try_from(bar)?.min(BARS - 1)] += span.count_since_last_iteration();
     }
     let decades = (bars.iter().max().copied().unwrap_or(1).max(2) as f64).log10().ceil();
-    // Bars of one have a height as well.
+    // A count of one has a height as well.
     let height = |count: f64| ((count.log10() + 0.3) / (decades + 0.3) * HEIGHT) as usize;
     let [left, bottom] = ORIGIN;
     for power in 0..=decades as u32 {

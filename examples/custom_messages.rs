@@ -1,9 +1,9 @@
-//! Messages of one's own: a route of nested lists and maps, and a field that older senders lack.
+//! A message type of your own: a route of nested lists and maps, and a field that older senders lack.
 //!
 //! `cargo run --release --bin custom_messages`
 //!
 //! Python twin: a `@dataclass class Route(Message)` in a module `robot.msgs` with the same fields in
-//! the same order; it sees `waypoints` as a list of lists and `limits` as a dict of lists.
+//! the same order. There `waypoints` is a list of lists and `limits` a dict of lists.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -21,12 +21,12 @@ struct Route<'a> {
     name: &'a str,
     waypoints: Vec<[f64; 3]>,
     limits: BTreeMap<String, Vec<f64>>,
-    /// Came later: who does not know it does not send it.
+    /// Added later: older senders do not send it.
     #[cortex(default = 0.5)]
     speed: f64,
 }
 
-/// The same class as it was before.
+/// The same class without the added field.
 #[derive(Message)]
 #[cortex(class = "robot.msgs.Route")]
 struct OldRoute<'a> {
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let old = node.publisher::<OldRoute>(TOPIC).latched().create()?;
     let route = OldRoute { name: "dock", waypoints: waypoints.clone(), limits: limits.clone() };
     let _ = old.publish(&route)?;
-    let sample = seen.recv_timeout(Duration::from_secs(10))?.ok_or("no route came")?;
+    let sample = seen.recv_timeout(Duration::from_secs(10))?.ok_or("no route arrived")?;
     let received = sample.message()?;
     println!("from an old sender: {received:?}");
     assert_eq!(received, Route { name: "dock", waypoints, limits, speed: 0.5 });

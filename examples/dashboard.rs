@@ -1,4 +1,4 @@
-//! One subscriber to two publishers: FlatBuffers below `telemetry/`, raw images below `cam/`.
+//! One subscriber to two publishers: FlatBuffers on `telemetry/`, raw images on `cam/`.
 //!
 //! Terminal 1: `cargo run --release --bin telemetry`
 //! Terminal 2: `cargo run --release --bin raw_camera`
@@ -16,7 +16,7 @@ use planus::{SliceWithStartOffset, table_reader::Table};
 
 const ADDRESSES: [&str; 2] =
     ["ipc:///tmp/cortex/telemetry.sock", "ipc:///tmp/cortex/raw_camera.sock"];
-/// Both sides must know it: the message does not say.
+/// The message does not contain the shape: both sides must know it.
 const SHAPE: [usize; 2] = [240, 320];
 
 #[tokio::main(flavor = "current_thread")]
@@ -58,7 +58,7 @@ fn image(message: &RawMessage) -> Result<String, Box<dyn Error>> {
     Ok(format!("frame_id={} mean={mean:.1}", u32::from_le_bytes(header)))
 }
 
-/// What a compiler makes of telemetry.fbs, for reading: every offset is checked, nothing is copied.
+/// The code that `flatc` would generate for reading telemetry.fbs: checks every offset, copies nothing.
 fn telemetry(message: &RawMessage) -> Result<String, Box<dyn Error>> {
     let buffer = message.frame(1).ok_or("no buffer")?;
     let slice = SliceWithStartOffset { buffer, offset_from_start: 0 };

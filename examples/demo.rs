@@ -3,8 +3,8 @@
 //! `cargo run --release --bin demo`
 //! `cargo run --release --bin demo -- --frames 90 --png last.png`
 //!
-//! The camera paints a robot that drives through hills; the viewer measures what arrives, shows a
-//! live line, and saves the last frame that it received as a PNG.
+//! The camera paints a robot that drives through hills. The viewer measures rate, latency and losses,
+//! shows them in a live line, and saves the last received frame as a PNG.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -33,10 +33,10 @@ struct Arguments {
     /// Frames to send; 0 runs until Ctrl-C.
     #[arg(long, default_value_t = 300)]
     frames: u64,
-    /// Where the last received frame is saved.
+    /// File for the last received frame.
     #[arg(long, value_name = "PATH", default_value = "cortex-demo.png")]
     png: PathBuf,
-    /// Runs the viewer alone, under this daemon: how the demo starts its second process.
+    /// Runs only the viewer, with this daemon: the demo starts its second process so.
     #[arg(long, value_name = "ADDRESS", hide = true)]
     viewer: Option<String>,
 }
@@ -87,7 +87,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         status
     });
 
-    // The first frame is sent when somebody looks, so that none is missed.
+    // The camera starts when the viewer has subscribed, so that the viewer misses no frame.
     if frames.wait_for_subscribers(1, Duration::from_secs(10)).await {
         let count = match arguments.frames {
             0 => u64::MAX,
@@ -96,10 +96,11 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let lifeline = Rc::new(RefCell::new(lifeline.take()));
         let (mut sent, mut done) = (0, None);
         let camera = node.timer_builder(Duration::from_secs(1) / FRAMES_PER_SECOND);
-        // A machine that is too slow to paint in time shows fewer frames, not a backlog of them.
+        // On a machine that is too slow to paint in time, `Skip` avoids a backlog of frames.
         camera.missed_ticks(MissedTicks::Skip).on_tick(async move |_| {
             if sent == count {
-                // The viewer ends with the last frame; one that lost it is told a second later.
+                // The viewer ends with the last frame. If it lost that one, it ends a second later,
+                // when the pipe closes.
                 let done = *done.get_or_insert_with(Instant::now);
                 if done.elapsed() > Duration::from_secs(1) {
                     lifeline.borrow_mut().take();
@@ -113,7 +114,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         });
         node.run().await?;
     } else {
-        eprintln!("demo: the viewer did not come");
+        eprintln!("demo: the viewer did not subscribe within 10 s");
     }
     drop(lifeline);
     drop(node);
@@ -122,7 +123,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The second process: receives, measures, shows.
+/// The second process: receives, measures, prints.
 async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let node = Node::builder("viewer").discovery(discovery).build()?;
     end_with_parent(node.handle());
@@ -131,7 +132,7 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
     let watcher = Rc::clone(&seen);
     let counters =
         node.subscriber::<ImageMessage>(TOPIC).on_message(async move |image, header| {
-            watcher.borrow_mut().note(&image, header);
+            watcher.borrow_mut().record(&image, header);
             if last.is_some_and(|last| header.sequence >= last) {
                 handle.shutdown();
             }
@@ -141,7 +142,7 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
     let period = Duration::from_millis(if is_terminal { 100 } else { 1000 });
     node.timer(period, async move |_| {
         let text = line.borrow().line(live.stats().lost);
-        // On a terminal one line is written again and again.
+        // On a terminal each line overwrites the last one.
         print!("{}", if is_terminal { format!("\r{text}\x1b[K") } else { text + "\n" });
         std::io::stdout().flush()
     });
@@ -166,7 +167,7 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shuts the node down when the process that started this one is gone.
+/// Shuts the node down when the parent process has ended.
 fn end_with_parent(handle: NodeHandle) {
     std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -174,7 +175,7 @@ fn end_with_parent(handle: NodeHandle) {
     });
 }
 
-/// What the viewer knows.
+/// The measurements of the viewer.
 struct Seen {
     first: Option<Instant>,
     last: Option<Instant>,
@@ -191,7 +192,7 @@ impl Seen {
         Ok(Self { first: None, last: None, count: 0, sequence: 0, latency, frame: Vec::new() })
     }
 
-    fn note(&mut self, image: &ImageMessage<'_>, header: Header) {
+    fn record(&mut self, image: &ImageMessage<'_>, header: Header) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let sent = Duration::from_nanos(header.timestamp_ns);
         let micros = now.saturating_sub(sent).as_micros();
@@ -200,7 +201,7 @@ impl Seen {
         self.first = self.first.or(self.last);
         self.count += 1;
         self.sequence = header.sequence;
-        // The view ends with the callback; this copy is what stays.
+        // The image is valid only in the callback, so the frame is copied.
         image.data.data().clone_into(&mut self.frame);
     }
 
@@ -252,7 +253,7 @@ fn colour(x: f32, y: f32, time: f32, robot: f32) -> [u8; 3] {
         (left..left + width).contains(&x) && (top..top + height).contains(&y)
     };
     let wheel = |cx: f32| {
-        // Spokes turn as far as the wheel has rolled.
+        // The spokes turn as the wheel rolls.
         let angle = (y - GROUND).atan2(x - cx) - robot / 26.0;
         let spoke = (angle * 2.0).sin().abs() < 0.25;
         within(cx, GROUND, 26.0).then(|| match (within(cx, GROUND, 18.0), spoke) {

@@ -1,10 +1,10 @@
-//! A camera of images: publishes an `ImageMessage` on `/cam/image`, 10 times a second.
+//! A camera that publishes an `ImageMessage` on `/cam/image`, 10 times a second.
 //!
 //! Terminal 1: `cargo run --release --bin cortex-discovery`
 //! Terminal 2: `cargo run --release --bin image_camera`
 //! Terminal 3: `cargo run --release --bin image_viewer`
 //!
-//! Python twin: `image_camera.py` in tests/peers; `image_viewer.py` sees this one.
+//! Python twin: `image_camera.py` in tests/peers; `image_viewer.py` receives from this one.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use cortex_std::wire::ImageMessage;
 const TOPIC: &str = "/cam/image";
 const HEIGHT: usize = 240;
 const WIDTH: usize = 320;
-/// Any text that both sides agree on; ROS's names are usual.
+/// Any text that both sides agree on; the names of ROS are usual.
 const ENCODING: &str = "bayer_rggb8";
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -27,11 +27,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("publishing {TOPIC} at {}", images.address());
 
     node.timer(PERIOD, async move |tick| {
-        // Filled where it is sent from: no copy is made. `publish` would copy once.
+        // The loan is the frame that is sent: no copy is made. `publish` would copy once.
         let mut pixels = images.loan::<u8>(&[HEIGHT, WIDTH])?;
         pixels.fill((tick.index % 200) as u8);
         pixels[0] = 250;
-        // Width and height are taken from the shape.
+        // `new` takes width and height from the shape.
         let _ = pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
         Ok::<(), Box<dyn Error>>(())
     });

@@ -1,13 +1,13 @@
-//! A viewer of images that shows the aliasing rule: what a message borrows lives in the received
-//! frames, is read there, and is copied before it is changed. Whoever is to have it later, or on
-//! another thread, gets the sample, which owns the frames.
+//! A viewer of images that shows the aliasing rule: a message borrows from the received frames. Read
+//! it in place, and copy before you modify. To keep a message, or to pass it to another thread, move
+//! the sample, which owns the frames.
 //!
 //! Terminal 1: `cargo run --release --bin cortex-discovery`
 //! Terminal 2: `cargo run --release --bin image_camera`
 //! Terminal 3: `cargo run --release --bin image_viewer`
 //!
-//! Python twin: `image_viewer.py` in tests/peers; `image_camera.py` feeds this one. In Python nothing
-//! but discipline keeps a callback from holding on to a view, or from writing into it.
+//! Python twin: `image_viewer.py` in tests/peers; `image_camera.py` feeds this one. Python does not
+//! prevent a callback from keeping a view, or from writing into it.
 
 use std::error::Error;
 use std::sync::mpsc;
@@ -40,24 +40,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let image = sample.message()?;
         let number = sample.header().sequence;
 
-        // Read in place. There is no way to write here: the array gives out `&[u8]` only.
+        // Read in place. Writing is impossible: the array returns `&[u8]` only.
         let pixels = image.data.as_slice::<u8>()?;
         let size = format!("{} {}x{}", image.encoding, image.width, image.height);
         println!("[{number}] {size} first={}", pixels.first().unwrap_or(&0));
 
-        // Copied, and then changed.
+        // Copied, and then modified.
         let mut negative = image.data.to_vec::<u8>()?;
         negative.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
         println!("[{number}] negative: first={}", negative.first().unwrap_or(&0));
 
-        // Handed over: the frames move along, no pixel does. With `image` this would not compile.
+        // Moved to the worker, without a copy of the pixels. Sending `image` would not compile.
         to_worker.send(sample)?;
         Ok::<(), Box<dyn Error>>(())
     })?;
     println!("waiting for {TOPIC}");
 
     node.run().await?;
-    // With the node its callback is gone, and with that the sender: the worker comes to its end.
+    // Dropping the node drops its callback and with it `to_worker`, so the worker ends.
     drop(node);
     worker.join().map_err(|_| "the worker failed")?;
     Ok(())

@@ -1,11 +1,11 @@
-//! The node of the book's chapter on migrating: adds up what the wheels turned, and publishes how far
-//! the robot went.
+//! The node of the book's chapter on migrating: sums up wheel speeds, and publishes the distance that
+//! the robot has driven.
 //!
 //! Terminal 1: `cargo run --release --bin cortex-discovery`
 //! Terminal 2: `cargo run --release --bin odometry`
 //! Terminal 3: `python tests/peers/wheels.py`
 //!
-//! Python twin: the node at the chapter's beginning; `wheels.py` in tests/peers is its other side.
+//! Python twin: the node at the chapter's beginning; `wheels.py` in tests/peers is its peer.
 
 use std::cell::Cell;
 use std::error::Error;

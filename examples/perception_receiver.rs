@@ -1,5 +1,5 @@
-//! Receives a message of one's own with a dictionary of dictionaries of arrays, and a tensor. Nothing
-//! of it is built: the dictionaries are walked where they arrived.
+//! Receives a message type of your own with a dictionary of dictionaries of arrays, and a tensor. The
+//! dictionaries are not built: they are read in place.
 //!
 //! Terminal 1: `cargo run --release --bin perception_sender`
 //! Terminal 2: `cargo run --release --bin perception_receiver`

@@ -1,9 +1,9 @@
-//! A message of one's own with a dictionary of dictionaries of arrays, and a tensor.
+//! Sends a message type of your own with a dictionary of dictionaries of arrays, and a tensor.
 //!
 //! Terminal 1: `cargo run --release --bin perception_sender`
 //! Terminal 2: `cargo run --release --bin perception_receiver`
 //!
-//! Python twin: `perception_sender.py` in tests/peers; `perception_receiver.py` sees this one.
+//! Python twin: `perception_sender.py` in tests/peers; `perception_receiver.py` reads this one.
 
 use std::error::Error;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
         let features = [0.5_f32; 6];
         let array = ArrayView::from_slice(&features, &[1, 6])?;
-        // Told to the receiver, and no more: the bytes come from here.
+        // `device` is information for the receiver; the bytes come from this memory.
         let features = TensorView { array, device: "cuda:0", requires_grad: true };
         let objects = Map::from(&objects[..]);
         let _ = scenes.publish(&Perception { scene: "kitchen", objects, features })?;

@@ -1,5 +1,5 @@
-//! PyZMQ's `recv_pyobj` and its recipe for compressed pickles, in Rust: reads plain data, runs
-//! nothing, and refuses everything else.
+//! PyZMQ's `recv_pyobj` and its recipe for compressed pickles, in Rust: reads plain data, runs no
+//! code, and rejects everything else.
 //!
 //! Terminal 1: `python tests/peers/pickle_sender.py`
 //! Terminal 2: `cargo run --release --bin pickle_receiver`
@@ -16,9 +16,9 @@ use cortex_std::shutdown_signal;
 use flate2::read::ZlibDecoder;
 
 const ADDRESS: &str = "ipc:///tmp/cortex/pickle.sock";
-/// Bytes of a pickle; a few compressed ones may stand for many.
+/// Upper limit of a pickle after decompression, in bytes: a few compressed bytes can expand to many.
 const LONGEST: usize = 1 << 20;
-/// Lists, dictionaries and tuples in a pickle: as deep as it can be nested.
+/// Upper limit of lists, dictionaries and tuples in a pickle, and so of its nesting.
 const MOST_CONTAINERS: usize = 1000;
 
 #[tokio::main(flavor = "current_thread")]
@@ -60,11 +60,11 @@ fn read(message: &RawMessage) -> Result<serde_json::Value, Box<dyn Error>> {
     Ok(serde_pickle::from_slice(&pickle, serde_pickle::DeOptions::new())?)
 }
 
-/// Whether a pickle is plain data: nothing imported, nothing called, no reference but to short
-/// texts, so that it takes no more than it has bytes. Python's `pickletools` lists the opcodes.
+/// Checks that a pickle is plain data: no imports, no calls, and references to short texts only, so
+/// that its memory is proportional to its length. Python's `pickletools` lists the opcodes.
 fn check(pickle: &[u8]) -> Result<(), String> {
     let (mut at, mut containers) = (0, 0);
-    // Whether what was memoized is a short text.
+    // `memo`: for each memoized value, whether it is a short text; `text`: whether the last one is.
     let (mut memo, mut text) = (Vec::new(), false);
     while let Some(&opcode) = pickle.get(at) {
         let field = |len| pickle.get(at + 1..at + 1 + len).ok_or("it ends early");

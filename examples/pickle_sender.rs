@@ -7,8 +7,8 @@
 //! Terminal 2: `python tests/peers/pickle_receiver.py`
 //!
 //! Another address: `cargo run --release --bin pickle_sender 'tcp://*:5602'`. No daemon is needed.
-//! Python twin: `pickle_sender.py` in tests/peers. Python must trust who sends it a pickle: reading
-//! one may run anything. JSON or a message of its own is the better choice for new programs.
+//! Python twin: `pickle_sender.py` in tests/peers. A Python receiver must trust the sender: loading a
+//! pickle may run arbitrary code. New programs should use JSON or a Cortex message.
 
 use std::error::Error;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! PyZMQ's `recv_json` and its recipe for arrays, in Rust: prints what a `pyzmq_sender` sends.
+//! PyZMQ's `recv_json` and its recipe for arrays, in Rust: prints the messages of a `pyzmq_sender`.
 //!
 //! Terminal 1: `cargo run --release --bin pyzmq_sender`
 //! Terminal 2: `cargo run --release --bin pyzmq_receiver`
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             message = receiver.recv() => message?,
             ended = &mut end => return Ok(ended?),
         };
-        // Anybody may have sent it: what cannot be read is told, and the loop goes on.
+        // The sender is not trusted: an unreadable message is reported, and the loop continues.
         match read(&message) {
             Ok(text) => println!("{text}"),
             Err(error) => println!("refused: {error}"),
@@ -49,7 +49,7 @@ fn read(message: &RawMessage) -> Result<String, Box<dyn Error>> {
             let head: Value = serde_json::from_slice(head)?;
             let shape: Vec<usize> = serde_json::from_value(head["shape"].clone())?;
             let dtype = head["dtype"].as_str().ok_or("no dtype")?;
-            // The bytes stay where they were received. `new` compares their number with the shape.
+            // The bytes are not copied. `new` compares their number with the shape.
             let array =
                 |code: &str| Ok::<_, Box<dyn Error>>(ArrayView::new(code.parse()?, &shape, data)?);
             let sum: f64 = match dtype {

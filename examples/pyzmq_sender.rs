@@ -1,5 +1,5 @@
-//! PyZMQ's `send_json` and its recipe for arrays, from Rust. In front of them stands the topic, as
-//! `send_string(topic, SNDMORE)` puts it there:
+//! PyZMQ's `send_json` and its recipe for arrays, from Rust. The first frame is the topic, as
+//! `send_string(topic, SNDMORE)` sends it:
 //!
 //! - `json`: any value;
 //! - `array/copy`, `array/nocopy`: JSON with `dtype` and `shape`, and the raw bytes.
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             json!({"number": number, "pose": {"x": 0.5, "frame": "map"}, "on": [true, null]});
         let _ = sender.send(&[b"json", &serde_json::to_vec(&state)?])?;
 
-        // Copied into the message: whatever borrows will do.
+        // Copied into the message: any borrowed slice works.
         let samples: Vec<f32> = (0..12_u16).map(f32::from).collect();
         let array = ArrayView::from_slice(&samples, &[3, 4])?;
         let head = json!({"dtype": "float32", "shape": array.shape()});

@@ -1,4 +1,4 @@
-//! A raw image behind a `struct` header: `[cam/left]["<I" frame_id][240 x 320 bytes]`.
+//! Sends raw images behind a `struct` header: `[cam/left]["<I" frame_id][240 x 320 bytes]`.
 //!
 //! Terminal 1: `cargo run --release --bin telemetry`
 //! Terminal 2: `cargo run --release --bin raw_camera`
@@ -7,9 +7,9 @@
 //! Another address: `cargo run --release --bin raw_camera 'tcp://*:5604'`. No daemon is needed.
 //! Python twin: `raw_camera.py` in tests/peers.
 //!
-//! Four bytes of header say nothing of shape and dtype: a reader that thinks of 320 x 240, or of
-//! 16 bits, gets the same number of bytes and a wrong picture, and nothing can tell. Say both in the
-//! metadata, as `pyzmq_sender` does and every Cortex message.
+//! The four bytes of header do not contain shape and dtype. A reader that assumes 320 x 240, or 16 bits
+//! per pixel, gets the same number of bytes and a wrong picture, which no program can detect. Put both
+//! into the metadata, as `pyzmq_sender` and every Cortex message do.
 
 use std::error::Error;
 use std::pin::pin;

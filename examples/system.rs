@@ -1,9 +1,9 @@
-//! Three nodes in one graph: a sensor measures, a processor smooths, a sink shows both.
+//! Three nodes in one graph: a sensor measures, a processor smooths, a sink prints both.
 //!
 //! `cargo run --release --bin system`
 //!
-//! They could be three programs, in Rust or Python, on any number of terminals: nodes know topics
-//! and not each other. Here they share one thread. Ctrl-C ends all three.
+//! They could be three programs, in Rust or Python: nodes depend on topics and not on each other. Here
+//! they share one thread. Ctrl-C ends all three.
 //! Python twin of the sink: `subscriber.py` in tests/peers, with `--message FloatMessage`.
 
 use std::error::Error;

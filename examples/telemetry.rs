@@ -39,13 +39,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // The builder keeps its memory; the frame is copied from it.
         let buffer = build(&mut builder, seq, ts, temp, "fine");
         let _ = sender.send(&[TOPIC, buffer])?;
-        // Nobody on this address asks for it: it is not even sent.
+        // No subscriber at this address subscribes to it, so it is not transmitted.
         let _ = sender.send(&[b"log/arm", b"a line of text"])?;
     }
     Ok(())
 }
 
-/// What `flatc --rust` makes of telemetry.fbs, for writing: field n stands at slot 4 + 2 n.
+/// The code that `flatc --rust` would generate for writing telemetry.fbs: field n has slot 4 + 2 n.
 fn build<'a>(
     fb: &'a mut FlatBufferBuilder<'_>,
     seq: u32,

@@ -1,10 +1,10 @@
-//! Tensors: weights with a device and whether they want gradients, updated twenty times a second.
+//! Tensors: weights with a device and a gradient flag, published twenty times a second.
 //!
 //! `cargo run --release --bin tensors`
 //!
-//! Nothing here computes on a GPU: `device` says where the sender keeps the tensor, the bytes come
-//! through memory. Python twin: a subscriber to TensorMessage, which gets a `torch.Tensor` on that
-//! device; `subscriber.py` in tests/peers shows the fields.
+//! Nothing here computes on a GPU: `device` names the sender's device, and the bytes travel through
+//! CPU memory. Python twin: a subscriber to TensorMessage, which gets a `torch.Tensor` on that device;
+//! `subscriber.py` in tests/peers prints the fields.
 
 use std::error::Error;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     node.subscriber::<TensorMessage>(TOPIC).on_message(async |message, header| {
         let TensorView { array, device, requires_grad } = message.data;
-        // Any alignment will do for `iter`; `as_slice` borrows where the frame is aligned.
+        // `iter` reads any alignment; `as_slice` needs an aligned frame.
         let sum: f32 = array.iter::<f32>()?.sum();
         println!(
             "[{}] {} {:?} on {device}, gradients: {requires_grad}, sum {sum}",

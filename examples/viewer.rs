@@ -1,4 +1,4 @@
-//! A viewer: prints number, name and mean of every array on `/cam/frame`, read where it arrived.
+//! A viewer that prints number, name and mean of every array on `/cam/frame`, read in place.
 //!
 //! Terminal 1: `cargo run --release --bin cortex-discovery`
 //! Terminal 2: `cargo run --release --bin camera`
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let node = Node::builder("viewer").build()?;
     let frames = node.subscriber::<ArrayMessage>(TOPIC).on_message(async |frame, header| {
-        // `frame` borrows from the received buffers: nothing is copied, and nothing can be kept.
+        // `frame` borrows from the received frames: it is not copied, and is valid only here.
         let pixels = frame.data.iter::<u8>()?;
         let count = pixels.len().max(1);
         let sum: u64 = pixels.map(u64::from).sum();

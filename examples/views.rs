@@ -1,4 +1,4 @@
-//! What copies and what does not: prints a table, made by looking where the bytes are afterwards.
+//! Prints which calls copy: compares the addresses of the bytes before and after each call.
 //!
 //! Terminal: `cargo run --release --bin views`
 //!
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sender = RawPublisher::bind(&address)?;
     let mut receiver = RawSubscriber::connect(&address)?;
     receiver.subscribe(b"")?;
-    assert!(sender.wait_for_subscribers_blocking(1, IN_TIME), "nobody subscribed");
+    assert!(sender.wait_for_subscribers_blocking(1, IN_TIME), "no subscriber connected");
 
     // Sending: the message borrows the pixels, and so do the frames.
     let pixels = Arc::new(vec![7_u8; 480 * 640]);
@@ -38,8 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         pixels
     })?;
 
-    // Receiving: everything is read where it arrived.
-    let received = receiver.recv_timeout(IN_TIME)?.ok_or("nothing came")?;
+    // Receiving: everything is read in place.
+    let received = receiver.recv_timeout(IN_TIME)?.ok_or("no message arrived")?;
     let frame = received.frame(3).ok_or("no pixels")?;
     let (start, payload) = (frame.as_ptr(), received.payload());
     let array = wire::decode::<ArrayMessage>(&payload)?.data;
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("OwnedArray::from", frame, OwnedArray::from(array).view().data());
     row("iter, collected", frame, &array.iter::<u8>()?.collect::<Vec<_>>());
 
-    // Another thread: the message moves, its frames stay where they are.
+    // Another thread: the message moves, its frames keep their addresses.
     let start = start.addr();
     let same = thread::spawn(move || {
         received.frame(3).is_some_and(|frame| frame.as_ptr().addr() == start)

@@ -1,56 +1,58 @@
-//! What can go wrong above the sockets.
+//! Errors of nodes, publishers and subscribers.
 
 use crate::endpoint::EndpointError;
-use crate::socket::error::SocketError;
+use crate::transport::SocketError;
 use crate::wire::{ArrayError, DecodeError, EncodeError};
 
-/// Why a node, a publisher or a subscriber cannot be made.
+/// Why a node, a publisher, a subscriber or a thread cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
     /// A name that is empty, longer than 1024 bytes, or holds a control character.
-    #[error("{name:?} is no name for a {what}: 1 to 1024 bytes without control characters")]
+    #[error("invalid {what} name {name:?}: 1 to 1024 bytes without control characters")]
     Name {
-        /// A node or a topic.
+        /// "node", "topic" or "thread".
         what: &'static str,
-        /// As it was given.
+        /// The invalid name.
         name: String,
     },
     /// The address, or the file behind it.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A publisher that listens on all interfaces, without a host to tell others.
-    #[error("{address} is no address to connect to: say by `advertise` which host others use")]
+    /// A publisher that is bound to all interfaces, without a host for subscribers to connect to.
+    #[error(
+        "{address} is not an address to connect to: set the host of this machine with `advertise`"
+    )]
     Advertise {
-        /// What was bound.
+        /// The bound address.
         address: String,
     },
     /// The node has a publisher of this topic.
-    #[error("this node publishes {topic:?} already: the topic is in use")]
+    #[error("the topic {topic:?} is in use: this node publishes it already")]
     AlreadyPublished {
         /// The topic.
         topic: String,
     },
-    /// libzmq refused.
+    /// The socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
-    /// A thread may not run on these cores, or there are none of that number.
+    /// A thread may not run on these cores, or they do not exist.
     #[error("cannot run a thread on cores {cores:?}")]
     Affinity {
-        /// As they were asked for.
+        /// The requested cores.
         cores: Vec<usize>,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A thread may not run under SCHED_FIFO.
     #[error("cannot run a thread under SCHED_FIFO with priority {priority}")]
     Scheduling {
-        /// As it was asked for.
+        /// The requested priority.
         priority: u8,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The node was shut down.
@@ -62,13 +64,13 @@ pub enum CreateError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The message cannot be written.
+    /// The message cannot be encoded.
     #[error("cannot encode the message")]
     Encode(#[from] EncodeError),
-    /// An array of a loan cannot be made.
-    #[error("cannot make the array")]
+    /// The array of a loan cannot be created.
+    #[error("cannot create the array")]
     Array(#[from] ArrayError),
-    /// libzmq refused.
+    /// The socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The node was shut down.
@@ -80,10 +82,10 @@ pub enum PublishError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// A message that came is not one of the type.
+    /// A received message is not one of the type.
     #[error("cannot decode the message")]
     Decode(#[from] DecodeError),
-    /// libzmq refused.
+    /// The socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The node was shut down.

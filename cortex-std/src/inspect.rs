@@ -1,5 +1,4 @@
-//! What diagnostic tools want to know of a machine: who listens at an ipc address, and which libzmq
-//! this program uses.
+//! Queries of diagnostic tools: the process that listens at an ipc address, and the libzmq in use.
 //!
 //! # Examples
 //!
@@ -7,7 +6,7 @@
 //! use cortex_std::inspect::{Libzmq, Probe, probe};
 //!
 //! let folder = tempfile::tempdir()?;
-//! assert_eq!(probe(&folder.path().join("nobody.sock")), Probe::Absent);
+//! assert_eq!(probe(&folder.path().join("absent.sock")), Probe::Absent);
 //! assert!(Libzmq::used().version >= (4, 3, 0));
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -17,24 +16,24 @@ use std::io::Read;
 use std::path::Path;
 
 pub use crate::endpoint::{MAX_PATH_LEN, Probe, probe};
-use crate::socket::library;
+use crate::transport::library;
 
-/// A libzmq.
+/// A version of libzmq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Libzmq {
     /// Major, minor, patch.
     pub version: (u32, u32, u32),
-    /// What it was built with, by libzmq's names, such as `ipc` and `curve`.
+    /// The capabilities it was built with, by libzmq's names, such as `ipc` and `curve`.
     pub capabilities: Vec<(&'static str, bool)>,
 }
 
-/// Everything that `zmq_has` can be asked.
+/// The capabilities that `zmq_has` knows.
 const CAPABILITIES: [&str; 9] =
     ["ipc", "curve", "draft", "gssapi", "norm", "pgm", "tipc", "vmci", "WS"];
 
 impl Libzmq {
-    /// The one that this program uses.
+    /// The libzmq that this program uses.
     #[must_use]
     pub fn used() -> Self {
         let capabilities = CAPABILITIES.map(|name| (name, library::has(name)));
@@ -42,9 +41,9 @@ impl Libzmq {
     }
 }
 
-/// The process that has claimed an ipc path, by its word in the lock file `PATH.lock`.
+/// The process id in the lock file `PATH.lock` of an ipc path.
 ///
-/// Whoever holds the lock is alive; a Python daemon takes none.
+/// The holder of the lock is alive; a Python daemon takes no lock.
 #[must_use]
 pub fn claimed_by(path: &Path) -> Option<u32> {
     let mut lock = path.as_os_str().to_owned();

@@ -1,13 +1,12 @@
-//! Stopping what runs.
+//! Stop tokens.
 
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::socket::error::SocketError;
-use crate::socket::interrupt::Interrupt;
+use crate::transport::{Interrupt, SocketError};
 
-/// Tells everybody who holds a clone to stop, whatever they wait for.
+/// A token that stops the threads which hold a clone of it, also while they wait.
 ///
 /// # Examples
 ///
@@ -41,7 +40,7 @@ impl StopToken {
         Ok(Self { interrupt: Interrupt::new()? })
     }
 
-    /// Stops all. Callable from any thread, any number of times.
+    /// Stops all clones. Callable from any thread, any number of times.
     pub fn stop(&self) {
         self.interrupt.wake();
     }
@@ -52,8 +51,8 @@ impl StopToken {
         self.interrupt.is_woken()
     }
 
-    /// Waits until it is stopped, at most `timeout`; returns whether it is.
-    #[must_use = "it tells whether to go on"]
+    /// Blocks until the token is stopped, at most for `timeout`; returns whether it is stopped.
+    #[must_use = "true means stop"]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -66,13 +65,13 @@ impl StopToken {
             }
             let left = left.map(timespec);
             let fd = self.interrupt.fd();
-            // A signal only makes it look again; nothing else can go wrong with these arguments.
+            // A signal only repeats the loop; no other error is possible with these arguments.
             let _ = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], left.as_ref());
         }
     }
 }
 
-/// A time as the system wants it; the longest for one that does not fit.
+/// A duration as the system's type; the longest one where it does not fit.
 pub(crate) fn timespec(time: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
@@ -93,7 +92,7 @@ mod tests {
         assert!(!token.wait_timeout(Duration::ZERO));
         let stop = token.clone();
         let stopper = std::thread::spawn(move || stop.stop());
-        // For ever, were it not for the other thread.
+        // Without limit, but for the other thread.
         assert!(token.wait_timeout(Duration::MAX));
         assert!(token.wait_timeout(Duration::ZERO));
         stopper.join().unwrap();

@@ -1,7 +1,7 @@
-//! Values and messages in one piece: for files, and for transports without frames.
+//! Values and messages in a single buffer, for files and for transports without frames.
 //!
-//! A *tagged value* is one value with a tag in front. A *blob* is a header and a tagged list of
-//! field values. Arrays stand inside the MessagePack as extensions.
+//! A *tagged value* is a value after a tag. A *blob* is a header and a tagged list of field values.
+//! Arrays are MessagePack extensions.
 //!
 //! ```text
 //! blob    | header, 24 bytes | 5 | u32 length | MessagePack list of fields |
@@ -15,7 +15,7 @@
 //!           6 bytes    u32 length, bytes
 //! ```
 //!
-//! Everything is big-endian but the arrays' data, whose dtype tells.
+//! Everything is big-endian except the data of arrays, whose byte order is in the dtype.
 //!
 //! # Examples
 //!
@@ -27,7 +27,7 @@
 //! let mut out = [0; 64];
 //! let bytes = blob::encode(&header, &note, &mut out)?;
 //!
-//! // Who reads it may know the type, or find it by its fingerprint.
+//! // A reader knows the type, or finds it by its fingerprint.
 //! assert_eq!(blob::decode::<standard::StringMessage>(bytes)?, (header, note));
 //! let (header, fields) = blob::decode_any(bytes)?;
 //! let info = cortex_wire::find_type(standard::TYPES, header.fingerprint);
@@ -38,15 +38,22 @@
 //!
 //! Source: wire reference, "Tagged single value" and "Single-blob message".
 
-use crate::array::MAX_DIMS;
-use crate::decode::Source;
-use crate::descriptor::checked_array;
-use crate::message::{check_fingerprint, finished};
-use crate::msgpack::{Reader, Writer};
-use crate::{
-    ArrayView, DecodeError, DecodeErrorKind, Decoder, Dtype, Encode, EncodeError, EncodeErrorKind,
-    Encoder, Header, List, Message, Shape, TensorView, Type, Value, walk,
-};
+use crate::array::ArrayView;
+use crate::array::dtype::Dtype;
+use crate::array::shape::Shape;
+use crate::array::tensor::TensorView;
+use crate::coding::decode::Decoder;
+use crate::coding::descriptor::checked_array;
+use crate::coding::encode::{Encode, Encoder};
+use crate::coding::frames::Source;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+use crate::header::Header;
+use crate::limits::MAX_DIMS;
+use crate::message::{Message, check_fingerprint, read_message};
+use crate::msgpack::read::Reader;
+use crate::msgpack::write::Writer;
+use crate::types::Type;
+use crate::value::{List, Value, walk};
 
 const NIL: u8 = 0;
 const SCALAR: u8 = 1;
@@ -56,51 +63,53 @@ const MAP: u8 = 4;
 const LIST: u8 = 5;
 const BYTES: u8 = 6;
 
-/// Writes a message as a blob.
+/// Encodes a message as a blob.
 ///
 /// # Errors
 ///
-/// `OutputFull` with the length needed, or what the format cannot say.
+/// `OutputFull` with the required length, or a limit of the format.
 pub fn encode<'w, M: Message>(
     header: &Header,
     message: &M,
     out: &'w mut [u8],
 ) -> Result<&'w [u8], EncodeError> {
-    tagged(&header.encode(), LIST, out, |encoder| message.encode_fields(encoder))
+    write_tagged(&header.encode(), LIST, out, |encoder| message.encode_fields(encoder))
 }
 
-/// Reads a blob of a known type.
+/// Decodes a blob of a known type.
 ///
 /// # Errors
 ///
-/// `Fingerprint` where it is of another type, `MultipartFrames` where it is no blob but header
-/// and metadata of multipart frames put together, `TrailingBytes`, or what is wrong inside.
-/// Offsets count from the start of the blob.
+/// `Fingerprint` if it has another type, `MultipartFrames` if the input is the joined header and
+/// metadata of multipart frames, `TrailingBytes`, or an error of its content. Offsets count from
+/// the start of the blob.
 pub fn decode<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), DecodeError> {
-    let (header, reader) = open(blob)?;
+    let (header, reader) = read_start(blob)?;
     check_fingerprint::<M>(&header)?;
-    Ok((header, finished::<M>(Decoder::at(reader, Source::Inline))?))
+    Ok((header, read_message::<M>(Decoder::at(reader, Source::Inline))?))
 }
 
-/// Reads a blob as one of `M`, whatever type its fingerprint names.
+/// Decodes a blob as an `M` without a check of the fingerprint.
 ///
 /// # Errors
 ///
-/// As [`decode`], but for `Fingerprint`.
-pub fn decode_lax<M: Message>(blob: &[u8]) -> Result<(Header, M::View<'_>), DecodeError> {
-    let (header, reader) = open(blob)?;
-    Ok((header, finished::<M>(Decoder::at(reader, Source::Inline))?))
+/// As [`decode`], except `Fingerprint`.
+pub fn decode_ignoring_fingerprint<M: Message>(
+    blob: &[u8],
+) -> Result<(Header, M::View<'_>), DecodeError> {
+    let (header, reader) = read_start(blob)?;
+    Ok((header, read_message::<M>(Decoder::at(reader, Source::Inline))?))
 }
 
-/// Reads a blob of any type: its header, which names the type, and its field values.
+/// Decodes a blob of any type: its header and its field values.
 ///
-/// [`find_type`](crate::find_type) looks the type up.
+/// [`find_type`](crate::find_type) finds the type by the fingerprint in the header.
 ///
 /// # Errors
 ///
-/// As [`decode`], but for `Fingerprint`.
+/// As [`decode`], except `Fingerprint`.
 pub fn decode_any(blob: &[u8]) -> Result<(Header, List<'_>), DecodeError> {
-    let (header, mut reader) = open(blob)?;
+    let (header, mut reader) = read_start(blob)?;
     let start = reader;
     let fields = match walk::read_value(&mut reader, Source::Inline, 0)? {
         Value::List(fields) => fields,
@@ -113,11 +122,11 @@ pub fn decode_any(blob: &[u8]) -> Result<(Header, List<'_>), DecodeError> {
     Ok((header, fields))
 }
 
-/// Writes a tagged value.
+/// Encodes a tagged value.
 ///
 /// # Errors
 ///
-/// `OutputFull` with the length needed, or what the format cannot say.
+/// `OutputFull` with the required length, or a limit of the format.
 pub fn encode_value<'w>(value: &Value<'_>, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
     let tag = match value {
         Value::Nil | Value::Bytes(_) | Value::Array(_) | Value::Tensor(_) => {
@@ -129,7 +138,7 @@ pub fn encode_value<'w>(value: &Value<'_>, out: &'w mut [u8]) -> Result<&'w [u8]
         Value::List(_) => LIST,
         _ => SCALAR,
     };
-    tagged(&[], tag, out, |encoder| value.encode(encoder))
+    write_tagged(&[], tag, out, |encoder| value.encode(encoder))
 }
 
 /// Writes a value whose tagged form is not MessagePack.
@@ -155,11 +164,11 @@ fn write_flat(value: &Value<'_>, out: &mut Writer<'_>) -> Result<(), EncodeError
     Ok(())
 }
 
-/// Reads a tagged value; returns it and the bytes that it took. What follows is the caller's.
+/// Decodes a tagged value; returns it and its length in bytes. Bytes after it are ignored.
 ///
 /// # Errors
 ///
-/// `Tag`, `Truncated`, or what is wrong inside. Offsets count from the start of `input`.
+/// `Tag`, `Truncated`, or an error of the content. Offsets count from the start of `input`.
 pub fn decode_value(input: &[u8]) -> Result<(Value<'_>, usize), DecodeError> {
     let mut bytes = Bytes::new(input, 0);
     let start = bytes;
@@ -203,18 +212,18 @@ pub fn decode_value(input: &[u8]) -> Result<(Value<'_>, usize), DecodeError> {
     Ok((value, bytes.offset()))
 }
 
-/// Writes an array in the raw layout: dimensions, dtype, data, without a tag.
+/// Encodes an array in the raw layout: dimensions, dtype, data, without a tag.
 ///
 /// # Errors
 ///
-/// `OutputFull` with the length needed; `TooLong` for a dimension of 2^32 or more.
+/// `OutputFull` with the required length; `TooLong` for a dimension of 2^32 or more.
 pub fn encode_array<'w>(array: &ArrayView<'_>, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
     let mut writer = Writer::new(out);
     write_array(array, &mut writer)?;
     writer.finish()
 }
 
-/// Reads an array in the raw layout; returns it and the bytes that it took.
+/// Decodes an array in the raw layout; returns it and its length in bytes.
 ///
 /// # Errors
 ///
@@ -225,8 +234,8 @@ pub fn decode_array(input: &[u8]) -> Result<(ArrayView<'_>, usize), DecodeError>
     Ok((array, bytes.offset()))
 }
 
-/// Takes the header and the tag of a blob; returns a reader of the field list.
-fn open(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
+/// Reads the header and the tag of a blob; returns the header and a reader of the field list.
+fn read_start(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
     let header = match blob.split_at_checked(Header::LEN) {
         Some((header, _)) => Header::decode(header)?,
         None => Header::decode(blob)?,
@@ -235,7 +244,7 @@ fn open(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
     let start = bytes;
     match bytes.array()? {
         [LIST] => {}
-        // A list head: this is metadata, whose frames were put together.
+        // The head of a list: this is metadata, so the frames were joined.
         [0x90..=0x9f | 0xdc | 0xdd] => {
             return Err(start.error(DecodeErrorKind::MultipartFrames));
         }
@@ -248,9 +257,9 @@ fn open(blob: &[u8]) -> Result<(Header, Reader<'_>), DecodeError> {
     }
 }
 
-/// Writes `before`, tag, length and MessagePack; the length precedes the content, which is
-/// therefore measured first.
-fn tagged<'w, 'b>(
+/// Writes `before`, tag, length and MessagePack. The length precedes the content, so the content is
+/// measured first.
+fn write_tagged<'w, 'b>(
     before: &[u8],
     tag: u8,
     out: &'w mut [u8],
@@ -324,7 +333,7 @@ const fn too_long() -> EncodeError {
     EncodeError::new(EncodeErrorKind::TooLong)
 }
 
-/// Takes plain bytes off the front of a slice.
+/// A cursor over plain bytes.
 #[derive(Clone, Copy)]
 struct Bytes<'a> {
     rest: &'a [u8],
@@ -369,7 +378,7 @@ impl<'a> Bytes<'a> {
         core::str::from_utf8(self.take(len)?).map_err(|_| start.error(DecodeErrorKind::InvalidUtf8))
     }
 
-    /// A reader of the MessagePack behind a length.
+    /// Reads a length; returns a reader of the MessagePack of that length.
     fn section(&mut self) -> Result<Reader<'a>, DecodeError> {
         let len = u32::from_be_bytes(self.array()?);
         let at = self.offset();
@@ -383,7 +392,7 @@ mod tests {
     use crate::standard::StringMessage;
 
     #[test]
-    fn multipart_frames_put_together_are_called_by_their_name() {
+    fn reports_joined_multipart_frames() {
         let header =
             Header { fingerprint: StringMessage::FINGERPRINT, ..Header::default() }.encode();
         let mut captured = heapless::Vec::<u8, 64>::from_slice(&header).unwrap();
@@ -394,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn truncation_at_any_byte_is_an_error() {
+    fn rejects_truncation_at_every_byte() {
         let items = [1_u16, 2, 3];
         let array = ArrayView::from_slice(&items, &[3]).unwrap();
         let inner = [Value::from(array), Value::from(TensorView::cpu(array))];
@@ -415,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_value_is_the_callers() {
+    fn ignores_bytes_after_a_value() {
         assert_eq!(decode_value(&[0, 9, 9]), Ok((Value::Nil, 1)));
     }
 

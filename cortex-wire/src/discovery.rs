@@ -14,35 +14,38 @@
 //!
 //! Source: wire reference, "Discovery".
 
-use crate::msgpack::{Reader, Token, Writer};
-use crate::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+use crate::error::{DecodeError, DecodeErrorKind, DiscoveryKey, EncodeError};
+use crate::msgpack::key::read_entries;
+use crate::msgpack::once::Once;
+use crate::msgpack::read::Reader;
+use crate::msgpack::write::Writer;
 
-pub use crate::topics::{TopicEntry, Topics, TopicsIter};
+pub use crate::topics::{TopicEntry, TopicInfo, Topics, TopicsIter};
 
-/// Where a daemon listens unless told otherwise.
+/// The daemon's default address.
 pub const DEFAULT_ADDRESS: &str = "ipc:///tmp/cortex/discovery.sock";
 
-/// What a request asks for.
+/// The command of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Command {
-    /// Makes a topic known; needs `topic_info`.
+    /// Registers a topic; requires `topic_info`.
     RegisterTopic,
-    /// Makes a topic unknown; needs `topic_name`.
+    /// Unregisters a topic; requires `topic_name`.
     UnregisterTopic,
-    /// Asks for a topic; needs `topic_name`.
+    /// Looks up a topic; requires `topic_name`.
     LookupTopic,
-    /// Asks for all topics.
+    /// Lists all topics.
     ListTopics,
-    /// Asks for nothing but an answer.
+    /// Checks that the daemon responds.
     Ping,
-    /// Ends the daemon.
+    /// Stops the daemon.
     Shutdown,
 }
 
 impl Command {
-    /// The number that travels.
+    /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -68,23 +71,23 @@ impl Command {
     }
 }
 
-/// How a request went.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Status {
-    /// Done.
+    /// Success.
     Ok,
     /// No such topic.
     NotFound,
     /// Another node has registered the topic.
     AlreadyExists,
-    /// The request was malformed or could not be carried out.
+    /// The request was malformed or failed.
     Error,
 }
 
 impl Status {
-    /// The number that travels.
+    /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -106,98 +109,29 @@ impl Status {
     }
 }
 
-/// A topic and who publishes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct TopicInfo<'a> {
-    /// The topic.
-    pub name: &'a str,
-    /// The ZeroMQ endpoint to connect to.
-    pub address: &'a str,
-    /// The bare class name of its messages.
-    pub message_type: &'a str,
-    /// The wire fingerprint of its messages.
-    pub fingerprint: u64,
-    /// The name of the publishing node.
-    pub publisher_node: &'a str,
-}
-
-impl<'a> TopicInfo<'a> {
-    /// Writes the map of exactly the five keys that a Python client takes.
-    fn write(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        out.write_map(5)?;
-        out.write_str(DiscoveryKey::Name.as_str())?;
-        out.write_str(self.name)?;
-        out.write_str(DiscoveryKey::Address.as_str())?;
-        out.write_str(self.address)?;
-        out.write_str(DiscoveryKey::MessageType.as_str())?;
-        out.write_str(self.message_type)?;
-        out.write_str(DiscoveryKey::Fingerprint.as_str())?;
-        out.write_int(self.fingerprint);
-        out.write_str(DiscoveryKey::PublisherNode.as_str())?;
-        out.write_str(self.publisher_node)
-    }
-
-    /// Writes the map packed as bytes.
-    fn write_packed(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let mut measure = Writer::new(&mut []);
-        self.write(&mut measure)?;
-        out.write_bytes_head(measure.len())?;
-        self.write(out)
-    }
-
-    /// Takes a map packed as bytes; keys beside the five are ignored.
-    pub(crate) fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let bytes = reader.read_bytes()?;
-        let start = reader.offset().saturating_sub(bytes.len());
-        let mut inner = Reader::new_at(bytes, start);
-        let mut name = Entry::new(DiscoveryKey::Name);
-        let mut address = Entry::new(DiscoveryKey::Address);
-        let mut message_type = Entry::new(DiscoveryKey::MessageType);
-        let mut fingerprint = Entry::new(DiscoveryKey::Fingerprint);
-        let mut publisher_node = Entry::new(DiscoveryKey::PublisherNode);
-        read_map(&mut inner, |key, reader| match key {
-            "name" => name.set(reader, Reader::read_str),
-            "address" => address.set(reader, Reader::read_str),
-            "message_type" => message_type.set(reader, Reader::read_str),
-            "fingerprint" => fingerprint.set(reader, read_number),
-            "publisher_node" => publisher_node.set(reader, Reader::read_str),
-            _ => reader.skip(),
-        })?;
-        inner.finish()?;
-        Ok(Self {
-            name: name.take(start)?,
-            address: address.take(start)?,
-            message_type: message_type.take(start)?,
-            fingerprint: fingerprint.take(start)?,
-            publisher_node: publisher_node.take(start)?,
-        })
-    }
-}
-
-/// What a client sends.
+/// A request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'a> {
-    /// What is asked for.
+    /// The command.
     pub command: Command,
-    /// The topic that it is about.
+    /// The topic to look up or unregister.
     pub topic_name: Option<&'a str>,
     /// The topic to register.
     pub topic_info: Option<TopicInfo<'a>>,
-    /// What only Rust peers say.
+    /// Fields that only Rust peers send.
     pub ext: RequestExt,
 }
 
-/// Our extension of a request; a Python daemon ignores it.
+/// The Rust extension of a request; a Python daemon ignores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestExt {
     /// The layout hash of the topic's messages.
     pub layout: Option<u64>,
-    /// How long the registration lasts without being repeated, in milliseconds.
+    /// How long the registration is valid without being renewed, in milliseconds.
     pub lease_ms: Option<u32>,
-    /// Whether the topic may have several publishers, if all of them say so.
+    /// Whether the topic may have several publishers; all of them must set it.
     pub shared: bool,
 }
 
@@ -209,11 +143,11 @@ impl<'a> Request<'a> {
         Self { command, topic_name: None, topic_info: None, ext }
     }
 
-    /// Writes the request.
+    /// Encodes the request.
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let RequestExt { layout, lease_ms, shared } = self.ext;
         let ext = count([layout.is_some(), lease_ms.is_some(), shared]);
@@ -249,27 +183,27 @@ impl<'a> Request<'a> {
         out.finish()
     }
 
-    /// Reads a request. Unknown keys are ignored; a key of a known name is checked.
+    /// Decodes a request. Unknown keys are ignored; the value of a known key is checked.
     ///
     /// # Errors
     ///
-    /// What is wrong, with its byte offset in the body.
+    /// The reason, with the byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut command = Entry::new(DiscoveryKey::Command);
-        let mut topic_name = Entry::new(DiscoveryKey::TopicName);
-        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
+        let mut command = Once::new(DiscoveryKey::Command);
+        let mut topic_name = Once::new(DiscoveryKey::TopicName);
+        let mut topic_info = Once::new(DiscoveryKey::TopicInfo);
         let mut ext = RequestExt::default();
         let mut reader = Reader::new(body);
-        read_map(&mut reader, |key, reader| match key {
+        read_entries(&mut reader, |key, reader| match key {
             "command" => command.set(reader, |reader| read_code(reader, Command::from_code)),
             "topic_name" => topic_name.set(reader, |reader| optional(reader, Reader::read_str)),
             "topic_info" => {
                 topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
             }
-            "ext" => read_map(reader, |key, reader| {
+            "ext" => read_entries(reader, |key, reader| {
                 match key {
-                    "layout" => ext.layout = Some(read_number(reader)?),
-                    "lease_ms" => ext.lease_ms = Some(read_u32(reader)?),
+                    "layout" => ext.layout = Some(reader.read_integer()?),
+                    "lease_ms" => ext.lease_ms = Some(reader.read_integer()?),
                     "shared" => ext.shared = reader.read_bool()?,
                     _ => reader.skip()?,
                 }
@@ -279,35 +213,35 @@ impl<'a> Request<'a> {
         })?;
         reader.finish()?;
         Ok(Self {
-            command: command.take(0)?,
-            topic_name: topic_name.value.flatten(),
-            topic_info: topic_info.value.flatten(),
+            command: command.require(0)?,
+            topic_name: topic_name.get().flatten(),
+            topic_info: topic_info.get().flatten(),
             ext,
         })
     }
 }
 
-/// What a daemon answers.
+/// A response of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Response<'a> {
-    /// How it went.
+    /// The result.
     pub status: Status,
-    /// The same for people.
+    /// The result as human-readable text.
     pub message: &'a str,
     /// The topic that was looked up.
     pub topic_info: Option<TopicInfo<'a>>,
-    /// The topics listed, or all publishers of a shared topic.
+    /// The listed topics, or all publishers of a shared topic.
     pub topics: Topics<'a>,
-    /// What only Rust peers say.
+    /// Fields that only Rust peers send.
     pub ext: ResponseExt,
 }
 
-/// Our extension of a response; a Python client ignores it.
+/// The Rust extension of a response; a Python client ignores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ResponseExt {
-    /// A random number that changes when the daemon starts anew.
+    /// A random number that changes with each start of the daemon.
     pub epoch: Option<u64>,
     /// The layout hash of the topic that was looked up.
     pub layout: Option<u64>,
@@ -326,11 +260,11 @@ impl<'a> Response<'a> {
         }
     }
 
-    /// Writes the response.
+    /// Encodes the response.
     ///
     /// # Errors
     ///
-    /// `OutputFull` with the length needed.
+    /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let ResponseExt { epoch, layout } = self.ext;
         let ext = count([epoch.is_some(), layout.is_some()]);
@@ -367,29 +301,29 @@ impl<'a> Response<'a> {
         out.finish()
     }
 
-    /// Reads a response. Unknown keys are ignored; a key of a known name is checked.
+    /// Decodes a response. Unknown keys are ignored; the value of a known key is checked.
     ///
     /// # Errors
     ///
-    /// What is wrong, with its byte offset in the body.
+    /// The reason, with the byte offset in the body.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut status = Entry::new(DiscoveryKey::Status);
-        let mut message = Entry::new(DiscoveryKey::Message);
-        let mut topic_info = Entry::new(DiscoveryKey::TopicInfo);
-        let mut topics = Entry::new(DiscoveryKey::Topics);
+        let mut status = Once::new(DiscoveryKey::Status);
+        let mut message = Once::new(DiscoveryKey::Message);
+        let mut topic_info = Once::new(DiscoveryKey::TopicInfo);
+        let mut topics = Once::new(DiscoveryKey::Topics);
         let mut ext = ResponseExt::default();
         let mut reader = Reader::new(body);
-        read_map(&mut reader, |key, reader| match key {
+        read_entries(&mut reader, |key, reader| match key {
             "status" => status.set(reader, |reader| read_code(reader, Status::from_code)),
             "message" => message.set(reader, |reader| optional(reader, Reader::read_str)),
             "topic_info" => {
                 topic_info.set(reader, |reader| optional(reader, TopicInfo::read_packed))
             }
             "topics" => topics.set(reader, |reader| optional(reader, Topics::read)),
-            "ext" => read_map(reader, |key, reader| {
+            "ext" => read_entries(reader, |key, reader| {
                 match key {
-                    "epoch" => ext.epoch = Some(read_number(reader)?),
-                    "layout" => ext.layout = Some(read_number(reader)?),
+                    "epoch" => ext.epoch = Some(reader.read_integer()?),
+                    "layout" => ext.layout = Some(reader.read_integer()?),
                     _ => reader.skip()?,
                 }
                 Ok(())
@@ -398,57 +332,13 @@ impl<'a> Response<'a> {
         })?;
         reader.finish()?;
         Ok(Self {
-            status: status.take(0)?,
-            message: message.value.flatten().unwrap_or_default(),
-            topic_info: topic_info.value.flatten(),
-            topics: topics.value.flatten().unwrap_or_default(),
+            status: status.require(0)?,
+            message: message.get().flatten().unwrap_or_default(),
+            topic_info: topic_info.get().flatten(),
+            topics: topics.get().flatten().unwrap_or_default(),
             ext,
         })
     }
-}
-
-/// The value of a key, which may stand there once.
-struct Entry<T> {
-    key: DiscoveryKey,
-    value: Option<T>,
-}
-
-impl<T> Entry<T> {
-    const fn new(key: DiscoveryKey) -> Self {
-        Self { key, value: None }
-    }
-
-    fn set<'a>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<(), DecodeError> {
-        if self.value.is_some() {
-            return Err(reader.error(DecodeErrorKind::DiscoveryKey(self.key)));
-        }
-        self.value = Some(read(reader)?);
-        Ok(())
-    }
-
-    fn take(self, map_at: usize) -> Result<T, DecodeError> {
-        self.value.ok_or(DecodeError::new(DecodeErrorKind::DiscoveryKey(self.key), map_at))
-    }
-}
-
-/// Reads a map; `entry` takes the value of each text key, other keys are skipped.
-fn read_map<'a>(
-    reader: &mut Reader<'a>,
-    mut entry: impl FnMut(&'a str, &mut Reader<'a>) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    for _ in 0..reader.read_map()? {
-        let at = *reader;
-        match reader.read()? {
-            Token::Str(key) => entry(key, reader)?,
-            Token::Bytes(_) => reader.skip()?,
-            other => return Err(at.error(DecodeErrorKind::MapKey { found: other.ty() })),
-        }
-    }
-    Ok(())
 }
 
 fn optional<'a, T>(
@@ -463,25 +353,12 @@ fn optional<'a, T>(
     read(reader).map(Some)
 }
 
-fn read_number(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
-    let at = *reader;
-    u64::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
-}
-
-fn read_u32(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
-    let at = *reader;
-    u32::try_from(reader.read_int()?).map_err(|_| at.error(DecodeErrorKind::IntegerRange))
-}
-
 fn read_code<T>(
     reader: &mut Reader<'_>,
     known: impl Fn(u8) -> Option<T>,
 ) -> Result<T, DecodeError> {
     let at = *reader;
-    u8::try_from(reader.read_int()?)
-        .ok()
-        .and_then(known)
-        .ok_or_else(|| at.error(DecodeErrorKind::IntegerRange))
+    known(reader.read_integer()?).ok_or_else(|| at.error(DecodeErrorKind::IntegerRange))
 }
 
 fn count<const N: usize>(present: [bool; N]) -> usize {
@@ -501,7 +378,7 @@ mod tests {
     };
 
     #[test]
-    fn extensions_travel_and_unknown_ones_are_ignored() {
+    fn round_trips_extensions_and_ignores_unknown_ones() {
         let request = Request {
             topic_info: Some(INFO),
             ext: RequestExt { layout: Some(7), lease_ms: Some(5000), shared: true },
@@ -527,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_doubled_and_unknown_commands_are_told() {
+    fn rejects_missing_duplicate_and_unknown_commands() {
         let error = Request::decode(&[0x80]).unwrap_err();
         assert_eq!(error.kind, DecodeErrorKind::DiscoveryKey(DiscoveryKey::Command));
         let twice = [
@@ -544,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn truncation_at_any_byte_is_an_error() {
+    fn rejects_truncation_at_every_byte() {
         let topics = [INFO, INFO];
         let response = Response {
             topic_info: Some(INFO),

@@ -1,19 +1,20 @@
-//! Why and where encoding or decoding stopped.
+//! Errors of encoding and decoding.
 
 use core::fmt;
 
-use crate::Type;
+use crate::limits::{HEADER_LEN, MAX_DEPTH, MAX_DIMS};
+use crate::types::Type;
 
-/// Input that is not a valid message, and the place where that became clear.
+/// An error in decoded input, and its position.
 ///
-/// `offset` counts bytes from the start of the frame (or blob, or body) that was being read; the
-/// kind tells which frame that is where it is not the metadata.
+/// `offset` counts bytes from the start of the metadata frame, blob or body; for errors of another
+/// frame, which the kind names, from the start of that frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
-    /// What is wrong.
+    /// The reason.
     pub kind: DecodeErrorKind,
-    /// Byte offset of the offending item.
+    /// Byte offset of the invalid item.
     pub offset: usize,
 }
 
@@ -24,25 +25,25 @@ impl DecodeError {
     }
 }
 
-/// What is wrong with an input.
+/// The reason of a [`DecodeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// The input ends inside an item, or a count claims more items than bytes are left.
+    /// The input ends inside an item, or a count exceeds the bytes left.
     Truncated {
-        /// Bytes that must still follow.
+        /// Bytes needed.
         needed: u64,
-        /// Bytes that do follow.
+        /// Bytes left.
         available: usize,
     },
     /// `0xc1`, which MessagePack never uses.
     ReservedMarker,
-    /// An item of another type than the field has.
+    /// An item whose type is not that of the field.
     WrongType {
-        /// The type that the reader asked for.
+        /// The type of the field.
         expected: Type,
-        /// The type that stands there.
+        /// The type of the item.
         found: Type,
     },
     /// An integer that the field's type cannot hold.
@@ -51,17 +52,17 @@ pub enum DecodeErrorKind {
     InvalidUtf8,
     /// A map key that is neither a string nor bytes.
     MapKey {
-        /// The type that stands there.
+        /// The type of the item.
         found: Type,
     },
     /// Lists and maps nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
     TooDeep,
     /// Bytes after the last item.
     TrailingBytes {
-        /// How many.
+        /// Their number.
         count: usize,
     },
-    /// Another number of fields than the message has.
+    /// A number of fields that the message does not have.
     FieldCount {
         /// Fields without a default.
         required: usize,
@@ -70,7 +71,7 @@ pub enum DecodeErrorKind {
         /// Fields in the metadata.
         found: u32,
     },
-    /// Another number of items than a fixed-size list or byte array has.
+    /// A number of items that differs from that of a fixed-size list or byte array.
     ItemCount {
         /// Items of the field's type.
         expected: usize,
@@ -79,23 +80,23 @@ pub enum DecodeErrorKind {
     },
     /// More items or bytes than a fixed-capacity field can hold.
     Capacity {
-        /// What the field can hold.
+        /// Capacity of the field.
         capacity: usize,
-        /// What the input has.
+        /// Items or bytes in the input.
         found: usize,
     },
     /// An array descriptor lacks a key.
     DescriptorKeyMissing(DescriptorKey),
     /// An array descriptor has a key twice.
-    DescriptorKeyDoubled(DescriptorKey),
+    DescriptorKeyDuplicate(DescriptorKey),
     /// A descriptor's `__cortex_oob__` is neither `numpy` nor `torch`.
     DescriptorKind,
-    /// A descriptor stands where a plain map was expected, or the reserved key
-    /// `__cortex_oob__` stands in a map that cannot be a descriptor.
+    /// A descriptor where a plain map is expected, or the reserved key `__cortex_oob__` in a map
+    /// that cannot be a descriptor.
     ReservedKey,
-    /// A dtype that cannot travel.
+    /// A dtype that is invalid or not supported.
     Dtype(DtypeError),
-    /// A dtype that is valid but not the one of the typed array.
+    /// A dtype that is valid but not that of the typed array.
     DtypeMismatch,
     /// More dimensions than [`MAX_DIMS`](crate::MAX_DIMS).
     TooManyDimensions {
@@ -106,12 +107,12 @@ pub enum DecodeErrorKind {
     ShapeOverflow,
     /// A descriptor names a buffer that does not exist.
     BufferMissing {
-        /// The buffer that it names.
+        /// Index of the buffer.
         index: u64,
     },
-    /// A buffer of another length than its descriptor's shape and dtype give.
+    /// A buffer whose length differs from that given by its descriptor's shape and dtype.
     BufferLength {
-        /// Bytes by shape and dtype.
+        /// Bytes given by shape and dtype.
         expected: usize,
         /// Bytes of the buffer.
         found: usize,
@@ -130,12 +131,11 @@ pub enum DecodeErrorKind {
     },
     /// A message without a frame.
     NoFrames,
-    /// Multipart frames where a single blob was expected: header and metadata, put together,
-    /// are not a blob.
+    /// Multipart frames where a blob is expected: header and metadata joined are not a blob.
     MultipartFrames,
     /// A tagged value with an unknown tag.
     Tag {
-        /// The first byte.
+        /// The tag.
         found: u8,
     },
     /// A discovery body lacks a key, or has it twice.
@@ -162,7 +162,7 @@ pub enum DescriptorKey {
 }
 
 impl DescriptorKey {
-    /// The key as it is written.
+    /// The key as encoded.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Kind => "__cortex_oob__",
@@ -207,7 +207,7 @@ pub enum DiscoveryKey {
 }
 
 impl DiscoveryKey {
-    /// The key as it is written.
+    /// The key as encoded.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Command => "command",
@@ -226,20 +226,20 @@ impl DiscoveryKey {
     }
 }
 
-/// Why a dtype string is refused.
+/// Why a dtype string is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DtypeError {
-    /// Not of numpy's `dtype.str` form: byte order, kind, size.
+    /// Not in numpy's `dtype.str` form: byte order, kind, size.
     Syntax,
     /// Python objects (`O`).
     Object,
-    /// Items of no bytes.
+    /// Items of zero bytes.
     ZeroSize,
-    /// A size that the kind does not come in, such as `<f3`.
+    /// A size that does not exist for the kind, such as `<f3`.
     Size,
-    /// A byte order where there is none or none where there must be one.
+    /// No byte order for items of several bytes.
     ByteOrder,
 }
 
@@ -247,9 +247,9 @@ impl fmt::Display for DtypeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Syntax => "dtype is not of the form byte order, kind, size",
-            Self::Object => "dtype is object, which cannot travel",
-            Self::ZeroSize => "dtype has items of no bytes",
-            Self::Size => "dtype has a size that its kind does not come in",
+            Self::Object => "dtype object is not supported",
+            Self::ZeroSize => "dtype has items of zero bytes",
+            Self::Size => "dtype has a size that does not exist for its kind",
             Self::ByteOrder => "dtype lacks a byte order",
         })
     }
@@ -261,9 +261,9 @@ impl fmt::Display for DecodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Truncated { needed, available } => {
-                write!(f, "input ends early: {needed} bytes needed, {available} left")
+                write!(f, "truncated: {needed} bytes needed, {available} left")
             }
-            Self::ReservedMarker => f.write_str("marker 0xc1 is never used"),
+            Self::ReservedMarker => f.write_str("invalid marker 0xc1"),
             Self::WrongType { expected, found } => {
                 write!(f, "expected {expected}, found {found}")
             }
@@ -271,9 +271,9 @@ impl fmt::Display for DecodeErrorKind {
             Self::InvalidUtf8 => f.write_str("string is not UTF-8"),
             Self::MapKey { found } => write!(f, "map key is {found}, not a string"),
             Self::TooDeep => {
-                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+                write!(f, "lists and maps nested deeper than {MAX_DEPTH}")
             }
-            Self::TrailingBytes { count } => write!(f, "{count} bytes left over"),
+            Self::TrailingBytes { count } => write!(f, "{count} trailing bytes"),
             Self::FieldCount { required, total, found } if required == total => {
                 write!(f, "expected {total} fields, found {found}")
             }
@@ -284,41 +284,39 @@ impl fmt::Display for DecodeErrorKind {
                 write!(f, "expected {expected} items, found {found}")
             }
             Self::Capacity { capacity, found } => {
-                write!(f, "{found} items where {capacity} fit")
+                write!(f, "{found} items exceed the capacity of {capacity}")
             }
             Self::DescriptorKeyMissing(key) => {
                 write!(f, "array descriptor lacks `{}`", key.as_str())
             }
-            Self::DescriptorKeyDoubled(key) => {
+            Self::DescriptorKeyDuplicate(key) => {
                 write!(f, "array descriptor has `{}` twice", key.as_str())
             }
             Self::DescriptorKind => {
                 f.write_str("array descriptor is neither of numpy nor of torch")
             }
-            Self::ReservedKey => f.write_str("key `__cortex_oob__` in a map that is no descriptor"),
+            Self::ReservedKey => f.write_str("reserved key `__cortex_oob__` in a plain map"),
             Self::Dtype(error) => error.fmt(f),
-            Self::DtypeMismatch => f.write_str("array has another dtype than the field"),
+            Self::DtypeMismatch => f.write_str("dtype of the array is not that of the field"),
             Self::TooManyDimensions { found } => {
-                write!(f, "{found} dimensions where {} are allowed", crate::MAX_DIMS)
+                write!(f, "{found} dimensions, at most {MAX_DIMS} are supported")
             }
-            Self::ShapeOverflow => f.write_str("shape gives more bytes than memory can hold"),
+            Self::ShapeOverflow => f.write_str("size of the array overflows usize"),
             Self::BufferMissing { index } => write!(f, "buffer {index} does not exist"),
             Self::BufferLength { expected, found } => {
-                write!(f, "shape gives {expected} bytes, buffer has {found}")
+                write!(f, "shape and dtype need {expected} bytes, buffer has {found}")
             }
             Self::HeaderLength { found } => {
-                write!(f, "header has {found} bytes, not {}", crate::Header::LEN)
+                write!(f, "header has {found} bytes, not {HEADER_LEN}")
             }
             Self::Fingerprint { expected, found } => {
                 write!(f, "fingerprint is {found:#018x}, expected {expected:#018x}")
             }
             Self::NoFrames => f.write_str("message has no frames"),
-            Self::MultipartFrames => {
-                f.write_str("these are multipart frames put together, not a single blob")
-            }
+            Self::MultipartFrames => f.write_str("joined multipart frames instead of a blob"),
             Self::Tag { found } => write!(f, "unknown tag {found}"),
             Self::DiscoveryKey(key) => {
-                write!(f, "key `{}` is missing or doubled", key.as_str())
+                write!(f, "key `{}` is missing or duplicate", key.as_str())
             }
         }
     }
@@ -332,42 +330,42 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// A value that cannot be written, or a buffer that is too small for it.
+/// A value that cannot be encoded, or an output that is too small for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EncodeError {
-    /// What is wrong.
+    /// The reason.
     pub kind: EncodeErrorKind,
-    /// What the output would have to hold: bytes, or buffers for
-    /// [`TooManyBuffers`](EncodeErrorKind::TooManyBuffers).
+    /// Required size of the output: bytes, or buffers for
+    /// [`TooManyBuffers`](EncodeErrorKind::TooManyBuffers); 0 for other kinds.
     pub needed: usize,
-    /// What it can hold.
+    /// Its actual size; 0 for other kinds.
     pub available: usize,
 }
 
 impl EncodeError {
-    /// An error that has nothing to do with the size of the output.
+    /// An error that does not depend on the size of the output.
     pub const fn new(kind: EncodeErrorKind) -> Self {
         Self { kind, needed: 0, available: 0 }
     }
 }
 
-/// What keeps a value from being written.
+/// The reason of an [`EncodeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
-    /// The output is too small; `needed` tells the size that suffices.
+    /// The output is too small; `needed` is the size that suffices.
     OutputFull,
-    /// The list of buffers is full; `needed` tells the count that suffices so far.
+    /// The list of buffers is full; `needed` is the count up to this buffer.
     TooManyBuffers,
-    /// A string, list or map longer than the format can say (2^32 - 1).
+    /// A string, list or map longer than the format's limit, 2^32 - 1.
     TooLong,
     /// Lists and maps nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
     TooDeep,
-    /// A map holds the reserved key `__cortex_oob__`, which a reader would take for an array.
+    /// A map contains the reserved key `__cortex_oob__`, which marks arrays.
     ReservedKey,
-    /// A dynamic value was kept that does not decode; only reachable when frames changed under it.
+    /// A decoded dynamic value no longer decodes: its frames were changed.
     Source(DecodeErrorKind),
 }
 
@@ -379,12 +377,12 @@ impl fmt::Display for EncodeError {
             }
             EncodeErrorKind::TooManyBuffers => write!(
                 f,
-                "room for {} buffers, at least {} are needed",
+                "list has room for {} buffers, at least {} are needed",
                 self.available, self.needed
             ),
             EncodeErrorKind::TooLong => f.write_str("longer than 2^32 - 1"),
             EncodeErrorKind::TooDeep => {
-                write!(f, "lists and maps nested deeper than {}", crate::MAX_DEPTH)
+                write!(f, "lists and maps nested deeper than {MAX_DEPTH}")
             }
             EncodeErrorKind::ReservedKey => {
                 f.write_str("key `__cortex_oob__` is reserved for arrays")

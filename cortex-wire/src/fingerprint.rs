@@ -1,85 +1,16 @@
 //! Type identity, computed at compile time.
 //!
 //! A fingerprint is the first eight bytes, big-endian, of SHA-256 over a canonical string. Three
-//! strings are in use; the wire reference, "Fingerprints", tells by whom.
-
-use core::fmt;
+//! strings are in use; the wire reference, "Fingerprints", says which peers use which.
 
 use sha2_const::Sha256;
 
-/// What a field or a value is, as far as the wire tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Type {
-    /// Nothing.
-    Nil,
-    /// True or false.
-    Bool,
-    /// -2^63 to 2^64 - 1.
-    Int,
-    /// IEEE 754 double.
-    Float,
-    /// UTF-8 text.
-    Str,
-    /// Bytes.
-    Bytes,
-    /// A list of values.
-    List,
-    /// A map from strings to values.
-    Map,
-    /// An array: dtype, shape and data.
-    Array,
-    /// An array with a device and a gradient flag.
-    Tensor,
-    /// A MessagePack extension; never the type of a field.
-    Extension,
-    /// Any of them.
-    Any,
-}
+pub use crate::types::{FieldInfo, Type};
 
-impl Type {
-    /// The name in a layout string.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nil => "nil",
-            Self::Bool => "bool",
-            Self::Int => "int",
-            Self::Float => "float",
-            Self::Str => "str",
-            Self::Bytes => "bytes",
-            Self::List => "list",
-            Self::Map => "map",
-            Self::Array => "array",
-            Self::Tensor => "tensor",
-            Self::Extension => "extension",
-            Self::Any => "any",
-        }
-    }
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One field of a message: its name and what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FieldInfo {
-    /// The field's name in Python.
-    pub name: &'static str,
-    /// What it holds.
-    pub ty: Type,
-    /// Whether nil may stand there instead.
-    pub optional: bool,
-}
-
-/// The fingerprint that travels in every header.
+/// The fingerprint in every header.
 ///
 /// Hashes `<class>|_field_names_cache:ClassVar,_sequence_counter:ClassVar`: it depends on the
-/// class's full name alone, as it does in every running Python and C++ peer.
+/// class's full name alone, as in every running Python and C++ peer.
 ///
 /// # Examples
 ///
@@ -100,11 +31,11 @@ pub const fn wire(class: &str) -> u64 {
     )
 }
 
-/// The fingerprint that the Python documentation describes, over `(name, type)` pairs with the
-/// types as the Python author spelled them (`str`, `ndarray`, `numpy.ndarray | None`).
+/// The fingerprint that Python's documentation describes, over `(name, type)` pairs with the types
+/// as spelled in the Python class (`str`, `ndarray`, `numpy.ndarray | None`).
 ///
-/// The two class variables are added and the pairs sorted here. Peers whose classes use
-/// `slots=True` send it.
+/// This function adds the two class variables and sorts the pairs. Peers whose classes use
+/// `slots=True` send this fingerprint.
 ///
 /// # Examples
 ///
@@ -121,7 +52,7 @@ pub const fn wire(class: &str) -> u64 {
 pub const fn schema(class: &str, fields: &[(&str, &str)]) -> u64 {
     let mut hash = Sha256::new().update(class.as_bytes()).update(b"|");
     let mut last: Option<(&str, &str)> = None;
-    // Selection by repeated minimum: a message has few fields, and this runs in the compiler.
+    // Selection sort: a message has few fields, and this runs at compile time.
     loop {
         let mut next: Option<(&str, &str)> = None;
         next = smaller_after(next, last, ("_field_names_cache", "ClassVar"));
@@ -141,7 +72,7 @@ pub const fn schema(class: &str, fields: &[(&str, &str)]) -> u64 {
     first_word(hash)
 }
 
-/// The hash by which Rust peers compare field names, order and types among themselves.
+/// The hash of field names, order and types, which Rust peers compare.
 ///
 /// Hashes `<class>(name:type,name:type)`, with `?` after the type of an optional field. Two types
 /// of one name but other fields share a wire fingerprint; their layout differs.
@@ -169,7 +100,7 @@ const fn first_word(hash: Sha256) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// `candidate` where it sorts behind `last` and before `best`, else `best`.
+/// `candidate` if it sorts after `last` and before `best`, else `best`.
 const fn smaller_after<'s>(
     best: Option<(&'s str, &'s str)>,
     last: Option<(&'s str, &'s str)>,
@@ -207,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn class_variables_sort_between_capital_and_small_names() {
+    fn class_variables_sort_between_upper_and_lower_case_names() {
         let by_hand = first_word(Sha256::new().update(
             b"m.C|Z:int,_field_names_cache:ClassVar,_sequence_counter:ClassVar,a:str,ab:str",
         ));
@@ -215,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn layout_tells_order_type_and_optionality_apart() {
+    fn layout_depends_on_order_type_and_optionality() {
         const LEFT: FieldInfo = FieldInfo { name: "left", ty: Type::Float, optional: false };
         const RIGHT: FieldInfo = FieldInfo { name: "right", ty: Type::Float, optional: false };
         let base = layout("m.C", &[LEFT, RIGHT]);

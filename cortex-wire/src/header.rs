@@ -1,8 +1,9 @@
-//! The 24 bytes that precede every message.
+//! The 24-byte header of every message.
 
-use crate::{DecodeError, DecodeErrorKind, Message};
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::limits::HEADER_LEN;
 
-/// Identity, time and number of one message.
+/// The header of a message: type, time and sequence number.
 ///
 /// ```text
 /// byte   0               8               16              24
@@ -25,27 +26,19 @@ use crate::{DecodeError, DecodeErrorKind, Message};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
-    /// First eight bytes of SHA-256 over the type's canonical string.
+    /// The type: first eight bytes of SHA-256 over its canonical string.
     pub fingerprint: u64,
-    /// When it was published: nanoseconds since the Unix epoch, by the publisher's clock.
+    /// Time of publication: nanoseconds since the Unix epoch, by the publisher's clock.
     pub timestamp_ns: u64,
-    /// Number of this message at its publisher, from 0; advances for dropped messages too.
+    /// Sequence number at the publisher, from 0; dropped messages consume a number too.
     pub sequence: u64,
 }
 
 impl Header {
     /// Bytes of an encoded header.
-    pub const LEN: usize = 24;
+    pub const LEN: usize = HEADER_LEN;
 
-    /// The header of a message of type `M`.
-    ///
-    /// Units: nanoseconds since the Unix epoch.
-    #[must_use]
-    pub const fn of<M: Message>(timestamp_ns: u64, sequence: u64) -> Self {
-        Self { fingerprint: M::FINGERPRINT, timestamp_ns, sequence }
-    }
-
-    /// The header as it travels.
+    /// The encoded header.
     #[must_use]
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
@@ -56,7 +49,7 @@ impl Header {
         out
     }
 
-    /// Reads a header frame.
+    /// Decodes a header frame.
     ///
     /// # Errors
     ///
@@ -78,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_other_length_is_refused() {
+    fn rejects_every_other_length() {
         let bytes = [0u8; 40];
         for len in (0..40).filter(|&len| len != Header::LEN) {
             let error = Header::decode(&bytes[..len]).unwrap_err();
@@ -87,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_big_endian_in_order() {
+    fn fields_are_big_endian_in_order() {
         let header = Header { fingerprint: 1, timestamp_ns: 2, sequence: 3 };
         let bytes = header.encode();
         assert_eq!((bytes[7], bytes[15], bytes[23]), (1, 2, 3));

@@ -1,5 +1,5 @@
-// The first definition of a link counts: here these, which lead to the items; where the README
-// stands alone its own, which lead to the files.
+// Rustdoc uses these definitions, which refer to the items, as the first definition of a link
+// counts. The README's own definitions refer to the files.
 //! [`ArrayView`]: crate::ArrayView
 //! [`DecodeError`]: crate::DecodeError
 //! [`EncodeError`]: crate::EncodeError
@@ -17,7 +17,7 @@
 //! [`blob`]: crate::blob
 //! [`decode`]: crate::decode
 //! [`decode_bare`]: crate::decode_bare
-//! [`decode_lax`]: crate::decode_lax
+//! [`decode_ignoring_fingerprint`]: crate::decode_ignoring_fingerprint
 //! [`discovery`]: crate::discovery
 //! [`encode`]: crate::encode
 //! [`encoded_len`]: crate::encoded_len
@@ -43,65 +43,69 @@ extern crate alloc;
 #[cfg(any(test, doctest))]
 extern crate std;
 
-// The derive macro names this crate from outside and from inside alike.
+// The derive macro's paths are valid outside and inside of this crate.
 extern crate self as cortex_wire;
 
-mod array;
+// Groups from top to bottom: a module uses modules of its own group and of those below.
+mod stream;
+
 pub mod blob;
-mod decode;
-mod descriptor;
+mod codec;
 pub mod discovery;
-mod dtype;
-mod encode;
+pub mod standard;
+mod topics;
+
+mod message;
+mod value;
+
+mod array;
+mod coding;
+pub mod msgpack;
+
 mod error;
 pub mod fingerprint;
 mod header;
-mod items;
-pub mod link;
-mod list;
-mod map;
-mod message;
-pub mod msgpack;
-mod multipart;
-#[cfg(feature = "ndarray")]
-mod ndarray;
-#[cfg(feature = "alloc")]
-mod owned;
-pub mod standard;
-mod stream;
-mod topics;
-mod value;
-mod walk;
-pub mod zmtp;
+mod limits;
+mod types;
 
-pub use array::{ArrayError, ArrayView, Items, MAX_DIMS, Shape, TensorView, TypedArray};
+pub use array::dtype::{ByteOrder, Dtype, DtypeKind, DtypeText, TimeUnit};
+pub use array::element::Element;
+pub use array::error::ArrayError;
+#[cfg(feature = "alloc")]
+pub use array::owned::{OwnedArray, OwnedTensor};
+pub use array::shape::Shape;
+pub use array::tensor::TensorView;
+pub use array::typed::TypedArray;
+pub use array::{ArrayView, Items};
+pub use codec::{decode, decode_bare, decode_ignoring_fingerprint, encode, encoded_len};
+pub use coding::decode::{Decode, Decoder, Fields};
+pub use coding::encode::{Buffers, Encode, Encoder, Field};
+pub use coding::frames::Frames;
 pub use cortex_wire_derive::Message;
-pub use decode::{Decode, Decoder, Fields, Frames};
-pub use dtype::{ByteOrder, Dtype, DtypeKind, DtypeText, Element, TimeUnit};
-pub use encode::{Buffers, Encode, Encoder, Field};
 pub use error::{
     DecodeError, DecodeErrorKind, DescriptorKey, DiscoveryKey, DtypeError, EncodeError,
     EncodeErrorKind,
 };
-pub use fingerprint::{FieldInfo, Type};
 pub use header::Header;
-/// Fixed-capacity lists and strings, in the version that fits: [`Buffers`] is implemented for its
-/// `Vec`.
+/// Fixed-capacity lists and strings, in the version for whose `Vec` [`Buffers`] is implemented.
 pub use heapless;
-pub use list::{List, ListIter};
-pub use map::{Map, MapIter, MapOf, MapOfIter};
-pub use message::{
-    Message, TypeInfo, decode, decode_bare, decode_lax, encode, encoded_len, find_type,
-};
-pub use msgpack::{Int, IntRangeError};
-pub use multipart::{MAX_PUBLISHED_FRAMES, Multipart, MultipartFrames};
-#[cfg(feature = "alloc")]
-pub use owned::{OwnedArray, OwnedKey, OwnedTensor, OwnedValue};
+pub use limits::{MAX_DEPTH, MAX_DIMS};
+pub use message::{Message, TypeInfo, find_type};
+pub use msgpack::int::{Int, IntRangeError};
+pub use msgpack::key::Key;
 pub use standard::{
     ArrayMessage, BytesMessage, DictMessage, FloatMessage, HeaderMessage, ImageMessage, IntMessage,
     ListMessage, MultiArrayMessage, MultiTensorMessage, PointCloudMessage, PoseMessage,
     StringMessage, TensorMessage, TimestampMessage, TransformMessage,
 };
-pub use stream::StreamError;
-pub use value::{Key, Value};
-pub use walk::{Event, MAX_DEPTH, Walk};
+pub use stream::error::{ProtocolError, SendError, StreamError};
+pub use stream::multipart::{MAX_PUBLISHED_FRAMES, Multipart, MultipartFrames};
+pub use stream::{link, zmtp};
+pub use types::{FieldInfo, Type};
+pub use value::list::ListIter;
+pub use value::map::MapIter;
+pub use value::map_of::{MapOf, MapOfIter};
+#[cfg(feature = "alloc")]
+pub use value::owned::{OwnedKey, OwnedValue};
+pub use value::walk::{Event, Walk};
+pub use value::{List, Map, Value};

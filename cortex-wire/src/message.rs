@@ -1,17 +1,16 @@
-//! A type that travels, and one publish's frames.
+//! Message types and their run-time descriptions.
 
-use crate::decode::Source;
-use crate::encode::NoBuffers;
-use crate::msgpack::Reader;
-use crate::{
-    Buffers, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, FieldInfo, Frames,
-    Header, blob, fingerprint,
-};
+use crate::coding::decode::Decoder;
+use crate::coding::encode::Encoder;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
+use crate::fingerprint;
+use crate::header::Header;
+use crate::types::FieldInfo;
 
-/// A type that knows its name, its fields and its identity on the wire.
+/// A message type: its name, its fields and its fingerprints.
 ///
-/// Made by `#[derive(Message)]` from a plain struct. The same struct is built by the sender and
-/// handed to the receiver: what it borrows is the sender's data there, and the frames here.
+/// Implemented by `#[derive(Message)]` for a plain struct. Sender and receiver use the same struct:
+/// it borrows from the sender's data or from the received frames.
 ///
 /// # Examples
 ///
@@ -50,40 +49,40 @@ use crate::{
     note = "derive it: `#[derive(Message)] #[cortex(class = \"package.module.Class\")]`"
 )]
 pub trait Message: Sized {
-    /// The class's full name in Python: `<module>.<qualname>`.
+    /// The full name of the class in Python: `<module>.<qualname>`.
     const CLASS: &'static str;
 
-    /// The fields in the order in which they travel.
+    /// The fields in the order of the wire.
     const FIELDS: &'static [FieldInfo];
 
-    /// The fingerprint that is published.
+    /// The fingerprint in published headers.
     const FINGERPRINT: u64 = fingerprint::wire(Self::CLASS);
 
     /// Further fingerprints that are accepted when receiving.
     const ACCEPT: &'static [u64] = &[];
 
-    /// The hash by which Rust peers compare fields.
+    /// The layout hash, by which Rust peers compare fields.
     const LAYOUT: u64 = fingerprint::layout(Self::CLASS, Self::FIELDS);
 
-    /// The same message borrowing for `'a`; of a type that borrows nothing, the type itself.
+    /// The same message, borrowing for `'a`; for a type that borrows nothing, the type itself.
     type View<'a>: Message<View<'a> = Self::View<'a>> + Send + Sync;
 
     /// Writes the list of fields.
     ///
     /// # Errors
     ///
-    /// As [`encode`].
+    /// As [`encode`](crate::encode).
     fn encode_fields<'b>(&'b self, out: &mut Encoder<'_, 'b>) -> Result<(), EncodeError>;
 
     /// Reads the list of fields.
     ///
     /// # Errors
     ///
-    /// As [`decode`].
+    /// As [`decode`](crate::decode).
     fn decode_fields<'a>(input: &mut Decoder<'a>) -> Result<Self::View<'a>, DecodeError>;
 }
 
-/// What is known of a message type at run time.
+/// A description of a message type at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TypeInfo {
@@ -91,16 +90,16 @@ pub struct TypeInfo {
     pub class: &'static str,
     /// The fields in order.
     pub fields: &'static [FieldInfo],
-    /// The fingerprint that is published.
+    /// The fingerprint in published headers.
     pub fingerprint: u64,
     /// Further fingerprints that are accepted.
     pub accept: &'static [u64],
-    /// The hash by which Rust peers compare fields.
+    /// The layout hash, by which Rust peers compare fields.
     pub layout: u64,
 }
 
 impl TypeInfo {
-    /// What is known of `M`.
+    /// The description of `M`.
     #[must_use]
     pub const fn of<M: Message>() -> Self {
         Self {
@@ -112,21 +111,21 @@ impl TypeInfo {
         }
     }
 
-    /// The class's name without its module, as discovery lists it.
+    /// The name of the class without its module, as discovery lists it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         let dot = self.class.bytes().rposition(|byte| byte == b'.');
         dot.and_then(|dot| self.class.get(dot.saturating_add(1)..)).unwrap_or(self.class)
     }
 
-    /// Whether a message with this fingerprint is one of the type.
+    /// Whether the type accepts messages with this fingerprint.
     #[must_use]
     pub fn accepts(&self, fingerprint: u64) -> bool {
         self.fingerprint == fingerprint || self.accept.contains(&fingerprint)
     }
 }
 
-/// The type among `types` that a header's fingerprint names.
+/// The type among `types` that has or accepts this fingerprint.
 #[must_use]
 pub fn find_type(types: &[TypeInfo], fingerprint: u64) -> Option<&TypeInfo> {
     types
@@ -135,115 +134,14 @@ pub fn find_type(types: &[TypeInfo], fingerprint: u64) -> Option<&TypeInfo> {
         .or_else(|| types.iter().find(|info| info.accept.contains(&fingerprint)))
 }
 
-/// Writes a message's metadata into `out`, and borrows its array buffers into `buffers`.
-///
-/// The message then consists of the topic, a [`Header`], the metadata returned, and the buffers
-/// in order, each one frame. Buffers are appended to the list.
-///
-/// # Errors
-///
-/// [`OutputFull`](crate::EncodeErrorKind::OutputFull) with the length needed,
-/// [`TooManyBuffers`](crate::EncodeErrorKind::TooManyBuffers), or what the format cannot say.
-///
-/// Source: wire reference, "Metadata".
-pub fn encode<'w, 'b, M: Message>(
-    message: &'b M,
-    out: &'w mut [u8],
-    buffers: &mut (dyn Buffers<'b> + '_),
-) -> Result<&'w [u8], EncodeError> {
-    let mut encoder = Encoder::new(&mut *out, buffers);
-    message.encode_fields(&mut encoder)?;
-    let len = encoder.finish()?.len();
-    Ok(out.get(..len).unwrap_or(&[]))
-}
-
-/// Bytes of a message's metadata.
-///
-/// # Errors
-///
-/// What the format cannot say.
-pub fn encoded_len<M: Message>(message: &M) -> Result<usize, EncodeError> {
-    let mut buffers = NoBuffers;
-    let mut encoder = Encoder::new(&mut [], &mut buffers);
-    message.encode_fields(&mut encoder)?;
-    Ok(encoder.writer().len())
-}
-
-/// Reads a message from its frames: header, metadata, buffers; no topic.
-///
-/// A single frame is taken for a [blob]. Nothing is copied: the message borrows from the frames.
-/// The header's fingerprint is checked, every descriptor against its buffer, and the metadata
-/// must end with its last field. Buffers that no descriptor names are ignored.
-///
-/// # Errors
-///
-/// What is wrong, with its byte offset in the metadata (header errors: in the header).
-///
-/// Source: wire reference, "One publish".
-pub fn decode<'a, M: Message>(frames: &'a (dyn Frames + 'a)) -> Result<M::View<'a>, DecodeError> {
-    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
-    if frames.frame(1).is_none() {
-        return blob::decode::<M>(first).map(|(_, message)| message);
+impl Header {
+    /// The header of a message of type `M`.
+    ///
+    /// Units: nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn of<M: Message>(timestamp_ns: u64, sequence: u64) -> Self {
+        Self { fingerprint: M::FINGERPRINT, timestamp_ns, sequence }
     }
-    check_fingerprint::<M>(&Header::decode(first)?)?;
-    finished::<M>(Decoder::new(frames)?)
-}
-
-/// Reads a message from its frames whatever type the header's fingerprint names.
-///
-/// For types that were renamed, or receivers that asked for no check: only the fields tell a
-/// message of another type, and fields of the same types pass for each other.
-///
-/// # Errors
-///
-/// As [`decode`], but for `Fingerprint`.
-///
-/// # Examples
-///
-/// ```
-/// use cortex_wire::{Header, Message, StringMessage, decode, decode_lax, encode};
-///
-/// #[derive(Debug, PartialEq, Message)]
-/// #[cortex(class = "robot.msgs.Note")]
-/// struct Note<'a> {
-///     text: &'a str,
-/// }
-///
-/// let mut metadata = [0; 16];
-/// let mut buffers = heapless::Vec::<&[u8], 0>::new();
-/// let metadata = encode(&Note { text: "hi" }, &mut metadata, &mut buffers)?;
-/// let header = Header { fingerprint: Note::FINGERPRINT, timestamp_ns: 0, sequence: 0 }.encode();
-/// let frames: [&[u8]; 2] = [&header, metadata];
-/// assert!(decode::<StringMessage>(&frames).is_err());
-/// assert_eq!(decode_lax::<StringMessage>(&frames)?.data, "hi");
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-pub fn decode_lax<'a, M: Message>(
-    frames: &'a (dyn Frames + 'a),
-) -> Result<M::View<'a>, DecodeError> {
-    let first = frames.frame(0).ok_or(DecodeError::new(DecodeErrorKind::NoFrames, 0))?;
-    if frames.frame(1).is_none() {
-        return blob::decode_lax::<M>(first).map(|(_, message)| message);
-    }
-    Header::decode(first)?;
-    finished::<M>(Decoder::new(frames)?)
-}
-
-/// Reads a message from a bare field list: metadata and buffers, no header.
-///
-/// For transports of one's own. Nothing but the fields tells the type here.
-///
-/// # Errors
-///
-/// As [`decode`].
-///
-/// Source: wire reference, "Bare field list".
-pub fn decode_bare<'a, M: Message>(
-    metadata: &'a [u8],
-    buffers: &'a (dyn Frames + 'a),
-) -> Result<M::View<'a>, DecodeError> {
-    let source = Source::Frames { frames: buffers, first: 0 };
-    finished::<M>(Decoder::at(Reader::new(metadata), source))
 }
 
 pub(crate) fn check_fingerprint<M: Message>(header: &Header) -> Result<(), DecodeError> {
@@ -256,8 +154,34 @@ pub(crate) fn check_fingerprint<M: Message>(header: &Header) -> Result<(), Decod
 }
 
 #[inline]
-pub(crate) fn finished<'a, M: Message>(mut input: Decoder<'a>) -> Result<M::View<'a>, DecodeError> {
+pub(crate) fn read_message<'a, M: Message>(
+    mut input: Decoder<'a>,
+) -> Result<M::View<'a>, DecodeError> {
     let message = M::decode_fields(&mut input)?;
     input.finish()?;
     Ok(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use cortex_wire_derive::Message;
+
+    use super::*;
+    use crate::array::ArrayView;
+    use crate::fingerprint::schema;
+
+    #[derive(Message)]
+    #[cortex(class = "m.C", accept = [7, u64::MAX], accept_schema)]
+    struct Scan<'a> {
+        ranges: Option<ArrayView<'a>>,
+        seconds: f64,
+        name: Option<&'a str>,
+    }
+
+    #[test]
+    fn accept_schema_computes_the_fingerprint_and_accept_adds_others() {
+        let fields =
+            [("ranges", "numpy.ndarray | None"), ("seconds", "float"), ("name", "str | None")];
+        assert_eq!(Scan::ACCEPT, [schema("m.C", &fields), 7, u64::MAX]);
+    }
 }

@@ -1,15 +1,20 @@
 //! The sixteen messages of `cortex.messages.standard`.
 //!
-//! Fields in the order of the wire, with Python's defaults for those missing at the end. Each
-//! type accepts its schema fingerprint beside the wire fingerprint.
+//! Fields are in the order of the wire; those missing at the end take Python's defaults. Each type
+//! accepts its schema fingerprint besides the wire fingerprint.
 //!
 //! Source: wire reference, "Standard messages".
 
-use crate::fingerprint::schema;
-use crate::message::TypeInfo;
-use crate::{ArrayView, Int, List, Map, MapOf, Message, TensorView};
+use cortex_wire_derive::Message;
 
-/// The standard types, to find one by fingerprint or name.
+use crate::array::ArrayView;
+use crate::array::tensor::TensorView;
+use crate::message::TypeInfo;
+use crate::msgpack::int::Int;
+use crate::value::map_of::MapOf;
+use crate::value::{List, Map};
+
+/// The standard types; [`find_type`](crate::find_type) finds one by its fingerprint.
 pub const TYPES: &[TypeInfo] = &[
     TypeInfo::of::<StringMessage<'_>>(),
     TypeInfo::of::<IntMessage>(),
@@ -32,10 +37,7 @@ pub const TYPES: &[TypeInfo] = &[
 /// Text.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.StringMessage",
-    accept = [schema(Self::CLASS, &[("data", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.StringMessage", accept_schema)]
 pub struct StringMessage<'a> {
     /// The text.
     pub data: &'a str,
@@ -44,10 +46,7 @@ pub struct StringMessage<'a> {
 /// An integer.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.IntMessage",
-    accept = [schema(Self::CLASS, &[("data", "int")])]
-)]
+#[cortex(class = "cortex.messages.standard.IntMessage", accept_schema)]
 pub struct IntMessage {
     /// -2^63 to 2^64 - 1.
     pub data: Int,
@@ -56,10 +55,7 @@ pub struct IntMessage {
 /// A double.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.FloatMessage",
-    accept = [schema(Self::CLASS, &[("data", "float")])]
-)]
+#[cortex(class = "cortex.messages.standard.FloatMessage", accept_schema)]
 pub struct FloatMessage {
     /// The value.
     pub data: f64,
@@ -68,34 +64,25 @@ pub struct FloatMessage {
 /// Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.BytesMessage",
-    accept = [schema(Self::CLASS, &[("data", "bytes")])]
-)]
+#[cortex(class = "cortex.messages.standard.BytesMessage", accept_schema)]
 pub struct BytesMessage<'a> {
     /// The bytes.
     pub data: &'a [u8],
 }
 
-/// A dictionary: any nesting, arrays and tensors anywhere.
+/// A dictionary of any values: lists, maps, arrays and tensors included.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.DictMessage",
-    accept = [schema(Self::CLASS, &[("data", "dict")])]
-)]
+#[cortex(class = "cortex.messages.standard.DictMessage", accept_schema)]
 pub struct DictMessage<'a> {
     /// The dictionary.
     pub data: Map<'a>,
 }
 
-/// A list: any nesting, arrays and tensors anywhere.
+/// A list of any values: lists, maps, arrays and tensors included.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.ListMessage",
-    accept = [schema(Self::CLASS, &[("data", "list")])]
-)]
+#[cortex(class = "cortex.messages.standard.ListMessage", accept_schema)]
 pub struct ListMessage<'a> {
     /// The list.
     pub data: List<'a>,
@@ -104,17 +91,14 @@ pub struct ListMessage<'a> {
 /// An array with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.ArrayMessage",
-    accept = [schema(Self::CLASS, &[("data", "ndarray"), ("name", "str"), ("frame_id", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.ArrayMessage", accept_schema)]
 pub struct ArrayMessage<'a> {
     /// The array, of any dtype and shape.
     pub data: ArrayView<'a>,
-    /// A name for it.
+    /// Its name.
     #[cortex(default)]
     pub name: &'a str,
-    /// The coordinate frame that it belongs to.
+    /// Its coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
 }
@@ -122,14 +106,11 @@ pub struct ArrayMessage<'a> {
 /// Several arrays by name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.MultiArrayMessage",
-    accept = [schema(Self::CLASS, &[("arrays", "dict"), ("frame_id", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.MultiArrayMessage", accept_schema)]
 pub struct MultiArrayMessage<'a> {
     /// The arrays, of any dtype and shape.
     pub arrays: MapOf<'a, ArrayView<'a>>,
-    /// The coordinate frame that they belong to.
+    /// Their coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
 }
@@ -137,14 +118,11 @@ pub struct MultiArrayMessage<'a> {
 /// A tensor with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TensorMessage",
-    accept = [schema(Self::CLASS, &[("data", "Any"), ("name", "str")])]
-)]
+#[cortex(class = "cortex.messages.standard.TensorMessage", accept_schema)]
 pub struct TensorMessage<'a> {
     /// The tensor, of any dtype and shape.
     pub data: TensorView<'a>,
-    /// A name for it.
+    /// Its name.
     #[cortex(default)]
     pub name: &'a str,
 }
@@ -152,10 +130,7 @@ pub struct TensorMessage<'a> {
 /// Several tensors by name.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.MultiTensorMessage",
-    accept = [schema(Self::CLASS, &[("tensors", "dict")])]
-)]
+#[cortex(class = "cortex.messages.standard.MultiTensorMessage", accept_schema)]
 pub struct MultiTensorMessage<'a> {
     /// The tensors, of any dtype and shape.
     pub tensors: MapOf<'a, TensorView<'a>>,
@@ -168,16 +143,13 @@ pub struct MultiTensorMessage<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(
     class = "cortex.messages.standard.ImageMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[("data", "ndarray"), ("encoding", "str"), ("width", "int"), ("height", "int")],
-    )],
+    accept_schema,
     after_decode = ImageMessage::size_from_data,
 )]
 pub struct ImageMessage<'a> {
     /// The pixels.
     pub data: ArrayView<'a>,
-    /// What a pixel is: `rgb8`, `bgr8`, `mono8`, or any text that both sides agree on.
+    /// The pixel format: `rgb8`, `bgr8`, `mono8`, or any text that both sides agree on.
     #[cortex(default = "rgb8")]
     pub encoding: &'a str,
     /// Pixels in a row.
@@ -197,7 +169,7 @@ impl<'a> ImageMessage<'a> {
         image
     }
 
-    /// Takes width and height from the shape where the width is 0, as Python does on both sides.
+    /// Sets width and height from the shape if the width is 0, as Python does on both sides.
     pub fn size_from_data(&mut self) {
         if self.width == 0
             && let [height, width] | [height, width, _] = self.data.shape()
@@ -213,19 +185,7 @@ impl<'a> ImageMessage<'a> {
 /// Shape: `points`, `colors` and `normals` `[n, 3]`, `intensity` `[n]` or `[n, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.PointCloudMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("points", "ndarray"),
-            ("colors", "numpy.ndarray | None"),
-            ("intensity", "numpy.ndarray | None"),
-            ("normals", "numpy.ndarray | None"),
-            ("frame_id", "str"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.PointCloudMessage", accept_schema)]
 pub struct PointCloudMessage<'a> {
     /// Coordinates.
     pub points: ArrayView<'a>,
@@ -246,24 +206,13 @@ pub struct PointCloudMessage<'a> {
 /// A position and an orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.PoseMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("position", "ndarray"),
-            ("orientation", "ndarray"),
-            ("frame_id", "str"),
-            ("child_frame_id", "str"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.PoseMessage", accept_schema)]
 pub struct PoseMessage<'a> {
     /// x, y, z. Shape: `[3]`.
     pub position: ArrayView<'a>,
     /// Quaternion x, y, z, w. Shape: `[4]`.
     pub orientation: ArrayView<'a>,
-    /// The frame in which the pose is given.
+    /// The frame of reference of the pose.
     #[cortex(default)]
     pub frame_id: &'a str,
     /// The frame whose pose it is.
@@ -274,13 +223,7 @@ pub struct PoseMessage<'a> {
 /// A transform between two coordinate frames.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TransformMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[("matrix", "ndarray"), ("frame_id", "str"), ("child_frame_id", "str")],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.TransformMessage", accept_schema)]
 pub struct TransformMessage<'a> {
     /// A homogeneous matrix. Shape: `[4, 4]`.
     pub matrix: ArrayView<'a>,
@@ -295,41 +238,27 @@ pub struct TransformMessage<'a> {
 /// A point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.TimestampMessage",
-    accept = [schema(Self::CLASS, &[("sec", "int"), ("nanosec", "int")])]
-)]
+#[cortex(class = "cortex.messages.standard.TimestampMessage", accept_schema)]
 pub struct TimestampMessage {
     /// Whole seconds.
     pub sec: i64,
-    /// Nanoseconds beyond them.
+    /// Nanoseconds after the whole second.
     pub nanosec: i64,
 }
 
-/// A stamp, a frame and a number, as other systems put before their messages.
+/// A time stamp, a coordinate frame and a sequence number, like the header of a ROS message.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[cortex(
-    class = "cortex.messages.standard.HeaderMessage",
-    accept = [schema(
-        Self::CLASS,
-        &[
-            ("stamp_sec", "int"),
-            ("stamp_nanosec", "int"),
-            ("frame_id", "str"),
-            ("sequence", "int"),
-        ],
-    )]
-)]
+#[cortex(class = "cortex.messages.standard.HeaderMessage", accept_schema)]
 pub struct HeaderMessage<'a> {
     /// Whole seconds.
     pub stamp_sec: i64,
-    /// Nanoseconds beyond them.
+    /// Nanoseconds after the whole second.
     pub stamp_nanosec: i64,
     /// A coordinate frame.
     #[cortex(default)]
     pub frame_id: &'a str,
-    /// A number.
+    /// A sequence number.
     #[cortex(default)]
     pub sequence: u64,
 }

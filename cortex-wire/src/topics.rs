@@ -1,48 +1,114 @@
-//! Lists of topics: the same in an answer of the daemon and in a hello.
+//! Lists of topics, in a response of the daemon and in a hello of the link.
 
 use core::fmt;
 
-use crate::discovery::TopicInfo;
-use crate::msgpack::Reader;
-use crate::{DecodeError, link};
+use crate::error::{DecodeError, DiscoveryKey, EncodeError};
+use crate::msgpack::key::read_entries;
+use crate::msgpack::once::Once;
+use crate::msgpack::read::Reader;
+use crate::msgpack::write::Writer;
 
-/// What a [`Topics`] lists: [`TopicInfo`] or [`link::Topic`]. Nothing else can be.
-pub trait TopicEntry<'a>: sealed::Read<'a> {}
+/// A topic and its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TopicInfo<'a> {
+    /// The topic.
+    pub name: &'a str,
+    /// The ZeroMQ endpoint to connect to.
+    pub address: &'a str,
+    /// The bare class name of its messages.
+    pub message_type: &'a str,
+    /// The wire fingerprint of its messages.
+    pub fingerprint: u64,
+    /// The name of the publishing node.
+    pub publisher_node: &'a str,
+}
 
-impl<'a> TopicEntry<'a> for TopicInfo<'a> {}
-impl<'a> TopicEntry<'a> for link::Topic<'a> {}
-
-mod sealed {
-    use super::{DecodeError, Reader, TopicInfo, link};
-
-    #[expect(unnameable_types, reason = "that is how a trait is sealed")]
-    pub trait Read<'a>: Copy {
-        fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+impl<'a> TopicInfo<'a> {
+    /// Writes a map of exactly the five keys that a Python client accepts.
+    fn write(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        out.write_map(5)?;
+        out.write_str(DiscoveryKey::Name.as_str())?;
+        out.write_str(self.name)?;
+        out.write_str(DiscoveryKey::Address.as_str())?;
+        out.write_str(self.address)?;
+        out.write_str(DiscoveryKey::MessageType.as_str())?;
+        out.write_str(self.message_type)?;
+        out.write_str(DiscoveryKey::Fingerprint.as_str())?;
+        out.write_int(self.fingerprint);
+        out.write_str(DiscoveryKey::PublisherNode.as_str())?;
+        out.write_str(self.publisher_node)
     }
 
-    impl<'a> Read<'a> for TopicInfo<'a> {
-        fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-            Self::read_packed(reader)
-        }
+    /// Writes the map packed as bytes.
+    pub(crate) fn write_packed(&self, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let mut measure = Writer::new(&mut []);
+        self.write(&mut measure)?;
+        out.write_bytes_head(measure.len())?;
+        self.write(out)
     }
 
-    impl<'a> Read<'a> for link::Topic<'a> {
-        fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-            Self::read(reader)
-        }
+    /// Reads a map packed as bytes; other keys than the five are ignored.
+    pub(crate) fn read_packed(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let bytes = reader.read_bytes()?;
+        let start = reader.offset().saturating_sub(bytes.len());
+        let mut inner = Reader::new_at(bytes, start);
+        let mut name = Once::new(DiscoveryKey::Name);
+        let mut address = Once::new(DiscoveryKey::Address);
+        let mut message_type = Once::new(DiscoveryKey::MessageType);
+        let mut fingerprint = Once::new(DiscoveryKey::Fingerprint);
+        let mut publisher_node = Once::new(DiscoveryKey::PublisherNode);
+        read_entries(&mut inner, |key, reader| match key {
+            "name" => name.set(reader, Reader::read_str),
+            "address" => address.set(reader, Reader::read_str),
+            "message_type" => message_type.set(reader, Reader::read_str),
+            "fingerprint" => fingerprint.set(reader, Reader::read_integer),
+            "publisher_node" => publisher_node.set(reader, Reader::read_str),
+            _ => reader.skip(),
+        })?;
+        inner.finish()?;
+        Ok(Self {
+            name: name.require(start)?,
+            address: address.require(start)?,
+            message_type: message_type.require(start)?,
+            fingerprint: fingerprint.require(start)?,
+            publisher_node: publisher_node.require(start)?,
+        })
     }
 }
 
-/// A list of topics, built from a slice or read from an answer or a hello.
+/// An entry of [`Topics`]: [`TopicInfo`] or [`link::Topic`](crate::link::Topic). The trait is
+/// sealed.
+pub trait TopicEntry<'a>: sealed::Read<'a> {}
+
+pub(crate) mod sealed {
+    use crate::error::DecodeError;
+    use crate::msgpack::read::Reader;
+
+    #[expect(unnameable_types, reason = "the trait is sealed")]
+    pub trait Read<'a>: Copy {
+        fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    }
+}
+
+impl<'a> TopicEntry<'a> for TopicInfo<'a> {}
+
+impl<'a> sealed::Read<'a> for TopicInfo<'a> {
+    fn read_entry(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Self::read_packed(reader)
+    }
+}
+
+/// A list of topics, built from a slice or decoded from a response or a hello.
 ///
-/// Source: wire reference, "Discovery"; the hello is [`link::Hello`].
+/// Source: wire reference, "Discovery"; the hello is [`link::Hello`](crate::link::Hello).
 #[derive(Clone, Copy)]
 pub struct Topics<'a, T = TopicInfo<'a>>(Repr<'a, T>);
 
 #[derive(Clone, Copy)]
 enum Repr<'a, T> {
     Built(&'a [T]),
-    /// Checked when it was read.
+    /// At the first topic; checked when it was decoded.
     Wire(Reader<'a>, u32),
 }
 
@@ -56,7 +122,7 @@ impl<T> Topics<'_, T> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no topics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -114,7 +180,7 @@ impl<T> defmt::Format for Topics<'_, T> {
     }
 }
 
-/// The topics of a [`Topics`].
+/// Iterator over the topics of a [`Topics`].
 #[derive(Clone)]
 pub struct TopicsIter<'a, T = TopicInfo<'a>>(Topics<'a, T>);
 

@@ -1,23 +1,23 @@
-//! `#[derive(Message)]`: what it refuses, in which words, and what its attributes do.
+//! `#[derive(Message)]`: its errors and its attributes.
 
 use cortex_wire::{
     ArrayView, DecodeErrorKind, FieldInfo, Header, Message, Type, TypeInfo, decode, decode_bare,
     encode, fingerprint,
 };
 
-/// Each file of `ui/` does not compile, and its `.stderr` is what the user reads. The compiler's
-/// own words change; `TRYBUILD=overwrite` takes the new ones.
+/// No file of `ui/` compiles; its `.stderr` is the expected error. After a change of the compiler's
+/// own texts, `TRYBUILD=overwrite` updates them.
 #[test]
-fn what_cannot_travel_is_refused_at_the_field() {
+fn unsupported_types_are_reported_at_the_field() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
-    // Here the compiler lists types that travel, which are more with the feature.
+    // Here the compiler lists the supported types, which are more with the feature.
     if cfg!(not(feature = "alloc")) {
         cases.compile_fail("tests/ui/types/*.rs");
     }
 }
 
-/// The frames of one message, as they are decoded.
+/// The frames of one message without its topic.
 fn frames<M: Message>(message: &M, fingerprint: u64) -> [heapless::Vec<u8, 128>; 2] {
     let mut out = [0; 128];
     let mut buffers = heapless::Vec::<&[u8], 1>::new();
@@ -42,7 +42,7 @@ fn a_literal_fingerprint_is_published_and_others_are_accepted() {
         assert!(TypeInfo::of::<Child>().accepts(fingerprint));
         assert_eq!(decode::<Child>(&frames(&child, fingerprint)).as_ref(), Ok(&child));
     }
-    // The one of the name is replaced.
+    // The fingerprint computed from the name is not accepted.
     let found = fingerprint::wire("robot.msgs.Child");
     let frames = frames(&child, found);
     let error = decode::<Child>(&frames).unwrap_err();
@@ -57,7 +57,7 @@ struct Angle {
 }
 
 #[test]
-fn without_a_literal_the_name_tells_and_what_is_accepted_may_be_computed() {
+fn without_a_literal_the_name_gives_the_fingerprint_and_accept_may_be_computed() {
     assert_eq!(Angle::FINGERPRINT, fingerprint::wire("robot.msgs.Angle"));
     assert_eq!(Angle::ACCEPT, [fingerprint::schema("robot.msgs.Angle", &[("rad", "float")])]);
     assert_eq!(Angle::LAYOUT, fingerprint::layout("robot.msgs.Angle", Angle::FIELDS));
@@ -103,7 +103,7 @@ struct Defaults<'a> {
 }
 
 #[test]
-fn fields_missing_at_the_end_take_their_defaults_and_no_others() {
+fn only_fields_missing_at_the_end_take_their_defaults() {
     let nothing: [&[u8]; 0] = [];
     let whole = Defaults { first: true, name: "", encoding: "rgb8", number: 8, array: None };
     assert_eq!(decode_bare::<Defaults<'_>>(&[0x91, 0xc3], &nothing), Ok(whole));
@@ -112,7 +112,7 @@ fn fields_missing_at_the_end_take_their_defaults_and_no_others() {
     assert_eq!(named, Ok(expected));
     let error = decode_bare::<Defaults<'_>>(&[0x90], &nothing).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::FieldCount { required: 1, total: 5, found: 0 });
-    // Nil is no missing field.
+    // Nil is not a missing field.
     let error = decode_bare::<Defaults<'_>>(&[0x92, 0xc2, 0xc0], &nothing).unwrap_err();
     assert_eq!(error.kind, DecodeErrorKind::WrongType { expected: Type::Str, found: Type::Nil });
 }
@@ -125,7 +125,7 @@ struct Raw {
 }
 
 #[test]
-fn raw_identifiers_travel_under_pythons_name() {
+fn raw_identifiers_are_named_as_in_python() {
     let field = |name, ty| FieldInfo { name, ty, optional: false };
     assert_eq!(Raw::FIELDS, [field("type", Type::Int), field("match", Type::Bool)]);
     let raw = Raw { r#type: 3, r#match: true };
@@ -145,7 +145,7 @@ struct Named<'a, const N: usize> {
 }
 
 #[test]
-fn structs_may_have_a_size_of_their_own() {
+fn structs_may_have_a_const_parameter() {
     let joints = Joints { angles: [0.5, -0.5] };
     let sent = frames(&joints, Joints::<2>::FINGERPRINT);
     assert_eq!(decode::<Joints<2>>(&sent).as_ref(), Ok(&joints));
@@ -167,7 +167,7 @@ struct Empty {}
 struct Unit;
 
 #[test]
-fn messages_without_fields_travel() {
+fn messages_without_fields_round_trip() {
     let sent = frames(&Empty {}, Empty::FINGERPRINT);
     assert_eq!(sent[1][..], [0x90]);
     assert_eq!(decode::<Empty>(&sent), Ok(Empty {}));

@@ -1,4 +1,4 @@
-//! Tells the linker where this folder's `memory.x` is.
+//! Adds this folder, which contains `memory.x`, to the linker's search path.
 
 fn main() {
     let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();

@@ -174,7 +174,7 @@ fn the_control_loop_prints_its_jitter_and_draws_it() {
     let png = folder.path().join("jitter.png");
     let mut command = Command::new(env!("CARGO_BIN_EXE_control_loop"));
     command.args(["--seconds", "1", "--period", "2000", "--png"]).arg(&png);
-    // There is no daemon, and it needs none.
+    // No daemon runs: the program needs none.
     let address = format!("ipc://{}/discovery.sock", folder.path().display());
     command.env(ADDRESS_VARIABLE, address);
     let mut program = Program::spawn(command);

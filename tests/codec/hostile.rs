@@ -515,7 +515,7 @@ fn descriptors_with_a_doubled_key_are_refused() {
         pairs.push(again);
         let (error, metadata) = refused_descriptor(&pairs);
         let value_at = value_of(&metadata, key);
-        assert_eq!(error, at(value_at, Kind::DescriptorKeyDoubled(doubled)));
+        assert_eq!(error, at(value_at, Kind::DescriptorKeyDuplicate(doubled)));
     }
 }
 

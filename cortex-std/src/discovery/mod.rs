@@ -1,4 +1,4 @@
-//! Who publishes what, and where: the daemon, and the client of it.
+//! Discovery: which node publishes a topic and where. The daemon, its clients, and a node's agent.
 //!
 //! ```text
 //! publisher  --REGISTER-->  daemon  <--LOOKUP--  subscriber
@@ -8,8 +8,8 @@
 //!
 //! The data path never goes through the daemon.
 //!
-//! One setting, [`ADDRESS_VARIABLE`] or [`NodeBuilder::discovery`](crate::NodeBuilder::discovery),
-//! says where the daemon is, and with that how publishers are reached:
+//! One setting, [`ADDRESS_VARIABLE`] or [`NodeBuilder::discovery`](crate::NodeBuilder::discovery), is the
+//! address of the daemon and decides how publishers are reached:
 //!
 //! | address | daemon | publishers |
 //! |---|---|---|
@@ -17,8 +17,8 @@
 //! | `tcp://HOST:PORT` | `cortex-discovery` on any machine | tcp |
 //! | `inproc://NAME` | none: a registry of this process | memory |
 //!
-//! Nodes of one process that name the same inproc address see each other and nobody else, and nobody
-//! outside sees them.
+//! Nodes of one process with the same inproc address see each other and no other node; no other process
+//! sees them.
 //!
 //! # Examples
 //!
@@ -39,35 +39,29 @@
 //!
 //! Source: wire reference, "Discovery".
 
-#[cfg(feature = "tokio")]
-mod async_client;
+pub(crate) mod agent;
+mod body;
 mod client;
 mod daemon;
-mod host;
-mod keeper;
-mod line;
-mod listener;
-mod question;
+mod error;
 mod registry;
-mod state;
-mod table;
 mod topic;
 
 #[cfg(feature = "tokio")]
-pub use async_client::AsyncClient;
+pub use client::AsyncClient;
 pub use client::Client;
+pub(crate) use daemon::host::Host;
 pub use daemon::{Daemon, DaemonHandle};
-pub(crate) use host::Host;
-pub use question::DiscoveryError;
+pub use error::DiscoveryError;
 pub use registry::{Origin, Registry, Verdict};
 pub use topic::{Found, Topic};
 
 pub use crate::wire::discovery::DEFAULT_ADDRESS;
 
-/// The environment variable that names the daemon.
+/// The environment variable with the address of the daemon.
 pub const ADDRESS_VARIABLE: &str = "CORTEX_DISCOVERY";
 
-/// Where the daemon is: `CORTEX_DISCOVERY`, or the default address.
+/// The address of the daemon: `CORTEX_DISCOVERY`, or the default address.
 #[must_use]
 pub fn default_address() -> String {
     match std::env::var(ADDRESS_VARIABLE) {

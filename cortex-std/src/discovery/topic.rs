@@ -1,8 +1,8 @@
-//! What the daemon knows of a topic.
+//! Topics as the daemon knows them.
 
 use crate::wire::discovery::{Response, TopicInfo};
 
-/// A topic and who publishes it.
+/// A topic and its publisher.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Topic {
     /// The topic.
@@ -18,7 +18,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic as it travels.
+    /// The topic as it is encoded.
     #[must_use]
     pub fn info(&self) -> TopicInfo<'_> {
         TopicInfo {
@@ -43,7 +43,7 @@ impl From<TopicInfo<'_>> for Topic {
     }
 }
 
-/// A topic that was looked up.
+/// The result of looking a topic up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
@@ -56,7 +56,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// What a daemon found out: the first publisher, and the list of all where there are several.
+    /// From a daemon's response: the first publisher, and the list of all where there are several.
     pub(super) fn new(first: TopicInfo<'_>, response: &Response<'_>) -> Self {
         let topic = Topic::from(first);
         let mut publishers: Vec<Topic> = response

@@ -1,4 +1,4 @@
-//! The files behind ipc addresses: who may listen there, and who does.
+//! The socket files of ipc addresses: claiming a path, and probing it for a listener.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,38 +11,39 @@ use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::{EndpointError, check_path_len};
+use crate::log::ErrorChain;
 
-/// Mode of a socket file unless asked otherwise: its user alone connects.
+/// Mode of a socket file: only its user connects.
 pub(crate) const SOCKET_MODE: u32 = 0o600;
 
-/// Mode of a folder that had to be created.
+/// Mode of a folder that is created.
 const FOLDER_MODE: u32 = 0o700;
 
-/// What is at an ipc path.
+/// The state of an ipc path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Probe {
-    /// Somebody listens; the process that began to, where the kernel tells.
+    /// A process listens; the one that bound the socket, where the kernel tells it.
     Alive {
-        /// Its id, as seen from here.
+        /// Its process id, in this process's namespace.
         pid: Option<u32>,
     },
-    /// A socket file that nobody listens at any more.
+    /// A stale socket file without a listener.
     Refused,
-    /// Nothing.
+    /// No file.
     Absent,
-    /// Could not be found out: no permission, a full queue, not a socket. It may well be alive.
+    /// Undetermined: no permission, a full queue, or not a socket. It may be alive.
     Unknown,
 }
 
-/// Looks whether somebody listens at `path`; never waits.
+/// Checks whether a process listens at `path`, without blocking.
 ///
-/// Whoever listens sees a connection that says nothing and ends.
+/// The listener sees a connection that sends nothing and is closed.
 pub fn probe(path: &Path) -> Probe {
     let Ok(address) = SocketAddrUnix::new(path) else {
         return Probe::Unknown;
     };
-    // A plain file refuses connections, too, and is nobody's stale socket.
+    // A plain file refuses connections as well, and is not a stale socket.
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
         Ok(_) => return Probe::Unknown,
@@ -65,15 +66,15 @@ pub fn probe(path: &Path) -> Probe {
     }
 }
 
-/// The right to bind to an ipc path, held by one process at a time; ends when dropped.
+/// The right to bind to an ipc path, held by one process at a time until dropped.
 ///
-/// The lock is `flock` on `<path>.lock`, which also names the holder's pid. The kernel ends it with the
-/// process, however that dies, so nothing has to be cleaned up by hand. Dropping deletes the socket
-/// file, if it is the one of [`bound`](Self::bound), and then the lock file, while the lock is still
-/// held; [`claim`] locks again when the file it locked is not the one at the path any more. So neither
-/// file stays behind, and there are never two holders.
+/// The lock is `flock` on `<path>.lock`, which contains the holder's pid. The kernel releases it with the
+/// process, however that ends, so no manual clean-up is needed. Dropping deletes the socket file, if it is
+/// the one of [`bound`](Self::bound), and then the lock file, while the lock is still held; [`claim`] locks
+/// again when the file it locked is no longer the one at the path. So neither file stays behind, and there
+/// are never two holders.
 ///
-/// A process that knows no lock, Python's for one, binds regardless; its file is not deleted.
+/// A process that does not use the lock, as Python's, binds regardless; its file is not deleted.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
@@ -83,12 +84,12 @@ pub(crate) struct Claim {
     socket: Option<FileId>,
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
     inode: u64,
-    // Inodes are used again at once on some file systems; the time tells those apart.
+    // Some file systems reuse inodes at once; the time differs then.
     modified_s: i64,
 }
 
@@ -102,11 +103,11 @@ impl FileId {
     }
 }
 
-/// Claims `path` for a bind that follows: creates its folder, takes the lock, and removes a socket file
-/// that a dead process left, never one where somebody listens.
+/// Claims `path` for a bind that follows: creates its folder, takes the lock, and removes the socket file
+/// of a dead process, never one with a listener.
 ///
 /// # Errors
-/// `PathTooLong`; `AddressInUse` with the holder of the lock, or who listens without one; `NotASocket`;
+/// `PathTooLong`; `AddressInUse` with the process that holds the lock or listens without it; `NotASocket`;
 /// `File`.
 pub(crate) fn claim(path: &Path) -> Result<Claim, EndpointError> {
     check_path_len(path)?;
@@ -136,7 +137,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, EndpointError> {
     }
 }
 
-/// Creates the folder of `path`, and those above, for this user alone; one that exists stays as it is.
+/// Creates the folder of `path` and its parents for this user only; existing ones stay as they are.
 ///
 /// # Errors
 /// `File`.
@@ -173,7 +174,7 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
             }
             Err(errno) => return Err(EndpointError::file("lock", lock_path, errno)),
         }
-        // Its last holder may have deleted it between our open and our lock.
+        // The last holder may have deleted the file between open and lock.
         let inode = |file: fs::Metadata| (file.dev(), file.ino());
         let locked = lock
             .metadata()
@@ -181,13 +182,13 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
         if fs::symlink_metadata(lock_path).ok().map(inode) != Some(inode(locked)) {
             continue;
         }
-        // Only for people and for the error of who comes second: without it the lock is as good.
+        // The pid is informative only: the lock holds without it.
         let written = lock
             .set_len(0)
             .and_then(|()| lock.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(lock, "{}", std::process::id()));
         if let Err(error) = written {
-            tracing::warn!(path = %lock_path.display(), %error, "cannot write the pid into the lock");
+            tracing::warn!(path = %lock_path.display(), error = %ErrorChain(&error), "cannot write the pid into the lock");
         }
         return Ok(lock);
     }
@@ -200,19 +201,19 @@ fn read_pid(lock: &mut File) -> Option<u32> {
 }
 
 impl Claim {
-    /// To be called right after the bind: restricts the new socket file to `mode` (see
-    /// [`SOCKET_MODE`]) and remembers it.
+    /// Records the new socket file and restricts it to `mode` (see [`SOCKET_MODE`]); to be called right
+    /// after the bind.
     ///
-    /// Between bind and here the umask rules, and the folder: with the usual 022 nobody else connects,
-    /// since that takes write permission.
+    /// Between bind and this call the umask applies: with the usual 022 no other user connects, since that
+    /// takes write permission.
     ///
     /// # Errors
-    /// `File`; `NotASocket` when somebody put another file there meanwhile.
+    /// `File`; `NotASocket` when another file is there by now.
     pub(crate) fn bound(&mut self, mode: u32) -> Result<(), EndpointError> {
         let look = |path: &Path| {
             fs::symlink_metadata(path).map_err(|error| EndpointError::file("look at", path, error))
         };
-        // Asked first, because changing a mode follows a link.
+        // Checked first, because changing a mode follows a link.
         if !look(&self.path)?.file_type().is_socket() {
             return Err(EndpointError::NotASocket { path: self.path.clone() });
         }
@@ -222,23 +223,23 @@ impl Claim {
         Ok(())
     }
 
-    /// Locks anew, after somebody deleted the lock file or its folder.
+    /// Locks again, after the lock file or its folder was deleted.
     ///
     /// # Errors
-    /// `AddressInUse` when another process has the lock by now; `File`.
+    /// `AddressInUse` when another process holds the lock by now; `File`.
     pub(crate) fn lock_again(&mut self) -> Result<(), EndpointError> {
         create_folder_of(&self.path)?;
         self.lock = take_lock(&self.path, &self.lock_path)?;
         Ok(())
     }
 
-    /// Whether the file at the path is still the socket of [`bound`](Self::bound): nobody deleted it
-    /// or bound over it.
+    /// Whether the file at the path is still the socket of [`bound`](Self::bound): neither deleted nor bound
+    /// over.
     pub(crate) fn is_ours(&self) -> bool {
         self.socket.is_some() && FileId::at(&self.path) == self.socket
     }
 
-    /// Whether the lock file is still there; without it another process could claim the path.
+    /// Whether the lock file still exists; without it another process could claim the path.
     pub(crate) fn is_locked(&self) -> bool {
         let inode = |file: fs::Metadata| (file.dev(), file.ino());
         let ours = self.lock.metadata().ok().map(inode);
@@ -251,7 +252,7 @@ impl Drop for Claim {
         if self.is_ours() {
             let _ = fs::remove_file(&self.path);
         }
-        // If somebody deleted our lock file, the one that is there now is somebody else's.
+        // If this lock file was deleted, the one at the path belongs to another process.
         if self.is_locked() {
             let _ = fs::remove_file(&self.lock_path);
         }
@@ -327,7 +328,7 @@ mod tests {
     fn a_live_path_is_not_stolen() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        // By somebody who knows no lock.
+        // By a process that does not use the lock.
         let listener = UnixListener::bind(&path).unwrap();
         let pid = std::process::id();
         match claim(&path) {
@@ -338,7 +339,7 @@ mod tests {
         // Stale now.
         let mut first = claim(&path).unwrap();
         assert!(!path.exists());
-        // By somebody who does.
+        // By a process that uses it.
         let error = claim(&path).unwrap_err();
         assert!(error.to_string().ends_with(&format!("is in use by process {pid}")));
         let _listener = UnixListener::bind(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Addresses, and the files behind ipc addresses.
+//! Addresses, and the socket files of ipc addresses.
 
 mod claim;
 mod tcp;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 pub(crate) use claim::{Claim, SOCKET_MODE, claim};
 pub use claim::{Probe, probe};
-pub(crate) use tcp::{Far, Reach, topic_ports};
+pub(crate) use tcp::{AdvertisedAddress, RemoteHost, topic_ports};
 
 /// Bytes that fit into the path of a unix socket address, without the NUL at its end.
 pub const MAX_PATH_LEN: usize = 107;
@@ -18,7 +18,7 @@ pub const MAX_PATH_LEN: usize = 107;
 /// Where to bind or connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
-    /// A unix socket at a path; `@name` is one without a file.
+    /// A unix socket at a path; `@name` is an abstract one without a file.
     Ipc(PathBuf),
     /// `host:port`; to bind, the host may be an interface or `*`, and the port `*`.
     Tcp(String),
@@ -26,14 +26,14 @@ pub(crate) enum Endpoint {
     Inproc(String),
 }
 
-/// What is wrong with an address, or with the file behind it.
+/// Why an address, or its socket file, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// Not one of the three forms.
     #[error("the address {address:?} is none of ipc://path, tcp://host:port, inproc://name")]
     Invalid {
-        /// As it was given.
+        /// The invalid address.
         address: String,
     },
     /// Too long for a unix socket.
@@ -44,15 +44,15 @@ pub enum EndpointError {
         /// Its length in bytes.
         len: usize,
     },
-    /// Somebody listens there, or holds the lock.
+    /// Another process listens there, or holds the lock.
     #[error("the address {path:?} is in use{}", by_pid(*.pid))]
     AddressInUse {
         /// The path of the socket.
         path: PathBuf,
-        /// The process, where it could be found out.
+        /// The process, where the system tells it.
         pid: Option<u32>,
     },
-    /// Something else than a socket is there; nobody deletes it but its owner.
+    /// The file is not a socket, so it is not replaced.
     #[error("the path {path:?} exists and is not a socket")]
     NotASocket {
         /// The path.
@@ -61,11 +61,11 @@ pub enum EndpointError {
     /// The file system refused.
     #[error("cannot {operation} {path:?}")]
     File {
-        /// "create the folder", "lock", ..
+        /// The operation: "create the folder", "lock", ..
         operation: &'static str,
-        /// What it was about.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -81,7 +81,7 @@ impl EndpointError {
 }
 
 impl Endpoint {
-    /// The path, if there is a file behind this address.
+    /// The path of the socket file, for an ipc address that has one.
     pub(crate) fn file_path(&self) -> Option<&Path> {
         match self {
             Self::Ipc(path) if !path.as_os_str().as_encoded_bytes().starts_with(b"@") => Some(path),
@@ -117,7 +117,7 @@ impl FromStr for Endpoint {
 }
 
 fn is_port(text: &str) -> bool {
-    // A sign would parse, too.
+    // `parse` accepts a sign.
     text == "*" || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Refuses a path that no unix socket can have.
+/// Rejects a path that is too long for a unix socket.
 ///
 /// # Errors
 /// `PathTooLong`.
@@ -143,13 +143,13 @@ fn check_path_len(path: &Path) -> Result<(), EndpointError> {
     Ok(())
 }
 
-/// The ipc address of the publisher of `topic` in `node`: always the same for the same two names, never
-/// the same for two others.
+/// The ipc address of the publisher of `topic` in `node`: a function of the two names, and different for
+/// different names.
 ///
-/// `<dir>/topics/<node>__<topic>-<hash>.sock`, where node and topic are for people to read (letters,
-/// digits, `.` and `-`; anything else is `_`; cut where the path would become too long) and the hash,
-/// 64 bits of FNV-1a, tells apart. A `dir` that leaves no room even for the hash gives an address that
-/// is too long, which [`claim()`] says.
+/// `<dir>/topics/<node>__<topic>-<hash>.sock`, where node and topic are readable (letters, digits, `.` and
+/// `-`; any other character becomes `_`; cut where the path would be too long) and the hash, 64 bits of
+/// FNV-1a, is unique. A `dir` that leaves no room for the hash gives an address that is too long, which
+/// [`claim()`] rejects.
 pub(crate) fn topic_address(dir: &Path, node: &str, topic: &str) -> String {
     let folder = dir.join("topics");
     let readable = |text: &str| -> String {
@@ -164,18 +164,18 @@ pub(crate) fn topic_address(dir: &Path, node: &str, topic: &str) -> String {
     let tail = format!("-{:016x}.sock", identity(node, topic));
     let mut name = format!("{}__{}", readable(node), readable(topic));
     let used = folder.as_os_str().len() + "/".len() + tail.len();
-    // All ASCII by now, so any place is between two characters.
+    // All characters are ASCII here, so any index is a character boundary.
     name.truncate(MAX_PATH_LEN.saturating_sub(used));
     format!("ipc://{}/{name}{tail}", folder.display())
 }
 
-/// FNV-1a of both names; the length of the first in front, so that no text can move between them.
+/// FNV-1a of both names, after the length of the first, so that no text can move between them.
 fn identity(node: &str, topic: &str) -> u64 {
     let len = (node.len() as u64).to_le_bytes();
     fnv1a(len.iter().chain(node.as_bytes()).chain(topic.as_bytes()))
 }
 
-/// 64 bits of FNV-1a: tells what is different by chance, not by intent.
+/// 64 bits of FNV-1a: detects accidental differences, not intended ones.
 pub(crate) fn fnv1a<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_written() {
+    fn addresses_are_parsed_and_formatted() {
         for text in [
             "ipc:///tmp/x.sock",
             "ipc://relative",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_too_long_is_no_address() {
+    fn rejects_a_path_that_is_too_long() {
         let fits = format!("ipc://{}", "x".repeat(MAX_PATH_LEN));
         assert!(fits.parse::<Endpoint>().is_ok());
         let error = format!("{fits}x").parse::<Endpoint>().unwrap_err();

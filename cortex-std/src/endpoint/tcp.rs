@@ -1,20 +1,19 @@
-//! Where publishers listen when the daemon is reached over tcp, and under which address the others reach
-//! this machine.
+//! The ports of publishers over tcp, and the address under which other machines reach this one.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use super::identity;
 
-/// The first port of publishers, and how many there are: below those that Linux hands out itself.
+/// The first port of publishers and their number: below the ports that Linux assigns on its own.
 const PORTS: (u16, u16) = (20_000, 10_000);
-/// How many ports are tried: two topics may have the same one.
+/// The number of ports to try: two topics may have the same first one.
 const ATTEMPTS: u16 = 100;
 
-/// The ports for the publisher of `topic` in `node`, to be tried in this order: the first is always the
-/// same for the same two names, and so is the next one while that is taken.
+/// The ports for the publisher of `topic` in `node`, to be tried in this order: a function of the two
+/// names.
 ///
-/// It is 20,000 + FNV-1a of both names modulo 10,000.
+/// The first is 20,000 + FNV-1a of both names modulo 10,000.
 pub(crate) fn topic_ports(node: &str, topic: &str) -> impl Iterator<Item = u16> {
     let (first, count) = PORTS;
     let offset = identity(node, topic) % u64::from(count);
@@ -26,14 +25,14 @@ pub(crate) fn topic_ports(node: &str, topic: &str) -> impl Iterator<Item = u16> 
 
 /// The machine on which the daemon listens.
 #[derive(Debug, Clone)]
-pub(crate) struct Far {
+pub(crate) struct RemoteHost {
     /// `host:port`.
     place: String,
-    /// Known at once where the host is given by number; otherwise asked for, once.
+    /// Known at once for a numeric host; otherwise resolved once.
     address: Option<SocketAddr>,
 }
 
-impl Far {
+impl RemoteHost {
     /// From the `host:port` of a tcp address.
     pub(crate) fn new(place: &str) -> Self {
         let local = place.strip_prefix("localhost:").and_then(|port| port.parse().ok());
@@ -41,8 +40,8 @@ impl Far {
         Self { place: place.to_owned(), address: place.parse().ok().or(local) }
     }
 
-    /// What a publisher binds to on a port: this machine alone, if the daemon is here for this machine
-    /// alone; otherwise all interfaces, so that it works whichever leads to the others by and by.
+    /// The address that a publisher binds on a port: the loopback interface if the daemon is there;
+    /// otherwise all interfaces, since routes may change.
     pub(crate) fn bind_address(&self, port: u16) -> String {
         match self.address {
             Some(at) if at.ip().is_loopback() => {
@@ -53,22 +52,21 @@ impl Far {
         }
     }
 
-    /// The address of this machine that leads to the other one, as far as it is known without asking
-    /// for a name.
+    /// The address of this machine on the route to the remote host, where that needs no name resolution.
     pub(crate) fn known_local_ip(&self) -> Option<IpAddr> {
         local_ip(self.address?).ok()
     }
 
-    /// The address of this machine that leads to the other one.
+    /// The address of this machine on the route to the remote host.
     ///
-    /// May ask for a name, which takes time; once it is found it is not asked for again.
+    /// May resolve a name, which takes time; the result is kept.
     ///
     /// # Errors
-    /// When there is no way to the other machine, or its name is not known.
+    /// When there is no route to the remote host, or its name is unknown.
     pub(crate) fn local_ip(&mut self) -> io::Result<IpAddr> {
         let address = match self.address {
             Some(address) => address,
-            // As libzmq, which connects by IPv4 unless the address says otherwise.
+            // As libzmq, which connects over IPv4 unless the address is an IPv6 one.
             None => {
                 let mut found = self.place.to_socket_addrs()?;
                 let first = found.find(SocketAddr::is_ipv4);
@@ -79,28 +77,28 @@ impl Far {
     }
 }
 
-/// What the others call a port of this machine.
+/// A port of this machine as other machines address it.
 #[derive(Debug)]
-pub(crate) struct Reach {
-    /// Who asks.
-    pub(crate) far: Far,
+pub(crate) struct AdvertisedAddress {
+    /// The host that connects.
+    pub(crate) remote: RemoteHost,
     /// The port that is bound.
     pub(crate) port: u16,
 }
 
-impl Reach {
-    /// The address to connect to from the other machine, as it is now.
+impl AdvertisedAddress {
+    /// The current address to connect to from the remote host.
     ///
     /// # Errors
-    /// As [`Far::local_ip`].
+    /// As [`RemoteHost::local_ip`].
     pub(crate) fn address(&mut self) -> io::Result<String> {
-        let ip = self.far.local_ip()?;
+        let ip = self.remote.local_ip()?;
         Ok(self.with(ip))
     }
 
-    /// The same, where it is known without asking for a name.
+    /// The same, where that needs no name resolution.
     pub(crate) fn known_address(&self) -> Option<String> {
-        self.far.known_local_ip().map(|ip| self.with(ip))
+        self.remote.known_local_ip().map(|ip| self.with(ip))
     }
 
     fn with(&self, ip: IpAddr) -> String {
@@ -108,7 +106,7 @@ impl Reach {
     }
 }
 
-/// Asks the kernel which way it would go; nothing is sent.
+/// The source address of a route, from the kernel; nothing is sent.
 fn local_ip(far: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = match far {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -126,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_port_is_a_function_of_node_and_topic_with_others_to_fall_back_on() {
+    fn topic_ports_are_a_function_of_node_and_topic() {
         let ports: Vec<u16> = topic_ports("camera", "/cam/frame").collect();
         assert_eq!(ports[0], 25_094);
         assert_eq!(ports, topic_ports("camera", "/cam/frame").collect::<Vec<_>>());
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_of_this_machine_alone_has_publishers_of_this_machine_alone() {
+    fn publishers_of_a_loopback_daemon_bind_to_loopback() {
         for (place, bound) in [
             ("127.0.0.1:5", "tcp://127.0.0.1:7"),
             ("localhost:5", "tcp://127.0.0.1:7"),
@@ -148,17 +146,17 @@ mod tests {
             ("[2001:db8::1]:5", "tcp://[::]:7"),
             ("robot.example:5", "tcp://0.0.0.0:7"),
         ] {
-            assert_eq!(Far::new(place).bind_address(7), bound, "{place}");
+            assert_eq!(RemoteHost::new(place).bind_address(7), bound, "{place}");
         }
     }
 
     #[test]
-    fn the_way_to_this_machine_is_its_loopback() {
-        let mut here = Far::new("127.0.0.1:5");
+    fn the_route_to_this_machine_is_loopback() {
+        let mut here = RemoteHost::new("127.0.0.1:5");
         assert_eq!(here.known_local_ip(), Some(Ipv4Addr::LOCALHOST.into()));
         assert_eq!(here.local_ip().unwrap(), Ipv4Addr::LOCALHOST);
-        // A name is asked for only where that may take its time.
-        let mut named = Far { address: None, ..Far::new("localhost:5") };
+        // A name is resolved only where the caller accepts the delay.
+        let mut named = RemoteHost { address: None, ..RemoteHost::new("localhost:5") };
         assert_eq!(named.known_local_ip(), None);
         assert!(named.local_ip().unwrap().is_loopback());
     }

@@ -1,35 +1,30 @@
-//! Making a publisher.
+//! Building a publisher.
 
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::latch::Latch;
-use super::{Inner, Open, Publisher, Room, State};
+use super::{Inner, Publisher};
 use crate::discovery::Topic;
 use crate::error::CreateError;
-use crate::node::{Closable, Shared, check_name};
-use crate::place::Place;
-use crate::socket::interrupt::Interrupt;
-use crate::socket::loan::LoanPool;
-use crate::socket::xpub::XpubOptions;
-use crate::stats::PublisherCounters;
+use crate::name::check_name;
+use crate::raw::outlet::{Outlet, OutletOptions};
+use crate::raw::{BoundSocket, LINGER};
+use crate::runtime::Runtime;
+use crate::transport::{LoanPool, PublisherOptions};
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
-/// Messages that may wait for one subscriber unless said otherwise, as in Python.
-const QUEUE: u32 = 10;
-/// How long what was published last may still be sent after the publisher is gone.
-const LINGER: Duration = Duration::from_millis(200);
-/// Bytes that loans of one publisher may hold.
+/// Messages that may wait for one subscriber by default, as in Python.
+const DEFAULT_QUEUE: u32 = 10;
+/// Bytes of unused loans that one publisher keeps.
 const LOAN_LIMIT: usize = 256 << 20;
 
-/// Settings of a publisher that is to be made.
+/// Builder for [`Publisher`].
 #[derive(Debug)]
 #[must_use]
 pub struct PublisherBuilder<'n, M> {
-    shared: &'n Arc<Shared>,
+    runtime: &'n Runtime,
     topic: String,
     queue: u32,
     block: Duration,
@@ -41,11 +36,11 @@ pub struct PublisherBuilder<'n, M> {
 }
 
 impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
-    pub(crate) fn new(shared: &'n Arc<Shared>, topic: &str) -> Self {
+    pub(crate) fn new(runtime: &'n Runtime, topic: &str) -> Self {
         Self {
-            shared,
+            runtime,
             topic: topic.to_owned(),
-            queue: QUEUE,
+            queue: DEFAULT_QUEUE,
             block: Duration::ZERO,
             is_latched: false,
             is_shared: false,
@@ -55,35 +50,36 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         }
     }
 
-    /// How many messages may wait for one subscriber; 10 unless set, 0 is no limit.
+    /// The number of messages that may wait for one subscriber; 10 by default, 0 is no limit.
     pub fn queue(mut self, messages: u32) -> Self {
         self.queue = messages;
         self
     }
 
-    /// How long publishing waits, on its thread, for a subscriber whose queue is full; not at all
-    /// unless set. Only then is the message sent to the others alone; the one that lost it is not
-    /// waited for again before it has read half of its queue.
+    /// How long a publish blocks for a subscriber whose queue is full; not at all by default. After that
+    /// the message is sent to the other subscribers only, and publishes do not block for that subscriber
+    /// again before it has read half of its queue.
     pub fn block_for(mut self, timeout: Duration) -> Self {
         self.block = timeout;
         self
     }
 
-    /// Keeps the last message for who comes late: it is sent again, unchanged, whenever somebody
-    /// subscribes. Everybody gets the copy; our subscribers drop it, Python's see the value again.
+    /// Keeps the last message for late subscribers (ROS 2: transient local): it is sent again, unchanged,
+    /// whenever a peer subscribes. All subscribers receive the copy; Rust subscribers drop it, Python
+    /// subscribers see the value again.
     ///
-    /// What the last message borrows, an owner or a loan, is kept until the next one.
+    /// The owner or loan that the last message borrows is kept until the next message.
     pub fn latched(mut self) -> Self {
         self.is_latched = true;
         self
     }
 
-    /// Lets other nodes publish on the topic as well, if all of them say so; otherwise a topic is
-    /// the node's that had it first.
+    /// Allows other nodes to publish on the topic, if all of them are shared; otherwise a topic belongs to
+    /// the node that registered it first.
     ///
-    /// Our subscribers receive from all of them, each with its own queue, and count what each lost
-    /// by its own numbers. A Python subscriber receives from the first alone, and under a Python
-    /// daemon there is only the first.
+    /// A Rust subscriber receives from all publishers, with a queue for each, and counts the losses of
+    /// each by its own sequence numbers. A Python subscriber receives from the first publisher only, and a
+    /// Python daemon accepts only the first.
     ///
     /// # Examples
     ///
@@ -101,93 +97,71 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         self
     }
 
-    /// Where to listen: `tcp://HOST:PORT` or `ipc://PATH`. Unless set, it is what the daemon's
-    /// address suggests:
+    /// The address to bind: `tcp://HOST:PORT` or `ipc://PATH`. By default it follows from the daemon's
+    /// address:
     ///
     /// | daemon | publisher |
     /// |---|---|
-    /// | `ipc://` | a path made from node and topic, beside the daemon's socket |
-    /// | `tcp://` | a port made from node and topic, of all interfaces; of the loopback alone if the daemon is there |
+    /// | `ipc://` | a path derived from node and topic, beside the daemon's socket |
+    /// | `tcp://` | a port derived from node and topic, on all interfaces; on the loopback interface if the daemon is there |
     /// | `inproc://` | inside this process |
     ///
-    /// The port is one from 20,000 to 29,999, and the next free one where that is taken. A Python
-    /// subscriber looks a topic up once, so where that happens, and matters, set a port here. With
-    /// `*` the system chooses one, each time another.
+    /// The port is between 20,000 and 29,999: the derived one, or the next free one where it is in use. A
+    /// Python subscriber looks a topic up once, so set a port here where that matters. With `*` the
+    /// system chooses another port each time.
     ///
-    /// A port has no owner as a file has: whoever reaches the machine may subscribe.
+    /// A port has no owner as a file has: any peer that reaches the machine may subscribe.
     pub fn bind(mut self, address: &str) -> Self {
         self.bind = Some(address.to_owned());
         self
     }
 
-    /// The host under which others reach this machine, where the publisher listens on all of its
+    /// The host under which subscribers reach this machine, where the publisher is bound to all
     /// interfaces.
     ///
-    /// With a daemon behind tcp it is, unless set, the address of the interface that leads to the
-    /// daemon, and registered anew when that changes.
+    /// With a daemon behind tcp the default is the address of the interface that leads to the daemon; it
+    /// is registered again when it changes.
     pub fn advertise(mut self, host: &str) -> Self {
         self.advertise = Some(host.to_owned());
         self
     }
 
-    /// Binds, and registers in the background: neither waits for the daemon.
+    /// Binds the publisher and registers it in the background, without waiting for the daemon.
     ///
     /// # Errors
     ///
-    /// When the topic's name or address will not do, this node publishes it already, or libzmq
-    /// refuses. That no daemon runs is no error: see [`Publisher::registration`].
+    /// When the topic's name or the address is invalid, this node publishes the topic already, or the
+    /// socket fails. An absent daemon is no error: see [`Publisher::registration`].
     pub fn create(self) -> Result<Publisher<M>, CreateError> {
         check_name("topic", &self.topic)?;
-        let shared = self.shared;
-        let options = XpubOptions {
+        let runtime = self.runtime;
+        let options = PublisherOptions {
             high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
             linger: LINGER,
-            ..XpubOptions::default()
+            ..PublisherOptions::default()
         };
-        let advertise = self.advertise.as_deref();
-        let place = Place::bind(shared, &self.topic, self.bind, advertise, &options)?;
-        let Place { socket, hold, address, reach } = place;
+        let (bind, advertise) = (self.bind.as_deref(), self.advertise.as_deref());
+        let bound = BoundSocket::bind(runtime, &self.topic, bind, advertise, &options)?;
+        let outlet_options = OutletOptions {
+            topic: Some(self.topic.clone()),
+            block: self.block,
+            is_latched: self.is_latched,
+        };
+        let (outlet, advertised) = Outlet::open(bound, outlet_options)?;
         let topic = Topic {
             name: self.topic.clone(),
-            address: address.clone(),
+            address: outlet.address().to_owned(),
             message_type: TypeInfo::of::<M>().name().to_owned(),
             fingerprint: M::FINGERPRINT,
-            publisher_node: shared.name.clone(),
+            publisher_node: runtime.name.clone(),
         };
         let ext =
             RequestExt { layout: Some(M::LAYOUT), shared: self.is_shared, ..RequestExt::default() };
-        let registration = shared.agent.register(topic, ext, reach);
-        let watch = self.is_latched.then(|| socket.watch());
-        let state = State {
-            open: Some(Open { latch: None, socket, _hold: hold }),
-            metadata: Vec::new(),
-            has_seen: false,
-            looked_at_ns: 0,
-            kept: Vec::new(),
-        };
-        let inner = Arc::new(Inner {
-            topic: self.topic,
-            address,
-            is_latched: self.is_latched,
-            counters: PublisherCounters::default(),
-            room: Room {
-                block: self.block,
-                stop: Interrupt::new()?,
-                is_awaited: AtomicBool::new(false),
-            },
-            registration: Mutex::new(Some(registration)),
-            state: Mutex::new(state),
-            loans: LoanPool::new(LOAN_LIMIT),
-        });
-        if let Some(watch) = watch {
-            let latch = Latch::start(Arc::downgrade(&inner), watch)?;
-            if let Some(open) = &mut inner.lock().open {
-                open.latch = Some(latch);
-            }
-        }
-        let closable: Arc<dyn Closable> = inner.clone();
-        shared.add(&closable)?;
-        shared.census.add(&inner);
+        outlet.register(&runtime.agent, topic, ext, advertised);
+        runtime.parts.add(&outlet)?;
+        let loans = LoanPool::new(LOAN_LIMIT);
+        let inner = Arc::new(Inner { topic: self.topic, outlet, loans });
+        runtime.stats.add(&inner);
         Ok(Publisher { inner, message: PhantomData })
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Family, Published, Publisher};
+use super::{Family, Publisher};
 use crate::error::PublishError;
-use crate::socket::loan::Loan as Memory;
-use crate::socket::owner::Held;
+use crate::raw::outlet::Published;
+use crate::transport::{Loan as Memory, OwnedView};
 use crate::wire::{ArrayError, ArrayView, Element, Message};
 
 /// Dimensions; an array has no more than eight.
@@ -23,14 +23,43 @@ pub struct Loan<'p, M, T> {
     item: PhantomData<T>,
 }
 
-/// What a published loan's frames keep.
+/// What the frames of a published loan keep alive.
 struct Filled {
     memory: Memory,
     shape: Shape,
 }
 
+impl<M: Message + 'static> Publisher<M> {
+    /// Lends memory for an array, to be filled in place and published without a copy.
+    ///
+    /// Shape: dimensions in items, C order. The items are zero, or what an earlier loan left there.
+    ///
+    /// # Errors
+    ///
+    /// When the array does not fit into memory.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use cortex_std::wire::ImageMessage;
+    /// # fn example(
+    /// #     publisher: &cortex_std::Publisher<ImageMessage<'static>>,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut pixels = publisher.loan::<u8>(&[480, 640, 3])?;
+    /// pixels.fill(127);
+    /// let _ = pixels.publish(|array| ImageMessage::new(array, "rgb8"))?;
+    /// # Ok(()) }
+    /// ```
+    pub fn loan<T: Element + bytemuck::Pod>(
+        &self,
+        shape: &[usize],
+    ) -> Result<Loan<'_, M, T>, PublishError> {
+        Loan::new(self, shape)
+    }
+}
+
 impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
-    pub(super) fn new<'p>(
+    fn new<'p>(
         publisher: &'p Publisher<M>,
         shape: &[usize],
     ) -> Result<Loan<'p, M, T>, PublishError> {
@@ -43,7 +72,7 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
         Ok(Loan { publisher, memory, shape: shape.into(), item: PhantomData })
     }
 
-    /// Publishes the message that `message` makes of the array.
+    /// Publishes the message that the closure makes of the array.
     ///
     /// # Errors
     ///
@@ -53,10 +82,10 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
         message: impl for<'a> FnOnce(ArrayView<'a>) -> M::View<'a>,
     ) -> Result<Published, PublishError> {
         let filled = Arc::new(Filled { memory: self.memory, shape: self.shape });
-        let held = Held::<Family<M>, Filled>::try_new(filled, |filled| {
+        let owned = OwnedView::<Family<M>, Filled>::try_new(filled, |filled| {
             ArrayView::new(T::DTYPE, &filled.shape, &filled.memory).map(message)
         })?;
-        self.publisher.publish_held(&held)
+        self.publisher.publish_owned(&owned)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use crate::socket::multipart::Multipart;
+use crate::transport::Multipart;
 use crate::wire::Frames;
 
-/// A received message: at least one frame. It owns its memory and may be kept and sent to other
-/// threads.
+/// A received message of at least one frame. It owns its memory and may be kept and sent to other threads.
 pub struct RawMessage {
     multipart: Multipart,
 }
@@ -16,7 +15,7 @@ impl RawMessage {
         Self { multipart }
     }
 
-    /// Frame `index`; 0 is the one that prefixes are compared with.
+    /// Frame `index`; subscriptions are prefixes of frame 0.
     #[must_use]
     pub fn frame(&self, index: usize) -> Option<&[u8]> {
         self.multipart.frame(index)
@@ -27,7 +26,7 @@ impl RawMessage {
         self.multipart.iter()
     }
 
-    /// How many frames there are.
+    /// The number of frames.
     #[must_use]
     pub fn count(&self) -> usize {
         self.multipart.len()
@@ -40,7 +39,7 @@ impl RawMessage {
         self.frames().map(<[u8]>::len).sum()
     }
 
-    /// The frames after the first, as the decoder of a Cortex message wants them.
+    /// The frames after the first: those that the decoder of a Cortex message reads.
     ///
     /// # Examples
     ///

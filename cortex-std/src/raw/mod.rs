@@ -1,9 +1,9 @@
 //! Frames as they are: for foreign formats, bridges and tools.
 //!
-//! No header, no numbering, no type: a message is a list of frames, and subscribing is by prefix of
-//! the first one, which most formats use as the topic. Addresses are given; nothing here asks the
-//! daemon, but for [`Node::raw_publisher`](crate::Node::raw_publisher), whose frames must be those of
-//! a Cortex message.
+//! No header, no numbering, no type: a message is a list of frames, and a subscription is a prefix of the
+//! first one, which most formats use as the topic. Addresses are explicit; only
+//! [`Node::raw_publisher`](crate::Node::raw_publisher) uses the daemon, and its frames must be those of a
+//! Cortex message.
 //!
 //! # Examples
 //!
@@ -26,7 +26,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bound_socket;
+mod latch;
 mod message;
+pub(crate) mod outlet;
 mod publisher;
 mod subscriber;
 
@@ -34,4 +37,5 @@ pub use message::{Payload, RawMessage};
 pub use publisher::RawPublisher;
 pub use subscriber::RawSubscriber;
 
-pub(crate) use publisher::bind_in_node;
+pub(crate) use bound_socket::BoundSocket;
+pub(crate) use publisher::LINGER;

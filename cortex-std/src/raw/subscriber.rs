@@ -3,54 +3,52 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::RawMessage;
+use super::message::RawMessage;
 use crate::error::{CreateError, ReceiveError};
-use crate::socket::context::Context;
-use crate::socket::error::SocketError;
-use crate::socket::interrupt::Wait;
-use crate::socket::multipart::Multipart;
-#[cfg(feature = "tokio")]
-use crate::socket::readable::Readiness;
-use crate::socket::sub::{SubOptions, SubSocket};
 use crate::stop::StopToken;
+#[cfg(feature = "tokio")]
+use crate::transport::Readiness;
+use crate::transport::{
+    Context, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport, WaitResult,
+};
 
 /// Receives every message whose first frame begins with one of its prefixes, from any number of
-/// addresses, and connects again by itself.
+/// addresses, and reconnects on its own.
 ///
-/// Prefixes are ZeroMQ's: `/cam` also gets `/camera`. Up to 1000 messages wait; then the publisher's
-/// queue fills, and then it drops.
+/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 1000 messages wait here; then the
+/// publisher's queue fills, and then the publisher drops messages.
 pub struct RawSubscriber {
     // Dropped before the socket, whose descriptor it watches.
     #[cfg(feature = "tokio")]
     readiness: Option<Readiness>,
-    socket: SubSocket,
+    socket: Box<dyn SubscriberSocket>,
 }
 
 impl RawSubscriber {
-    /// A subscriber that is connected to `address`, now or as soon as somebody listens there, and
-    /// asks for nothing yet.
+    /// A subscriber that connects to `address`, now or as soon as a publisher listens there, without a
+    /// subscription.
     ///
     /// # Errors
     ///
-    /// When libzmq refuses the address or has no socket left.
+    /// When the address is invalid, or no socket is left.
     pub fn connect(address: &str) -> Result<Self, CreateError> {
-        let mut subscriber = Self::with_queue(SubOptions::default().high_water_mark)?;
+        let mut subscriber = Self::with_queue(SubscriberOptions::default().high_water_mark)?;
         subscriber.connect_also(address)?;
         Ok(subscriber)
     }
 
-    /// A subscriber that is connected to nobody, and for which libzmq keeps so many messages at
-    /// most; 0 is no limit.
+    /// A subscriber without a connection, with a queue of `messages` for each publisher; 0 is no limit.
     ///
     /// # Errors
     ///
-    /// When libzmq has no socket left.
+    /// When no socket is left.
     pub fn with_queue(messages: i32) -> Result<Self, CreateError> {
-        let options = SubOptions { high_water_mark: messages, ..SubOptions::default() };
+        let options =
+            SubscriberOptions { high_water_mark: messages, ..SubscriberOptions::default() };
         Ok(Self {
             #[cfg(feature = "tokio")]
             readiness: None,
-            socket: SubSocket::new(&Context::shared()?, &options)?,
+            socket: Transport::DEFAULT.subscriber(&Context::shared()?, &options)?,
         })
     }
 
@@ -58,34 +56,34 @@ impl RawSubscriber {
     ///
     /// # Errors
     ///
-    /// When libzmq refuses the address. That nobody listens there is no error.
+    /// When the address is invalid. An absent publisher is no error.
     pub fn connect_also(&mut self, address: &str) -> Result<(), SocketError> {
         self.socket.connect(address)
     }
 
-    /// Leaves a publisher; what it sent already is lost.
+    /// Disconnects from a publisher; its queued messages are lost.
     ///
     /// # Errors
     ///
-    /// When it was not connected there.
+    /// Without a connection to that address.
     pub fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
         self.socket.disconnect(address)
     }
 
-    /// Asks for messages whose first frame begins with `prefix`; the empty one asks for all.
+    /// Subscribes to messages whose first frame begins with `prefix`; an empty one matches all.
     ///
     /// # Errors
     ///
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
         self.socket.subscribe(prefix)
     }
 
-    /// Takes one [`subscribe`](Self::subscribe) back.
+    /// Reverts one [`subscribe`](Self::subscribe).
     ///
     /// # Errors
     ///
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
         self.socket.unsubscribe(prefix)
     }
@@ -94,7 +92,7 @@ impl RawSubscriber {
     ///
     /// # Errors
     ///
-    /// When libzmq refuses.
+    /// When the socket fails.
     ///
     /// # Cancel safety
     ///
@@ -105,33 +103,33 @@ impl RawSubscriber {
     /// Outside of a tokio runtime with I/O enabled.
     #[cfg(feature = "tokio")]
     pub async fn recv(&mut self) -> Result<RawMessage, ReceiveError> {
-        // Who does nothing but receive must not starve the others under a flood.
+        // A task that only receives must not starve the others under a flood.
         tokio::task::coop::consume_budget().await;
         let mut multipart = Multipart::default();
         while !self.socket.try_recv(&mut multipart)? {
             let readiness = match &mut self.readiness {
                 Some(readiness) => readiness,
-                empty => empty.insert(Readiness::of_sub(&self.socket)?),
+                empty => empty.insert(Readiness::new(self.socket.events())?),
             };
             readiness.changed().await?;
         }
         Ok(RawMessage::new(multipart))
     }
 
-    /// Waits for the next message on this thread; `None`: none came in time.
+    /// Blocks until the next message; `None` after `timeout`.
     ///
     /// # Errors
     ///
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<RawMessage>, ReceiveError> {
         self.recv_until(Instant::now().checked_add(timeout), None)
     }
 
-    /// Waits for the next message on this thread; `None`: `stop` was stopped.
+    /// Blocks until the next message; `None` once `stop` is stopped.
     ///
     /// # Errors
     ///
-    /// When libzmq refuses.
+    /// When the socket fails.
     pub fn recv_unless(&mut self, stop: &StopToken) -> Result<Option<RawMessage>, ReceiveError> {
         self.recv_until(None, Some(stop))
     }
@@ -144,8 +142,8 @@ impl RawSubscriber {
         let mut multipart = Multipart::default();
         let interrupt = stop.map(|stop| &stop.interrupt);
         match self.socket.recv_until(&mut multipart, deadline, interrupt)? {
-            Wait::Ready => Ok(Some(RawMessage::new(multipart))),
-            Wait::TimedOut | Wait::Interrupted => Ok(None),
+            WaitResult::Ready => Ok(Some(RawMessage::new(multipart))),
+            WaitResult::TimedOut | WaitResult::Interrupted => Ok(None),
         }
     }
 }

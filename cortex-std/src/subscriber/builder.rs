@@ -1,32 +1,40 @@
-//! Settings of a subscriber, and the forms in which it delivers.
+//! Building a subscriber, in the forms in which it delivers.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::deadline::SilenceCallback;
+use super::delivery::Delivery;
 #[cfg(feature = "tokio")]
-use super::SubscriberHandle;
-use super::{Outcome, Source, Subscriber, ThreadSubscriber};
+use super::handle::SubscriberHandle;
+use super::handle::ThreadSubscriber;
+use super::loss::{Loss, LossCallback};
+use super::queue::{Queue, QueuedReceiver};
+use super::receiver::{Receiver, Settings};
 #[cfg(feature = "tokio")]
-use crate::Sample;
+use super::sample::Sample;
+use super::thread::SubscriberThread;
+use super::{Source, Subscriber};
 use crate::error::{CreateError, ReceiveError};
-use crate::node::{Shared, check_name};
-use crate::queue::{Queue, Queued};
-use crate::receiver::{Loss, LossCallback, Receiver, Rejections, Settings, SilenceCallback};
-use crate::thread::ThreadOptions;
+use crate::log::ErrorChain;
+use crate::name::check_name;
+use crate::runtime::Runtime;
+use crate::runtime::callback::CallbackResult;
+use crate::runtime::tasks::Tasks;
+use crate::runtime::thread_options::ThreadOptions;
 use crate::wire::{Header, Message, TypeInfo};
-use crate::worker::Worker;
 
-/// Settings of a subscriber that is to be made.
+/// Builder for [`Subscriber`].
 #[must_use]
 pub struct SubscriberBuilder<'n, M> {
-    shared: &'n Arc<Shared>,
-    #[cfg(feature = "tokio")]
-    tasks: &'n crate::node::Tasks,
+    runtime: &'n Runtime,
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only run drives tasks"))]
+    tasks: &'n Tasks,
     topic: String,
     queue: Queue,
-    is_lax: bool,
+    ignores_fingerprint: bool,
     spin: Duration,
     on_loss: Option<LossCallback>,
     deadline: Option<(Duration, SilenceCallback)>,
@@ -36,28 +44,23 @@ pub struct SubscriberBuilder<'n, M> {
 }
 
 impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
-    pub(crate) fn new(
-        shared: &'n Arc<Shared>,
-        #[cfg(feature = "tokio")] tasks: &'n crate::node::Tasks,
-        topic: &str,
-    ) -> Self {
+    pub(crate) fn new(runtime: &'n Runtime, tasks: &'n Tasks, topic: &str) -> Self {
         Self {
-            shared,
-            #[cfg(feature = "tokio")]
+            runtime,
             tasks,
             topic: topic.to_owned(),
             queue: Queue::default(),
-            is_lax: false,
+            ignores_fingerprint: false,
             spin: Duration::ZERO,
             on_loss: None,
             deadline: None,
             thread: ThreadOptions::default(),
-            trace: shared.trace_latency,
+            trace: runtime.trace_latency,
             message: PhantomData,
         }
     }
 
-    /// What is kept for a reader that is slower than the publisher; the oldest 10 unless set. A
+    /// Which messages are kept for a reader that is slower than the publisher; the oldest 10 by default. A
     /// number alone means the oldest.
     ///
     /// # Examples
@@ -73,40 +76,39 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
         self
     }
 
-    /// Takes messages whatever type their header names: only their fields are checked.
+    /// Accepts messages of any fingerprint: only their fields are checked.
     ///
-    /// For a class that was renamed or moved. Fields of the same types pass for each other.
-    pub fn lax(mut self) -> Self {
-        self.is_lax = true;
+    /// For a class that was renamed or moved. Another class with fields of the same types is accepted, too.
+    pub fn ignore_fingerprint(mut self) -> Self {
+        self.ignores_fingerprint = true;
         self
     }
 
-    /// For how long a thread asks again and again before it sleeps until a message comes; not at
-    /// all unless set.
+    /// How long a thread polls before it sleeps until a message arrives; not at all by default.
     ///
-    /// Waking a sleeping core takes longer than everything else here; this buys that time with a
-    /// busy core. It is for the blocking forms and [`on_thread`](Self::on_thread); with a queue that
-    /// keeps the newest, its thread does it. The async forms wait in their runtime.
+    /// Waking a sleeping core takes longer than every other step; polling saves that time and keeps a core
+    /// busy. It applies to the blocking forms and to [`on_thread`](Self::on_thread); with a queue that
+    /// keeps the newest, the queue's thread polls. The async forms wait in their runtime.
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = duration;
         self
     }
 
-    /// Tells of every gap in the publisher's numbers, and when it started anew.
+    /// Sets a callback for every gap in the publisher's sequence numbers, and for its restarts.
     ///
-    /// It is called where messages are received: on the reader's thread, or on the queue's thread
-    /// with a queue that keeps the newest. What such a queue overwrites is no loss: it is counted
-    /// alone.
+    /// It is called where messages are received: on the reader's thread or, with a queue that keeps the
+    /// newest, on the queue's thread. A message that such a queue overwrites is no loss: it is counted
+    /// separately.
     pub fn on_loss(mut self, callback: impl FnMut(Loss) + Send + 'static) -> Self {
         self.on_loss = Some(Box::new(callback));
         self
     }
 
-    /// Tells, once each time, when no message came for `limit`, and for how long; from when this
-    /// subscriber is made, and from every message on.
+    /// Sets a callback for every silence: no message for `limit`, counted from the creation of the
+    /// subscriber and from every message. It is called once for each silence, with its length so far.
     ///
-    /// It is called where messages are received, as [`on_loss`](Self::on_loss): a reader that does
-    /// not wait for messages notices nothing.
+    /// It is called where messages are received, as [`on_loss`](Self::on_loss): a reader that does not
+    /// wait for messages detects no silence.
     ///
     /// # Panics
     ///
@@ -122,57 +124,52 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
 
     /// Keeps the last `samples` times of each stage, for
     /// [`SubscriberStats::latency`](crate::SubscriberStats::latency): receiving, decoding, the
-    /// callback. As many as the node keeps unless set, 0 for none; a million at most.
+    /// callback. The node's number by default, 0 for none; a million at most.
     ///
-    /// Their memory is allocated here and now, 24 bytes for each, and none per message.
+    /// Their memory is allocated once, 24 bytes for each.
     pub fn trace_latency(mut self, samples: usize) -> Self {
         self.trace = samples;
         self
     }
 
-    /// How the thread of [`on_thread`](Self::on_thread) is to run.
+    /// Name, affinity and priority of the thread of [`on_thread`](Self::on_thread).
     pub fn thread(mut self, options: ThreadOptions) -> Self {
         self.thread = options;
         self
     }
 
-    /// A subscriber to receive from. The publisher need not be there: it is waited for, and found
-    /// again when it comes back, elsewhere too.
+    /// Creates a subscriber to receive from. The publisher may be absent: the subscriber connects as soon as
+    /// it is registered, and again when it returns, also at another address.
     ///
     /// # Errors
     ///
-    /// When the topic's name will not do, or the system has no socket or thread left.
+    /// When the topic's name is invalid, or the system has no socket or thread left.
     pub fn create(self) -> Result<Subscriber<M>, CreateError> {
         check_name("topic", &self.topic)?;
         let settings = Settings {
             topic: self.topic.into(),
             info: TypeInfo::of::<M>(),
             high_water_mark: self.queue.high_water_mark(),
-            is_lax: self.is_lax,
+            ignores_fingerprint: self.ignores_fingerprint,
             spin: self.spin,
             on_loss: self.on_loss,
             deadline: self.deadline,
             trace: self.trace,
         };
-        let receiver = Receiver::new(self.shared, settings)?;
-        let common = Arc::clone(receiver.common());
+        let Runtime { context, agent, stats, threads, .. } = self.runtime;
+        let receiver = Receiver::new(context, agent, stats, settings)?;
+        let subscription = Arc::clone(receiver.subscription());
         let source = match self.queue.ring() {
             None => Source::Direct(Box::new(receiver)),
-            Some(limit) => Source::Queued(Queued::start(self.shared, receiver, limit)?),
+            Some(limit) => Source::Queued(QueuedReceiver::start(threads, receiver, limit)?),
         };
-        Ok(Subscriber {
-            source,
-            rejections: Rejections::new(&common),
-            common,
-            message: PhantomData,
-        })
+        Ok(Subscriber { source, delivery: Delivery::new(subscription), message: PhantomData })
     }
 
-    /// Calls back for every message, from within [`Node::run`](crate::Node::run).
+    /// Calls the callback for every message, from within [`Node::run`](crate::Node::run).
     ///
-    /// The message borrows from the frames it came in: it cannot be kept beyond the callback, but
-    /// copied. A callback that returns an error or panics is reported and counted, and the next
-    /// message comes.
+    /// The message borrows from its frames: it can be copied, but not kept beyond the callback. An error or
+    /// a panic of the callback is logged and counted, and the next message is delivered.
     ///
     /// # Errors
     ///
@@ -192,13 +189,13 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     pub fn on_message<F, R>(self, callback: F) -> Result<SubscriberHandle, CreateError>
     where
         F: AsyncFnMut(M::View<'_>, Header) -> R + 'static,
-        R: Outcome + 'static,
+        R: CallbackResult + 'static,
     {
         self.drive(async |subscriber| subscriber.for_each(callback).await)
     }
 
-    /// Calls back with every sample, from within [`Node::run`](crate::Node::run): with frames that
-    /// may be kept and sent to other threads.
+    /// Calls the callback with every sample, from within [`Node::run`](crate::Node::run). A sample may be
+    /// kept and sent to other threads.
     ///
     /// # Errors
     ///
@@ -226,7 +223,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     pub fn on_sample<F, R>(self, callback: F) -> Result<SubscriberHandle, CreateError>
     where
         F: AsyncFnMut(Sample<M>) -> R + 'static,
-        R: Outcome + 'static,
+        R: CallbackResult + 'static,
     {
         self.drive(async |subscriber| subscriber.for_each_sample(callback).await)
     }
@@ -239,27 +236,25 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
         let tasks = self.tasks;
         let subscriber = self.create()?;
         let handle = subscriber.handle();
-        let topic = Arc::clone(&subscriber.common.topic);
+        let topic = Arc::clone(&subscriber.delivery.subscription.topic);
         tasks.add(async move {
             if let Err(error) = deliver(subscriber).await
                 && !matches!(error, ReceiveError::Closed)
             {
-                tracing::error!(%topic, %error, "subscriber ended");
+                tracing::error!(%topic, error = %ErrorChain(&error), "subscriber ended");
             }
         });
         Ok(handle)
     }
 
-    /// Calls back for every message on a thread of its own, with or without
-    /// [`Node::run`](crate::Node::run), until what it returns is dropped or the node ends.
+    /// Calls the callback for every message on a dedicated thread, with or without
+    /// [`Node::run`](crate::Node::run), until the returned value is dropped or the node is shut down.
     ///
-    /// A callback that returns an error or panics is reported and counted, and the next message
-    /// comes.
+    /// An error or a panic of the callback is logged and counted, and the next message is delivered.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create), and when the thread cannot run as
-    /// [`thread`](Self::thread) asked.
+    /// As [`create`](Self::create), and when the system refuses the options of [`thread`](Self::thread).
     ///
     /// # Examples
     ///
@@ -277,13 +272,13 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     pub fn on_thread<F, R>(self, mut callback: F) -> Result<ThreadSubscriber, CreateError>
     where
         F: FnMut(M::View<'_>, Header) -> R + Send + 'static,
-        R: Outcome,
+        R: CallbackResult,
     {
-        let shared = self.shared;
+        let threads = &self.runtime.threads;
         let options = self.thread.clone();
         let mut subscriber = self.create()?;
         let handle = subscriber.handle();
-        let common = Arc::clone(&subscriber.common);
+        let subscription = Arc::clone(&subscriber.delivery.subscription);
         let deliver = move || {
             loop {
                 match subscriber.receive_until(None) {
@@ -291,14 +286,16 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
                     Ok(None) => {}
                     Err(ReceiveError::Closed) => return,
                     Err(error) => {
-                        tracing::error!(topic = subscriber.topic(), %error, "subscriber ended");
+                        let (topic, error) = (subscriber.topic(), ErrorChain(&error));
+                        tracing::error!(topic, %error, "subscriber ended");
                         return;
                     }
                 }
             }
         };
-        let worker = Worker::start(shared, &common, options.or_named("cortex-sub"), deliver)?;
-        Ok(ThreadSubscriber { worker, handle })
+        let options = options.or_named("cortex-sub");
+        let thread = SubscriberThread::start(threads, &subscription, options, deliver)?;
+        Ok(ThreadSubscriber { thread, handle })
     }
 }
 

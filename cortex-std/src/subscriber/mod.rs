@@ -1,90 +1,46 @@
 //! Subscribing: the forms in which messages are delivered.
 
+mod builder;
+mod connections;
+mod deadline;
+mod delivery;
+mod handle;
+mod loss;
+mod queue;
+mod receiver;
+mod sample;
+mod sequence;
+mod subscription;
+mod thread;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::ReceiveError;
-use crate::queue::Queued;
-use crate::receiver::{Common, Received, Receiver, Rejections};
-use crate::sample::Sample;
-use crate::stats::{SubscriberCounters, SubscriberStats};
+#[cfg(feature = "tokio")]
+use crate::runtime::callback::run_guarded;
+use crate::runtime::callback::{CallbackResult, call_guarded};
+use crate::stats::SubscriberStats;
 use crate::wire::{Header, Message};
-use crate::worker::Worker;
-
-mod builder;
 
 pub use builder::SubscriberBuilder;
+pub use handle::{SubscriberHandle, ThreadSubscriber};
+pub use loss::{Loss, LossKind};
+pub use queue::Queue;
+pub use sample::Sample;
+pub use sequence::{SequenceTracker, Step};
 
-/// What a callback may return: nothing, or a result whose error is reported.
-pub trait Outcome {
-    /// The error, for people.
-    fn error(self) -> Option<String>;
-}
-
-impl Outcome for () {
-    fn error(self) -> Option<String> {
-        None
-    }
-}
-
-impl<E: fmt::Display> Outcome for Result<(), E> {
-    fn error(self) -> Option<String> {
-        self.err().map(|error| error.to_string())
-    }
-}
-
-/// The counters of a subscriber, from any thread.
-#[derive(Debug, Clone)]
-pub struct SubscriberHandle {
-    counters: Arc<SubscriberCounters>,
-}
-
-impl SubscriberHandle {
-    /// What was seen so far.
-    #[must_use]
-    pub fn stats(&self) -> SubscriberStats {
-        self.counters.snapshot()
-    }
-}
-
-/// A subscriber whose callback runs on a thread of its own.
-///
-/// The thread ends when this is dropped, or with its node. Dropping waits for a callback that is at
-/// work, but not longer than a second; one that blocks longer is reported by name in the log and
-/// left. Within the callback dropping does not wait.
-#[derive(Debug)]
-#[must_use = "its thread ends when it is dropped"]
-pub struct ThreadSubscriber {
-    worker: Worker,
-    handle: SubscriberHandle,
-}
-
-impl ThreadSubscriber {
-    /// What was seen so far.
-    #[must_use]
-    pub fn stats(&self) -> SubscriberStats {
-        self.handle.stats()
-    }
-
-    /// The counters, to be read elsewhere.
-    #[must_use]
-    pub fn handle(&self) -> SubscriberHandle {
-        self.handle.clone()
-    }
-
-    /// Whether the thread has ended: the node was shut down, or libzmq refused.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.worker.is_finished()
-    }
-}
+use delivery::Delivery;
+use queue::QueuedReceiver;
+use receiver::Receiver;
+use sample::Received;
 
 /// Receives the messages of one topic.
 ///
-/// Every message is checked: the topic exactly, the header's fingerprint, every array against its
-/// buffer. What does not pass is counted by reason, logged at a bounded rate, and not delivered.
+/// Every message is checked: the exact topic, the header's fingerprint, every array against its buffer. A
+/// message that fails is counted by reason, logged at a bounded rate, and not delivered.
 ///
 /// # Examples
 ///
@@ -103,8 +59,7 @@ impl ThreadSubscriber {
 /// ```
 pub struct Subscriber<M> {
     source: Source,
-    common: Arc<Common>,
-    rejections: Rejections,
+    delivery: Delivery,
     message: PhantomData<fn() -> M>,
 }
 
@@ -112,8 +67,8 @@ pub struct Subscriber<M> {
 enum Source {
     /// The socket.
     Direct(Box<Receiver>),
-    /// A thread that empties the socket.
-    Queued(Queued),
+    /// A thread that reads the socket.
+    Queued(QueuedReceiver),
 }
 
 impl<M: Message + 'static> Subscriber<M> {
@@ -121,7 +76,7 @@ impl<M: Message + 'static> Subscriber<M> {
     ///
     /// # Errors
     ///
-    /// `Closed` once the node is shut down; `Socket` when libzmq refuses.
+    /// `Closed` once the node is shut down; `Socket` when the socket fails.
     ///
     /// # Cancel safety
     ///
@@ -132,7 +87,7 @@ impl<M: Message + 'static> Subscriber<M> {
     /// Outside of a tokio runtime with I/O enabled.
     #[cfg(feature = "tokio")]
     pub async fn recv(&mut self) -> Result<Sample<M>, ReceiveError> {
-        // Who does nothing but receive must not starve the others under a flood.
+        // A task that only receives must not starve the others under a flood.
         tokio::task::coop::consume_budget().await;
         loop {
             let received = self.receive().await?;
@@ -142,7 +97,7 @@ impl<M: Message + 'static> Subscriber<M> {
         }
     }
 
-    /// The messages as a stream, which ends with the node; an error of libzmq is its last item.
+    /// The messages as a stream, which ends with the node; an error of the socket is its last item.
     ///
     /// # Panics
     ///
@@ -176,7 +131,7 @@ impl<M: Message + 'static> Subscriber<M> {
         Box::pin(futures_util::stream::unfold(Some(self), next))
     }
 
-    /// Calls back for every message until the node is shut down. May run in a task of its own.
+    /// Calls the callback for every message until the node is shut down. May run in a separate task.
     ///
     /// # Errors
     ///
@@ -189,30 +144,21 @@ impl<M: Message + 'static> Subscriber<M> {
     pub async fn for_each<F, R>(mut self, mut callback: F) -> Result<(), ReceiveError>
     where
         F: AsyncFnMut(M::View<'_>, Header) -> R,
-        R: Outcome,
+        R: CallbackResult,
     {
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         loop {
             let sample = Sample::<M>::new(self.receive().await?);
-            let counters = &self.common.counters;
-            let begun = counters.begin();
-            match sample.message() {
-                Ok(message) => {
-                    counters.decoded(begun);
-                    self.note_received(&sample);
-                    let header = sample.header();
-                    let begun = counters.begin();
-                    let failure = crate::callback::guarded(callback(message, header)).await;
-                    counters.called(begun);
-                    self.common.note_failure(failure);
-                }
-                Err(error) => self.rejections.reject(error),
+            if let Some(message) = self.delivery.decode(&sample) {
+                let call = self.delivery.begin_call();
+                let failure = run_guarded(callback(message, sample.header())).await;
+                self.delivery.end_call(call, failure);
             }
-            turn.pass().await;
+            slice.yield_if_over().await;
         }
     }
 
-    /// Calls back with every sample until the node is shut down. May run in a task of its own.
+    /// Calls the callback with every sample until the node is shut down. May run in a separate task.
     ///
     /// # Errors
     ///
@@ -225,26 +171,25 @@ impl<M: Message + 'static> Subscriber<M> {
     pub async fn for_each_sample<F, R>(mut self, mut callback: F) -> Result<(), ReceiveError>
     where
         F: AsyncFnMut(Sample<M>) -> R,
-        R: Outcome,
+        R: CallbackResult,
     {
-        let mut turn = Turn::begin();
+        let mut slice = TimeSlice::begin();
         loop {
             let received = self.receive().await?;
             if let Some(sample) = self.check(received) {
-                let begun = self.common.counters.begin();
-                let failure = crate::callback::guarded(callback(sample)).await;
-                self.common.counters.called(begun);
-                self.common.note_failure(failure);
+                let call = self.delivery.begin_call();
+                let failure = run_guarded(callback(sample)).await;
+                self.delivery.end_call(call, failure);
             }
-            turn.pass().await;
+            slice.yield_if_over().await;
         }
     }
 
-    /// Waits for the next message on this thread; `None`: none came in time.
+    /// Blocks until the next message; `None` after `timeout`.
     ///
     /// # Errors
     ///
-    /// `Closed` once the node is shut down; `Socket` when libzmq refuses.
+    /// `Closed` once the node is shut down; `Socket` when the socket fails.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Sample<M>>, ReceiveError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -258,7 +203,7 @@ impl<M: Message + 'static> Subscriber<M> {
         }
     }
 
-    /// Waits for the next message on this thread, however long it takes.
+    /// Blocks until the next message, without limit.
     ///
     /// # Errors
     ///
@@ -294,62 +239,44 @@ impl<M: Message + 'static> Subscriber<M> {
     /// The sample, if the message decodes; counts it either way.
     fn check(&mut self, received: Received) -> Option<Sample<M>> {
         let sample = Sample::<M>::new(received);
-        let begun = self.common.counters.begin();
-        if let Err(error) = sample.message() {
-            self.rejections.reject(error);
-            return None;
-        }
-        self.common.counters.decoded(begun);
-        self.note_received(&sample);
+        self.delivery.decode(&sample)?;
         Some(sample)
     }
 
-    fn call<R: Outcome>(
+    /// Decodes a message and calls the callback with it.
+    fn call<R: CallbackResult>(
         &mut self,
         received: Received,
         callback: &mut impl FnMut(M::View<'_>, Header) -> R,
     ) {
         let sample = Sample::<M>::new(received);
-        let counters = &self.common.counters;
-        let begun = counters.begin();
-        match sample.message() {
-            Ok(message) => {
-                counters.decoded(begun);
-                self.note_received(&sample);
-                let begun = counters.begin();
-                let failure = crate::callback::guarded_call(|| callback(message, sample.header()));
-                counters.called(begun);
-                self.common.note_failure(failure);
-            }
-            Err(error) => self.rejections.reject(error),
+        if let Some(message) = self.delivery.decode(&sample) {
+            let call = self.delivery.begin_call();
+            let failure = call_guarded(|| callback(message, sample.header()));
+            self.delivery.end_call(call, failure);
         }
-    }
-
-    fn note_received(&self, sample: &Sample<M>) {
-        self.common.counters.received.add(1);
-        self.common.counters.received_bytes.add(sample.len() as u64);
     }
 }
 
-/// The time that one subscriber may take before others have theirs.
+/// The time that one subscriber may take before the other tasks of its thread run.
 ///
-/// One task drives many: without this a flood would starve the timers. Letting the others go first costs
-/// a system call, so small messages share one.
+/// One task drives many subscribers and timers: without yielding a flood would starve the timers. A yield
+/// costs a system call, so small messages share one.
 #[cfg(feature = "tokio")]
-struct Turn {
+struct TimeSlice {
     since: Instant,
 }
 
 #[cfg(feature = "tokio")]
-impl Turn {
+impl TimeSlice {
     const LENGTH: Duration = Duration::from_micros(50);
 
     fn begin() -> Self {
         Self { since: Instant::now() }
     }
 
-    /// Lets the others go first if the turn is over.
-    async fn pass(&mut self) {
+    /// Yields to the other tasks once the slice is over.
+    async fn yield_if_over(&mut self) {
         if self.since.elapsed() >= Self::LENGTH {
             tokio::task::yield_now().await;
             self.since = Instant::now();
@@ -361,32 +288,32 @@ impl<M> Subscriber<M> {
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.common.topic
+        &self.delivery.subscription.topic
     }
 
-    /// Where the publisher was found; `None` until then. Of several, the first.
+    /// The address of the publisher, of several the first; `None` before it is found.
     #[must_use]
     pub fn publisher_address(&self) -> Option<String> {
         self.publisher_addresses().into_iter().next()
     }
 
-    /// Where all publishers were found that share the topic; see
+    /// The addresses of all publishers of a shared topic; see
     /// [`PublisherBuilder::shared`](crate::PublisherBuilder::shared).
     #[must_use]
     pub fn publisher_addresses(&self) -> Vec<String> {
-        self.common.publishers()
+        self.delivery.subscription.publishers()
     }
 
-    /// What was seen so far.
+    /// The counters.
     #[must_use]
     pub fn stats(&self) -> SubscriberStats {
-        self.common.counters.snapshot()
+        self.delivery.subscription.counters.snapshot()
     }
 
-    /// The counters, to be read while somebody else receives.
+    /// A handle to the counters, readable while another thread receives.
     #[must_use]
     pub fn handle(&self) -> SubscriberHandle {
-        SubscriberHandle { counters: Arc::clone(&self.common.counters) }
+        SubscriberHandle { counters: Arc::clone(&self.delivery.subscription.counters) }
     }
 }
 

@@ -12,21 +12,24 @@ use syn::{
     Result, Token, Type, parse_macro_input, parse_quote,
 };
 
-/// Makes a message from a struct with named fields.
+/// Implements `Message` for a struct with named fields.
 ///
-/// The struct borrows for at most one lifetime. On the struct:
+/// The struct may have one lifetime, for which it borrows. On the struct:
 ///
 /// - `class = "package.module.Class"`, required: the full name of the class in Python.
-/// - `fingerprint = 0x..`: publishes this fingerprint instead of the one of the name; for Python
-///   classes that inherit from another message.
+/// - `fingerprint = 0x..`: the fingerprint to publish instead of that computed from the name; for
+///   Python classes that inherit from another message.
 /// - `accept = [0x.., ..]`: further fingerprints to accept when receiving.
+/// - `accept_schema`: accept the schema fingerprint too, which Python peers send if the class has
+///   `slots=True`. The types are spelled as by `Type::python_name`; for a class that spells them
+///   differently, use `accept = [fingerprint::schema(..)]`.
 /// - `after_decode = path`: a function of `&mut Self` that runs after decoding.
-/// - `crate = "path"`: where `cortex_wire` is, if not a dependency of yours.
+/// - `crate = "path"`: the path of `cortex_wire`, if it is not a direct dependency.
 ///
 /// On a field:
 ///
-/// - `default` or `default = value`: its value when the message ends before it. Fields behind it
-///   need one too.
+/// - `default` or `default = value`: its value if the message ends before it. Later fields need a
+///   default too.
 #[proc_macro_derive(Message, attributes(cortex))]
 pub fn derive_message(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -42,7 +45,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
     let krate = &options.krate;
     let class = &options.class;
     let fingerprint = options.fingerprint.iter();
-    let accept = options.accept.iter();
+    let accept = accepted(&options, &fields)?;
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     let view = view_type(input, lifetime.as_ref());
 
@@ -70,7 +73,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         match &field.default {
             None => quote_spanned! {field.ty.span()=> #ident: fields.next()? },
             Some(default) => {
-                // A default of another type is reported where it stands.
+                // The span makes the compiler report a type error at the default.
                 quote_spanned! {default.span()=> #ident: fields.next_or(|| #default)? }
             }
         }
@@ -86,7 +89,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             const CLASS: &'static str = #class;
             const FIELDS: &'static [#krate::FieldInfo] = &[#(#infos),*];
             #(const FINGERPRINT: u64 = #fingerprint;)*
-            #(const ACCEPT: &'static [u64] = &#accept;)*
+            #accept
             type View<'cortex> = #view;
 
             #[inline]
@@ -115,11 +118,46 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
     })
 }
 
-/// What `#[cortex(..)]` on the struct says.
+/// The constant with the further fingerprints that the type accepts.
+fn accepted(options: &Options, fields: &[MessageField<'_>]) -> Result<Tokens> {
+    let krate = &options.krate;
+    let schema = options.accept_schema.map(|()| {
+        let pairs = fields.iter().map(|field| {
+            let ty = field.ty;
+            let text = &field.text;
+            quote_spanned! {ty.span()=>
+                (
+                    #text,
+                    <#ty as #krate::Field>::TYPE.python_name(<#ty as #krate::Field>::OPTIONAL),
+                )
+            }
+        });
+        quote! { #krate::fingerprint::schema(Self::CLASS, &[#(#pairs),*]) }
+    });
+    let tokens = match (&options.accept, schema) {
+        (None, None) => quote! {},
+        (Some(accept), None) => quote! { const ACCEPT: &'static [u64] = &#accept; },
+        (None, Some(schema)) => quote! { const ACCEPT: &'static [u64] = &[#schema]; },
+        (Some(Expr::Array(accept)), Some(schema)) => {
+            let others = accept.elems.iter();
+            quote! { const ACCEPT: &'static [u64] = &[#schema #(, #others)*]; }
+        }
+        (Some(accept), Some(_)) => {
+            return Err(Error::new_spanned(
+                accept,
+                "beside `accept_schema`, `accept` must be a list in brackets",
+            ));
+        }
+    };
+    Ok(tokens)
+}
+
+/// The attributes `#[cortex(..)]` of the struct.
 struct Options {
     class: LitStr,
     fingerprint: Option<Expr>,
     accept: Option<Expr>,
+    accept_schema: Option<()>,
     after_decode: Option<Path>,
     krate: Path,
 }
@@ -129,6 +167,7 @@ impl Options {
         let mut class: Option<LitStr> = None;
         let mut fingerprint = None;
         let mut accept = None;
+        let mut accept_schema = None;
         let mut after_decode = None;
         let mut krate = None;
         for attribute in cortex_attributes(&input.attrs) {
@@ -138,13 +177,15 @@ impl Options {
                     "class" => set_once(&mut class, &meta, meta.value()?.parse()?)?,
                     "fingerprint" => set_once(&mut fingerprint, &meta, meta.value()?.parse()?)?,
                     "accept" => set_once(&mut accept, &meta, meta.value()?.parse()?)?,
+                    "accept_schema" => set_once(&mut accept_schema, &meta, ())?,
                     "after_decode" => set_once(&mut after_decode, &meta, meta.value()?.parse()?)?,
                     "crate" => {
                         set_once(&mut krate, &meta, meta.value()?.parse::<LitStr>()?.parse()?)?;
                     }
                     _ => {
                         return Err(meta.error(
-                            "expected `class`, `fingerprint`, `accept`, `after_decode` or `crate`",
+                            "expected `class`, `fingerprint`, `accept`, `accept_schema`, \
+                             `after_decode` or `crate`",
                         ));
                     }
                 }
@@ -163,15 +204,15 @@ impl Options {
             Some(path) => path,
             None => find_crate()?,
         };
-        Ok(Self { class, fingerprint, accept, after_decode, krate })
+        Ok(Self { class, fingerprint, accept, accept_schema, after_decode, krate })
     }
 }
 
-/// Keeps the value of an attribute that may be given once.
+/// Stores the value of an attribute that may be given once.
 fn set_once<T>(place: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(meta.error("given twice")),
+        Some(_) => Err(meta.error("duplicate attribute")),
     }
 }
 
@@ -194,7 +235,7 @@ fn check_class(class: &LitStr) -> Result<()> {
 }
 
 fn find_crate() -> Result<Path> {
-    // Both crates name themselves from inside by `extern crate self`.
+    // Both crates have `extern crate self`, so the path is valid inside them too.
     if let Ok(found) = crate_name("cortex-wire") {
         let name = ident_of(found, "cortex_wire");
         return Ok(parse_quote!(::#name));
@@ -230,7 +271,7 @@ fn message_fields(input: &DeriveInput) -> Result<Vec<MessageField<'_>>> {
     let Data::Struct(data) = &input.data else {
         return Err(Error::new_spanned(
             &input.ident,
-            "a message is a struct: the wire has a fixed list of fields",
+            "a message must be a struct: the wire format has a fixed list of fields",
         ));
     };
     let named = match &data.fields {
@@ -249,7 +290,7 @@ fn message_fields(input: &DeriveInput) -> Result<Vec<MessageField<'_>>> {
         if defaulted && field.default.is_none() {
             return Err(Error::new_spanned(
                 field.ident,
-                "a field behind one with a default needs a default: \
+                "a field after one with a default needs a default: \
                  only fields at the end of a message can be missing",
             ));
         }
@@ -281,22 +322,24 @@ fn message_field(field: &Field) -> Result<MessageField<'_>> {
     Ok(MessageField { ident, ty: &field.ty, text: ident.unraw().to_string(), default })
 }
 
-/// Refuses what is known not to travel, where the compiler's own message would be about traits.
+/// Rejects types that cannot be sent, for which the compiler's error would only name traits.
 fn check_type(ty: &Type) -> Result<()> {
     let reason = match ty {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            "a `&mut` reference cannot travel: borrow with `&` or own the value"
+            "a `&mut` reference cannot be a field of a message: borrow with `&` or own the value"
         }
         Type::Reference(reference) => match &*reference.elem {
             Type::Slice(slice) if !is_u8(&slice.elem) => {
-                "a slice of items cannot be borrowed from the wire: use `ArrayView`, \
+                "a slice of items cannot be borrowed from the frames: use `ArrayView`, \
                  `TypedArray`, `[T; N]` or a vector"
             }
             _ => return Ok(()),
         },
-        Type::Ptr(_) => "a pointer cannot travel",
-        Type::FnPtr(_) => "a function cannot travel",
-        Type::Tuple(_) => "a tuple cannot travel: use a field for each item, or `[T; N]`",
+        Type::Ptr(_) => "a pointer cannot be a field of a message",
+        Type::FnPtr(_) => "a function cannot be a field of a message",
+        Type::Tuple(_) => {
+            "a tuple cannot be a field of a message: use a field for each item, or `[T; N]`"
+        }
         Type::Array(array) => return check_type(&array.elem),
         _ => return Ok(()),
     };
@@ -307,7 +350,7 @@ fn is_u8(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.is_ident("u8"))
 }
 
-/// The one lifetime that the struct borrows for.
+/// The lifetime for which the struct borrows.
 fn borrowed_lifetime(input: &DeriveInput) -> Result<Option<Lifetime>> {
     let mut lifetime = None;
     for param in &input.generics.params {
@@ -318,14 +361,14 @@ fn borrowed_lifetime(input: &DeriveInput) -> Result<Option<Lifetime>> {
             GenericParam::Lifetime(param) => {
                 return Err(Error::new_spanned(
                     param,
-                    "a message borrows from its frames alone: use one lifetime for all fields",
+                    "a message borrows from its frames only: use one lifetime for all fields",
                 ));
             }
             GenericParam::Const(_) => {}
             GenericParam::Type(param) => {
                 return Err(Error::new_spanned(
                     param,
-                    "a message has one list of field types: derive it for a concrete struct",
+                    "a message cannot have type parameters: derive it for a concrete struct",
                 ));
             }
         }

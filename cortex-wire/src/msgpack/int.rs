@@ -1,3 +1,5 @@
+//! Integers.
+
 use core::fmt;
 
 /// An integer of the wire: -2^63 to 2^64 - 1.
@@ -14,7 +16,7 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Int {
-    /// Two's complement; the sign tells how to read the top bit.
+    /// Two's complement; `negative` decides how the top bit is read.
     bits: u64,
     negative: bool,
 }
@@ -45,7 +47,7 @@ impl fmt::Display for Int {
     }
 }
 
-/// The integer does not fit the type asked for.
+/// The integer does not fit the requested type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct IntRangeError;

@@ -1,15 +1,19 @@
-//! MessagePack over slices: what Python's `msgpack` writes with `use_bin_type=True`.
+//! MessagePack over slices, as Python's `msgpack` writes it with `use_bin_type=True`.
 //!
-//! Reading takes every valid form of an item; writing always takes the smallest one.
+//! The reader accepts every valid form of an item; the writer always uses the smallest one.
 //!
 //! Source: the [MessagePack specification](https://github.com/msgpack/msgpack/blob/master/spec.md).
 
-mod int;
-mod read;
-mod write;
+pub(crate) mod int;
+pub(crate) mod key;
+pub(crate) mod once;
+pub(crate) mod read;
+#[cfg(test)]
+pub(crate) mod steps;
+pub(crate) mod token;
+pub(crate) mod write;
 
 pub use int::{Int, IntRangeError};
-#[cfg(test)]
-pub(crate) use read::steps;
-pub use read::{Reader, Token};
+pub use read::Reader;
+pub use token::Token;
 pub use write::Writer;

@@ -1,52 +1,16 @@
-use super::Int;
-use crate::{DecodeError, DecodeErrorKind, Type};
+//! The reader.
 
-/// One MessagePack item; of a list or map only its head.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Token<'a> {
-    /// nil.
-    Nil,
-    /// true or false.
-    Bool(bool),
-    /// Any form of an integer.
-    Int(Int),
-    /// float 32, widened, or float 64.
-    Float(f64),
-    /// A string, checked to be UTF-8.
-    Str(&'a str),
-    /// A byte string.
-    Bytes(&'a [u8]),
-    /// The head of a list: that many items follow.
-    List(u32),
-    /// The head of a map: that many pairs of key and value follow.
-    Map(u32),
-    /// An extension: its type and its payload.
-    Extension(i8, &'a [u8]),
-}
-
-impl Token<'_> {
-    /// The item's type.
-    #[must_use]
-    pub const fn ty(&self) -> Type {
-        match self {
-            Self::Nil => Type::Nil,
-            Self::Bool(_) => Type::Bool,
-            Self::Int(_) => Type::Int,
-            Self::Float(_) => Type::Float,
-            Self::Str(_) => Type::Str,
-            Self::Bytes(_) => Type::Bytes,
-            Self::List(_) => Type::List,
-            Self::Map(_) => Type::Map,
-            Self::Extension(..) => Type::Extension,
-        }
-    }
-}
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::msgpack::int::Int;
+#[cfg(test)]
+use crate::msgpack::steps;
+use crate::msgpack::token::Token;
+use crate::types::Type;
 
 /// Reads MessagePack items off the front of a slice.
 ///
-/// Borrows, allocates nothing, and never moves on an error. A count of items that cannot fit
-/// into the bytes left is refused where it stands, so work is bounded by the length of the input.
+/// It borrows, does not allocate, and does not advance on an error. A count of items that exceeds
+/// the bytes left is rejected at once, so work is bounded by the length of the input.
 ///
 /// # Examples
 ///
@@ -74,7 +38,7 @@ impl<'a> Reader<'a> {
         Self { rest: input, len: input.len() }
     }
 
-    /// A reader of `input`, which stands `offset` bytes behind the place that offsets count from.
+    /// A reader of `input`, which starts `offset` bytes after the origin of offsets.
     #[must_use]
     pub const fn new_at(input: &'a [u8], offset: usize) -> Self {
         Self { rest: input, len: input.len().saturating_add(offset) }
@@ -98,7 +62,7 @@ impl<'a> Reader<'a> {
         DecodeError::new(kind, self.offset())
     }
 
-    /// Takes the next item; of a list or map only its head.
+    /// Reads the next item; for a list or map only its head.
     ///
     /// # Errors
     ///
@@ -114,20 +78,20 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes one value with everything inside it, in one pass and constant memory.
+    /// Skips one value with its whole content, in one pass and constant memory.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    /// As [`Self::read`], with the offset of the inner item; the reader does not advance.
     pub fn skip(&mut self) -> Result<(), DecodeError> {
         self.skip_items(1)
     }
 
-    /// Takes `count` values with everything inside them, in one pass and constant memory.
+    /// Skips `count` values with their whole content, in one pass and constant memory.
     ///
     /// # Errors
     ///
-    /// As [`Self::read`], with the offset of the item inside; the reader has not moved.
+    /// As [`Self::read`], with the offset of the inner item; the reader does not advance.
     pub fn skip_items(&mut self, count: u64) -> Result<(), DecodeError> {
         let start = *self;
         let mut pending = count;
@@ -146,7 +110,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Takes nil.
+    /// Reads nil.
     ///
     /// # Errors
     ///
@@ -158,7 +122,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a boolean.
+    /// Reads a boolean.
     ///
     /// # Errors
     ///
@@ -170,14 +134,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes an integer of any form.
+    /// Reads an integer of any form.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_int(&mut self) -> Result<Int, DecodeError> {
-        // The usual forms first: small numbers, and the sizes of images.
+        // The most frequent forms first: small numbers, and the sizes of images.
         match *self.rest {
             [value @ ..0x80, ref tail @ ..] => {
                 self.rest = tail;
@@ -195,7 +159,21 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a float; an integer may stand in its place, as Python sends one for `3`.
+    /// Reads an integer that fits `T`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_int`], or `IntegerRange`.
+    #[inline]
+    pub(crate) fn read_integer<T: TryFrom<Int>>(&mut self) -> Result<T, DecodeError> {
+        let start = *self;
+        T::try_from(self.read_int()?).map_err(|_| {
+            *self = start;
+            start.error(DecodeErrorKind::IntegerRange)
+        })
+    }
+
+    /// Reads a float; an integer is accepted too, as Python sends one for `3`.
     ///
     /// # Errors
     ///
@@ -208,14 +186,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a string.
+    /// Reads a string.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_str(&mut self) -> Result<&'a str, DecodeError> {
-        // The usual form first: text of less than 32 bytes.
+        // The most frequent form first: text of fewer than 32 bytes.
         if let [marker @ 0xa0..=0xbf, tail @ ..] = self.rest
             && let Some((text, tail)) = tail.split_at_checked((marker & 0x1f).into())
             && let Ok(text) = core::str::from_utf8(text)
@@ -229,7 +207,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes a byte string.
+    /// Reads a byte string.
     ///
     /// # Errors
     ///
@@ -241,14 +219,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes the head of a list; returns the number of items that follow.
+    /// Reads the head of a list; returns the number of items that follow.
     ///
     /// # Errors
     ///
     /// As [`Self::read`], or `WrongType`.
     #[inline]
     pub fn read_list(&mut self) -> Result<u32, DecodeError> {
-        // The usual form first: less than 16 items.
+        // The most frequent form first: fewer than 16 items.
         if let [marker @ 0x90..=0x9f, tail @ ..] = self.rest
             && usize::from(marker & 0x0f) <= tail.len()
         {
@@ -261,7 +239,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Takes the head of a map; returns the number of pairs that follow.
+    /// Reads the head of a map; returns the number of pairs that follow.
     ///
     /// # Errors
     ///
@@ -273,11 +251,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Ends reading.
+    /// Checks that nothing follows.
     ///
     /// # Errors
     ///
-    /// `TrailingBytes` unless the input is used up.
+    /// `TrailingBytes` if bytes are left.
     pub const fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -285,7 +263,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes `bytes` if they come next.
+    /// Takes `bytes` if they are next.
     #[inline]
     pub(crate) fn take_exactly<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
         let (head, tail) = self.rest.split_first_chunk::<N>()?;
@@ -296,7 +274,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Takes the next `N` bytes, whatever they are.
+    /// Takes the next `N` bytes.
     #[inline]
     pub(crate) fn take_chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, tail) = self.rest.split_first_chunk::<N>()?;
@@ -434,7 +412,7 @@ impl<'a> Reader<'a> {
         Ok(Token::Map(count))
     }
 
-    /// Every item takes at least one byte, so a count beyond the bytes left is a lie.
+    /// Each item takes at least one byte, so a count beyond the bytes left is invalid.
     fn at_least(&self, needed: u64) -> Result<(), DecodeErrorKind> {
         let available = self.rest.len();
         if needed > available as u64 {
@@ -464,124 +442,5 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How much work reading was: the bytes of every item read, as often as it was read.
 #[cfg(test)]
-pub(crate) mod steps {
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static STEPS: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(super) fn count(bytes: usize) {
-        STEPS.set(STEPS.get() + bytes);
-    }
-
-    /// The steps of this thread while `work` runs.
-    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (usize, T) {
-        let before = STEPS.get();
-        let result = work();
-        (STEPS.get() - before, result)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One of every marker class, smallest and largest forms.
-    const ITEMS: &[&[u8]] = &[
-        &[0x00],
-        &[0x7f],
-        &[0xe0],
-        &[0xc0],
-        &[0xc2],
-        &[0xc3],
-        &[0xa1, b'x'],
-        &[0xd9, 1, b'x'],
-        &[0xda, 0, 1, b'x'],
-        &[0xdb, 0, 0, 0, 1, b'x'],
-        &[0xc4, 1, 9],
-        &[0xc5, 0, 1, 9],
-        &[0xc6, 0, 0, 0, 1, 9],
-        &[0xc7, 1, 5, 9],
-        &[0xc8, 0, 1, 5, 9],
-        &[0xc9, 0, 0, 0, 1, 5, 9],
-        &[0xca, 0x3f, 0x80, 0, 0],
-        &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
-        &[0xcc, 1],
-        &[0xcd, 0, 1],
-        &[0xce, 0, 0, 0, 1],
-        &[0xcf, 0, 0, 0, 0, 0, 0, 0, 1],
-        &[0xd0, 0xff],
-        &[0xd1, 0xff, 0xff],
-        &[0xd2, 0xff, 0xff, 0xff, 0xff],
-        &[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-        &[0xd4, 5, 0],
-        &[0xd5, 5, 0, 0],
-        &[0xd6, 5, 0, 0, 0, 0],
-        &[0xd7, 5, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0xd8, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0x91, 0x01],
-        &[0xdc, 0, 1, 0x01],
-        &[0xdd, 0, 0, 0, 1, 0x01],
-        &[0x81, 0x01, 0x01],
-        &[0xde, 0, 1, 0x01, 0x01],
-        &[0xdf, 0, 0, 0, 1, 0x01, 0x01],
-    ];
-
-    #[test]
-    fn every_item_is_skipped_whole() {
-        for item in ITEMS {
-            let mut reader = Reader::new(item);
-            reader.skip().unwrap();
-            reader.finish().unwrap();
-        }
-    }
-
-    #[test]
-    fn truncation_at_any_byte_is_an_error_and_moves_nothing() {
-        for item in ITEMS {
-            for len in 0..item.len() {
-                let mut reader = Reader::new(&item[..len]);
-                let error = reader.skip().unwrap_err();
-                assert!(
-                    matches!(error.kind, DecodeErrorKind::Truncated { .. }),
-                    "{item:02x?}[..{len}]: {error}"
-                );
-                assert_eq!(reader.offset(), 0);
-            }
-        }
-    }
-
-    #[test]
-    fn claimed_counts_are_checked_against_the_bytes_left() {
-        for head in [0xdd, 0xdf, 0xdb, 0xc6] {
-            let input = [head, 0xff, 0xff, 0xff, 0xff];
-            let error = Reader::new(&input).read().unwrap_err();
-            assert!(matches!(error.kind, DecodeErrorKind::Truncated { available: 0, .. }));
-        }
-    }
-
-    #[test]
-    fn wrong_types_are_named_and_not_consumed() {
-        let mut reader = Reader::new(&[0x01, 0xa0]);
-        let error = reader.read_str().unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::new(
-                DecodeErrorKind::WrongType { expected: Type::Str, found: Type::Int },
-                0
-            )
-        );
-        assert_eq!(reader.read_int().unwrap(), 1.into());
-    }
-
-    #[test]
-    fn an_error_inside_names_its_own_offset() {
-        let error = Reader::new(&[0x92, 0x01, 0xc1]).skip().unwrap_err();
-        assert_eq!(error, DecodeError::new(DecodeErrorKind::ReservedMarker, 2));
-        let error = Reader::new(&[0x91, 0xa1, 0xff]).skip().unwrap_err();
-        assert_eq!(error, DecodeError::new(DecodeErrorKind::InvalidUtf8, 1));
-    }
-}
+mod tests;

@@ -1,10 +1,12 @@
-use super::Int;
-use crate::{EncodeError, EncodeErrorKind};
+//! The writer.
+
+use crate::error::{EncodeError, EncodeErrorKind};
+use crate::msgpack::int::Int;
 
 /// Writes MessagePack items into a slice, each in its smallest form.
 ///
-/// Output that does not fit is counted, not written: [`Self::finish`] then tells how many bytes
-/// are needed, so an empty slice measures.
+/// Output that does not fit is counted, not written: [`Self::finish`] then returns the required
+/// length, so a writer on an empty slice measures.
 ///
 /// # Examples
 ///
@@ -32,13 +34,13 @@ impl<'w> Writer<'w> {
         Self { out, len: 0 }
     }
 
-    /// Bytes written so far, counting those that did not fit.
+    /// Bytes written so far, including those that did not fit.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing was written yet.
+    /// Whether nothing has been written.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
@@ -48,7 +50,7 @@ impl<'w> Writer<'w> {
     ///
     /// # Errors
     ///
-    /// [`OutputFull`](EncodeErrorKind::OutputFull) with the length needed.
+    /// [`OutputFull`](EncodeErrorKind::OutputFull) with the required length.
     pub fn finish(self) -> Result<&'w [u8], EncodeError> {
         let available = self.out.len();
         let needed = self.len;
@@ -180,11 +182,11 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
-    /// Appends bytes as they are.
+    /// Appends bytes unchanged.
     #[inline]
     pub fn write_raw(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
-        // The lengths are equal; that it is asked keeps the panic out of `copy_from_slice`.
+        // The lengths are equal; the check removes the panic from `copy_from_slice`.
         if let Some(place) = self.out.get_mut(self.len..end)
             && place.len() == bytes.len()
         {
@@ -193,7 +195,7 @@ impl<'w> Writer<'w> {
         self.len = end;
     }
 
-    /// Appends bytes of a number that the compiler knows.
+    /// Appends bytes whose number is known to the compiler.
     #[inline]
     pub(crate) fn write_chunk<const N: usize>(&mut self, bytes: &[u8; N]) {
         let place = self.out.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<N>);
@@ -238,12 +240,12 @@ fn count32(count: usize) -> Result<u32, EncodeError> {
     u32::try_from(count).map_err(|_| EncodeError::new(EncodeErrorKind::TooLong))
 }
 
-/// The low byte; callers have checked that nothing stands above it.
+/// The low byte; callers have checked that the others are zero.
 const fn low8(count: u32) -> u8 {
     count.to_be_bytes()[3]
 }
 
-/// The low two bytes; callers have checked that nothing stands above them.
+/// The low two bytes; callers have checked that the others are zero.
 const fn low16(count: u32) -> u16 {
     let [_, _, high, low] = count.to_be_bytes();
     u16::from_be_bytes([high, low])
@@ -252,7 +254,8 @@ const fn low16(count: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msgpack::{Reader, Token};
+    use crate::msgpack::read::Reader;
+    use crate::msgpack::token::Token;
 
     fn written(write: impl Fn(&mut Writer<'_>)) -> heapless::Vec<u8, 16> {
         let mut out = [0; 16];
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_take_their_smallest_form() {
+    fn integers_are_written_in_their_smallest_form() {
         let edges: &[(i128, usize)] = &[
             (0, 1),
             (0x7f, 1),
@@ -298,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_output_tells_what_is_needed() {
+    fn a_full_output_reports_the_required_length() {
         let mut out = [0; 3];
         let mut writer = Writer::new(&mut out);
         writer.write_str("abc").unwrap();

@@ -1,13 +1,14 @@
-//! Milliseconds since the start, by the SysTick counter.
+//! Milliseconds since the start, from the SysTick counter.
 
 use cortex_m::Peripherals;
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 
-/// The processor's clock.
+/// Frequency of the processor's clock.
 const TICKS_PER_MS: u32 = 25_000;
 
-/// Counts what SysTick counted, without interrupts: ask at least twice a second.
+/// Extends the SysTick counter to 64 bits, without interrupts: call [`now_ms`](Self::now_ms) at least
+/// twice a second.
 pub(crate) struct Clock {
     counter: SYST,
     last: u32,
@@ -18,9 +19,9 @@ pub(crate) struct Clock {
 const TOP: u32 = 0x00ff_ffff;
 
 impl Clock {
-    /// Starts it.
+    /// Starts the counter.
     pub(crate) fn start() -> Self {
-        let Some(peripherals) = Peripherals::take() else { panic!("it was started before") };
+        let Some(peripherals) = Peripherals::take() else { panic!("the clock is already started") };
         let mut counter = peripherals.SYST;
         counter.set_clock_source(SystClkSource::Core);
         counter.set_reload(TOP);
@@ -32,16 +33,16 @@ impl Clock {
     /// Milliseconds since the start.
     pub(crate) fn now_ms(&mut self) -> u64 {
         let now = SYST::get_current();
-        // It counts down.
+        // SysTick counts down.
         self.ticks += u64::from(self.last.wrapping_sub(now) & TOP);
         self.last = now;
-        // Kept, so that nobody stops it.
+        // Owning the peripheral keeps other code from stopping the counter.
         let _ = &self.counter;
         self.ticks / u64::from(TICKS_PER_MS)
     }
 }
 
-/// Another number after each start: the host's time, by semihosting.
+/// A number that differs after each start: the host's time, by semihosting.
 pub(crate) fn epoch() -> u64 {
     const SYS_TIME: usize = 0x11;
     const SYS_CLOCK: usize = 0x10;

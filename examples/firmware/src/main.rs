@@ -1,6 +1,6 @@
 //! A microcontroller as a node: an IMU and a small image, over a serial line.
 //!
-//! Bare metal for QEMU's mps2-an386 (Cortex-M4), without an allocator. It takes
+//! Bare metal for QEMU's mps2-an386 (Cortex-M4), without an allocator. It needs
 //! `rustup target add thumbv7em-none-eabihf` and qemu-system-arm.
 //!
 //! Terminal 1: cd examples/firmware && cargo run --release
@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::node::{Buffers, Node};
 use crate::uart::Uart;
 
-/// One image for so many readings.
+/// Readings for each image.
 const READINGS_PER_IMAGE: u64 = 10;
 
 #[entry]
@@ -35,7 +35,7 @@ fn main() -> ! {
     let mut clock = Clock::start();
     let mut buffers = Buffers::new();
     let Ok(mut node) = Node::new(Uart::open(), clock::epoch(), &mut buffers) else {
-        panic!("the buffers do not hold the hello")
+        panic!("the buffer is too small for the hello")
     };
     hprintln!("the board runs");
     let mut period_ms = 20;
@@ -43,7 +43,7 @@ fn main() -> ! {
     let mut number = 0;
     loop {
         let now_ms = clock.now_ms();
-        node.tend(now_ms);
+        node.send_hello_if_due(now_ms);
         if now_ms >= next_ms {
             node.publish_reading(number, next_ms);
             if number.is_multiple_of(READINGS_PER_IMAGE) {

@@ -1,4 +1,4 @@
-//! The board as a node: what it publishes and obeys, over any stream. `ci/size.sh` measures it.
+//! The board as a node, over any stream: its publications and its command. `ci/size.sh` measures it.
 
 use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
 use cortex_wire::{ArrayView, EncodeError, Header, ImageMessage, IntMessage, Message, decode};
@@ -17,16 +17,16 @@ struct Imu<'a> {
     acceleration: ArrayView<'a>,
     angular_velocity: ArrayView<'a>,
     temperature: f32,
-    /// By the board's clock, which starts with it.
+    /// Time by the board's clock, which starts at 0.
     sampled_ms: u64,
     frame_id: &'a str,
 }
 
-/// All the memory that the codec and the link take beside themselves and their stack.
+/// All memory that codec and link need in addition to their own state and the stack.
 pub(crate) struct Buffers {
-    /// What the node says of itself.
+    /// The hello: the node's name and topics.
     hello: [u8; 192],
-    /// Metadata of the message that is being sent. Arrays go to the line as they are.
+    /// Metadata of the message that is being sent. Arrays are sent without a buffer.
     metadata: [u8; 224],
     /// The frame that is being received.
     frame: [u8; 128],
@@ -46,7 +46,7 @@ pub(crate) struct Node<'a, S> {
 }
 
 impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
-    /// A node that has said nothing yet; `epoch` is another number after each start.
+    /// A node that has sent nothing yet; `epoch` differs after each start.
     pub(crate) fn new(line: S, epoch: u64, buffers: &'a mut Buffers) -> Result<Self, EncodeError> {
         let topics = [
             Topic::of::<Imu>(Direction::Published, IMU),
@@ -59,10 +59,10 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         Ok(Self { link, hello, metadata: &mut buffers.metadata })
     }
 
-    /// Says hello if it is time to.
-    pub(crate) fn tend(&mut self, now_ms: u64) {
-        // What does not get out is repeated a second later.
-        let _ = self.link.tend(self.hello, now_ms);
+    /// Sends the hello if it is due.
+    pub(crate) fn send_hello_if_due(&mut self, now_ms: u64) {
+        // A hello that is not sent is repeated a second later.
+        let _ = self.link.send_hello_if_due(self.hello, now_ms);
     }
 
     /// Publishes a reading.
@@ -76,7 +76,7 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         };
         let temperature = sensors::temperature(number);
         let imu = Imu { acceleration, angular_velocity, temperature, sampled_ms, frame_id: "imu" };
-        // No clock that knows the time: the gateway writes it.
+        // The board has no wall clock: the gateway sets the timestamp.
         let header = Header::of::<Imu>(0, number);
         let _ = self.link.publish(IMU, &header, &imu, self.metadata);
     }
@@ -88,9 +88,9 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         let _ = self.link.publish(IMAGE, &header, &ImageMessage::new(data, "mono8"), self.metadata);
     }
 
-    /// How many readings a second somebody wants, if a command has come.
+    /// The requested readings per second, if a command has arrived.
     pub(crate) fn command(&mut self) -> Option<u64> {
-        // A damaged frame is counted, and the next one is heard again.
+        // A damaged frame is counted, and the next one is received.
         let Ok(Some(Event::Message(message))) = self.link.poll() else { return None };
         if message.topic() != RATE.as_bytes() {
             return None;

@@ -1,4 +1,4 @@
-//! What a real board would measure; here it can be computed again by whoever checks it.
+//! Simulated measurements. They are functions of the reading's number, so a receiver can verify them.
 
 /// Acceleration and angular velocity of reading `number`.
 pub(crate) fn imu(number: u64) -> ([f32; 3], [f32; 3]) {

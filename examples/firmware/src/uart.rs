@@ -5,7 +5,7 @@ use core::ptr::{read_volatile, write_volatile};
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
-/// UART0: data, state, control, interrupts, divisor of the clock.
+/// Registers of UART0: data, state, control, interrupts, clock divisor.
 const BASE: usize = 0x4000_4000;
 const DATA: *mut u32 = BASE as *mut u32;
 const STATE: *mut u32 = (BASE + 0x4) as *mut u32;
@@ -20,7 +20,7 @@ const ENABLE_BOTH: u32 = 3;
 pub(crate) struct Uart(());
 
 impl Uart {
-    /// Turns it on, at 25 MHz / 27 = 926 kbaud.
+    /// Enables the UART, at 25 MHz / 27 = 926 kbaud.
     pub(crate) fn open() -> Self {
         // SAFETY: registers of this board, which nothing else uses.
         unsafe {
@@ -50,7 +50,7 @@ impl Read for Uart {
     fn read(&mut self, out: &mut [u8]) -> Result<usize, Infallible> {
         let mut count = 0;
         for place in out {
-            // The first is waited for.
+            // Waits for the first byte only.
             while count == 0 && self.state() & IN_FULL == 0 {}
             if self.state() & IN_FULL == 0 {
                 break;

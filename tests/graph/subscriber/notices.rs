@@ -29,8 +29,14 @@ fn a_subscriber_that_ignores_fingerprints_still_checks_fields() {
     let graph = Graph::new();
     let notes = graph.notes();
     let mut strict = graph.node.subscriber::<Renamed>(TOPIC).create().expect("a subscriber");
-    let mut lax = graph.node.subscriber::<Renamed>(TOPIC).lax().create().expect("a subscriber");
-    let mut other = graph.node.subscriber::<Number>(TOPIC).lax().create().expect("a subscriber");
+    let mut lax = graph
+        .node
+        .subscriber::<Renamed>(TOPIC)
+        .ignore_fingerprint()
+        .create()
+        .expect("a subscriber");
+    let mut other =
+        graph.node.subscriber::<Number>(TOPIC).ignore_fingerprint().create().expect("a subscriber");
     wait_until("the subscribers are connected", || {
         let pause = Duration::from_millis(1);
         assert!(strict.recv_timeout(pause).expect("no error").is_none());

@@ -68,7 +68,7 @@ fn hello(hello: Hello<'_>) {
 fn link_cores(mut input: &[u8]) {
     let mut sender = link::Sender::new();
     used(sender.hello_is_due(black_box(5)));
-    sender.hello_soon();
+    sender.make_hello_due();
     sender.hello(input, |bytes| used(bytes));
     sender.message(black_box(&[input, input][..]), |bytes| used(bytes));
     used(link::line_len(black_box(7)));
@@ -109,7 +109,7 @@ fn link_on_a_stream(input: &[u8], image: &ImageMessage<'_>) {
     let mut link = Link::new(Line, [0; 64]);
     let mut scratch = [0; 64];
     let header = Header::of::<ImageMessage<'_>>(0, black_box(1));
-    used(link.tend(input, black_box(5)));
+    used(link.send_hello_if_due(input, black_box(5)));
     used(link.send(black_box(&[input, input][..])));
     used(link.publish(black_box("/image"), &header, image, black_box(&mut scratch[..])));
     let mut writer = link.start_message();

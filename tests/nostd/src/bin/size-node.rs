@@ -55,7 +55,7 @@ fn run() -> bool {
     let Ok(mut node) = Node::new(Line(black_box(&COMMAND)), black_box(1), &mut buffers) else {
         return false;
     };
-    node.tend(black_box(0));
+    node.send_hello_if_due(black_box(0));
     node.publish_reading(black_box(0), black_box(0));
     node.publish_image(black_box(0), black_box(&PIXELS));
     // The link takes its input in pieces.

@@ -1,0 +1,95 @@
+//! Hosting the daemon inside a node.
+
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::{Daemon, DaemonHandle};
+use crate::endpoint::{Endpoint, EndpointError, Probe, probe};
+use crate::error::CreateError;
+use crate::log::ErrorChain;
+use crate::mutex::Mutex;
+use crate::stop::StopToken;
+
+/// Interval at which the address is probed.
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Hosts the daemon whenever no process listens at its address; ends with its node.
+///
+/// Among nodes that try at the same time the lock decides. The holder of the lock is never replaced, even
+/// if it is stopped or hangs.
+#[derive(Debug)]
+pub(crate) struct Host {
+    stop: StopToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Host {
+    /// Starts probing; `None` for an address without a socket file, since only a file has a lock.
+    pub(crate) fn start(endpoint: &Endpoint, node: &str) -> Result<Option<Self>, CreateError> {
+        let Some(path) = endpoint.file_path().map(Path::to_owned) else { return Ok(None) };
+        let stop = StopToken::new()?;
+        let token = stop.clone();
+        let address = endpoint.to_string();
+        let name = node.to_owned();
+        let thread = thread::Builder::new()
+            .name(format!("{node}-host"))
+            .spawn(move || run(&path, &address, &name, &token))
+            .map_err(CreateError::Thread)?;
+        Ok(Some(Self { stop, thread: Mutex::new(Some(thread)) }))
+    }
+
+    /// Ends the daemon if this node hosts it; returns when its socket file is removed.
+    pub(crate) fn shut_down(&self) {
+        self.stop.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the hosting thread panicked");
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+fn run(path: &Path, address: &str, node: &str, stop: &StopToken) {
+    let mut hosted: Option<DaemonHandle> = None;
+    let mut has_warned = false;
+    loop {
+        if hosted.as_ref().is_none_or(DaemonHandle::is_finished)
+            && matches!(probe(path), Probe::Absent | Probe::Refused)
+        {
+            // The last daemon releases its claim before the next one binds.
+            hosted = None;
+            match Daemon::bind(address).and_then(Daemon::spawn) {
+                Ok(daemon) => {
+                    tracing::info!(node, address, "no discovery daemon ran; hosting it");
+                    hosted = Some(daemon);
+                    has_warned = false;
+                }
+                // Another process was faster, or is stopped and holds the lock.
+                Err(CreateError::Endpoint(EndpointError::AddressInUse { .. })) => {}
+                Err(error) => {
+                    // The folder may belong to another user for good: warn once.
+                    if !std::mem::replace(&mut has_warned, true) {
+                        tracing::warn!(
+                            node,
+                            address,
+                            error = %ErrorChain(&error),
+                            "cannot host discovery"
+                        );
+                    }
+                }
+            }
+        }
+        if stop.wait_timeout(PROBE_INTERVAL) {
+            break;
+        }
+    }
+    drop(hosted);
+}

@@ -1,0 +1,202 @@
+//! Counters of publishers and subscribers.
+
+pub(crate) mod latency;
+pub(crate) mod node;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::wire::DecodeErrorKind;
+
+use latency::{Latency, Trace};
+
+/// Counters of a publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PublisherStats {
+    /// Messages published, delivered or not: the next sequence number.
+    pub published: u64,
+    /// Bytes of all frames handed to the transport.
+    pub sent_bytes: u64,
+    /// How often a subscriber's queue became full, so that this subscriber lost a message.
+    pub congested: u64,
+    /// Current subscribers.
+    pub subscribers: usize,
+}
+
+/// Counters of a subscriber.
+///
+/// Every message that the publisher numbered since the first one received is either still queued or counted
+/// once: received + lost + overwritten + rejected. (A message with a malformed header has no number: it
+/// counts as rejected and again as lost. Rejected messages of other topics are counted in addition.)
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SubscriberStats {
+    /// Messages received that have the type.
+    pub received: u64,
+    /// Bytes of their frames.
+    pub received_bytes: u64,
+    /// Messages that the publisher numbered and that never arrived.
+    pub lost: u64,
+    /// Messages that arrived and were replaced by newer ones before they were read:
+    /// [`Queue::KeepNewest`](crate::Queue::KeepNewest) and [`Queue::Latest`](crate::Queue::Latest).
+    pub overwritten: u64,
+    /// Restarts of the publisher.
+    pub restarted: u64,
+    /// Copies of the last message of a latched publisher; not delivered again.
+    pub repeated: u64,
+    /// How often no message arrived within the deadline.
+    pub silences: u64,
+    /// Callbacks that returned an error or panicked.
+    pub failed: u64,
+    /// Messages that were not delivered, by reason.
+    pub rejected: Rejected,
+    /// The last times of each stage; empty unless
+    /// [`trace_latency`](crate::SubscriberBuilder::trace_latency) or `CORTEX_TRACE_LATENCY` is set.
+    pub latency: Latency,
+}
+
+/// Messages that were not delivered, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// Another topic that begins with this topic's name.
+    pub topic: u64,
+    /// The header is missing or not 24 bytes long.
+    pub header: u64,
+    /// Another type: the fingerprint is not accepted.
+    pub fingerprint: u64,
+    /// An array does not fit its buffer, or the buffer is missing.
+    pub buffer: u64,
+    /// Any other fault of the metadata.
+    pub metadata: u64,
+}
+
+impl Rejected {
+    /// The sum of all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.topic + self.header + self.fingerprint + self.buffer + self.metadata
+    }
+}
+
+/// A counter that any thread may read and add to.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, amount: u64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters behind [`PublisherStats`].
+#[derive(Debug, Default)]
+pub(crate) struct PublisherCounters {
+    /// The next sequence number.
+    pub(crate) published: Counter,
+    pub(crate) sent_bytes: Counter,
+    pub(crate) congested: Counter,
+    pub(crate) subscribers: Counter,
+}
+
+impl PublisherCounters {
+    pub(crate) fn snapshot(&self) -> PublisherStats {
+        PublisherStats {
+            published: self.published.value(),
+            sent_bytes: self.sent_bytes.value(),
+            congested: self.congested.value(),
+            subscribers: usize::try_from(self.subscribers.value()).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// Counters behind [`SubscriberStats`].
+#[derive(Debug, Default)]
+pub(crate) struct SubscriberCounters {
+    pub(crate) trace: Option<Trace>,
+    pub(crate) received: Counter,
+    pub(crate) received_bytes: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) overwritten: Counter,
+    pub(crate) restarted: Counter,
+    pub(crate) repeated: Counter,
+    pub(crate) silences: Counter,
+    pub(crate) failed: Counter,
+    topic: Counter,
+    header: Counter,
+    fingerprint: Counter,
+    buffer: Counter,
+    metadata: Counter,
+}
+
+impl SubscriberCounters {
+    /// Counters with a trace of `samples` times of each stage.
+    pub(crate) fn tracing(samples: usize) -> Self {
+        Self { trace: Trace::new(samples), ..Self::default() }
+    }
+
+    /// The time, if latencies are traced.
+    pub(crate) fn begin(&self) -> Option<Instant> {
+        self.trace.is_some().then(Instant::now)
+    }
+
+    /// Decoding, which began at `begun`, is done.
+    pub(crate) fn decoded(&self, begun: Option<Instant>) {
+        if let (Some(trace), Some(begun)) = (&self.trace, begun) {
+            trace.decoded(begun);
+        }
+    }
+
+    /// The callback, called at `begun`, is done.
+    pub(crate) fn called(&self, begun: Option<Instant>) {
+        if let (Some(trace), Some(begun)) = (&self.trace, begun) {
+            trace.called(begun);
+        }
+    }
+
+    pub(crate) fn reject_topic(&self) {
+        self.topic.add(1);
+    }
+
+    pub(crate) fn reject(&self, kind: DecodeErrorKind) {
+        let counter = match kind {
+            DecodeErrorKind::HeaderLength { .. } | DecodeErrorKind::NoFrames => &self.header,
+            DecodeErrorKind::Fingerprint { .. } => &self.fingerprint,
+            DecodeErrorKind::BufferMissing { .. } | DecodeErrorKind::BufferLength { .. } => {
+                &self.buffer
+            }
+            _ => &self.metadata,
+        };
+        counter.add(1);
+    }
+
+    pub(crate) fn snapshot(&self) -> SubscriberStats {
+        SubscriberStats {
+            received: self.received.value(),
+            received_bytes: self.received_bytes.value(),
+            lost: self.lost.value(),
+            overwritten: self.overwritten.value(),
+            restarted: self.restarted.value(),
+            repeated: self.repeated.value(),
+            silences: self.silences.value(),
+            failed: self.failed.value(),
+            rejected: Rejected {
+                topic: self.topic.value(),
+                header: self.header.value(),
+                fingerprint: self.fingerprint.value(),
+                buffer: self.buffer.value(),
+                metadata: self.metadata.value(),
+            },
+            latency: self.trace.as_ref().map(Trace::snapshot).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The core of a subscriber: connections that follow the publishers, and every check that needs no
+//! decoding.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::connections::{Connections, MAX_CONNECTIONS};
+use super::deadline::{Deadline, SilenceCallback};
+use super::delivery::Rejections;
+use super::loss::{Loss, LossCallback, LossKind};
+use super::sample::Received;
+use super::sequence::Step;
+use super::subscription::Subscription;
+use crate::discovery::Found;
+use crate::discovery::agent::{Agent, WatchGuard};
+use crate::error::{CreateError, ReceiveError};
+use crate::runtime::callback::call_guarded;
+use crate::stats::node::StatsRegistry;
+use crate::transport::{Context, Multipart, SubscriberOptions, WaitResult};
+use crate::wire::{DecodeError, DecodeErrorKind, Header, TypeInfo};
+
+/// Settings of a [`Receiver`].
+pub(super) struct Settings {
+    pub(super) topic: Arc<str>,
+    pub(super) info: TypeInfo,
+    /// Messages that the transport may hold; 0 is no limit.
+    pub(super) high_water_mark: u32,
+    pub(super) ignores_fingerprint: bool,
+    pub(super) spin: Duration,
+    pub(super) on_loss: Option<LossCallback>,
+    pub(super) deadline: Option<(Duration, SilenceCallback)>,
+    /// Samples of each stage to keep.
+    pub(super) trace: usize,
+}
+
+/// Receives the messages of one topic on one thread at a time.
+pub(super) struct Receiver {
+    connections: Connections,
+    _watch: WatchGuard,
+    subscription: Arc<Subscription>,
+    /// Whether what the agent found was processed; a later change sets the interrupt.
+    is_current: bool,
+    info: TypeInfo,
+    ignores_fingerprint: bool,
+    spin: Duration,
+    rejections: Rejections,
+    on_loss: Option<LossCallback>,
+    deadline: Option<Deadline>,
+}
+
+impl Receiver {
+    /// # Errors
+    ///
+    /// When no socket or file descriptor is left.
+    pub(super) fn new(
+        context: &Context,
+        agent: &Arc<Agent>,
+        stats: &StatsRegistry,
+        settings: Settings,
+    ) -> Result<Self, CreateError> {
+        let options = SubscriberOptions {
+            high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
+            ..SubscriberOptions::default()
+        };
+        let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;
+        let watch = agent.watch(&settings.topic)?;
+        let cell = Arc::clone(&watch.cell);
+        let subscription = Arc::new(Subscription::new(settings.topic, cell, settings.trace));
+        stats.add(&subscription);
+        Ok(Self {
+            connections,
+            _watch: watch,
+            is_current: false,
+            info: settings.info,
+            ignores_fingerprint: settings.ignores_fingerprint,
+            spin: settings.spin,
+            rejections: Rejections::new(&subscription),
+            on_loss: settings.on_loss,
+            deadline: settings.deadline.map(|(limit, callback)| Deadline::new(limit, callback)),
+            subscription,
+        })
+    }
+
+    pub(super) fn subscription(&self) -> &Arc<Subscription> {
+        &self.subscription
+    }
+
+    /// Blocks until the next message; `None` at the deadline.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` once the node is shut down or the subscription is stopped; `Socket` when a socket fails.
+    pub(super) fn recv_until(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Received>, ReceiveError> {
+        let mut multipart = Multipart::default();
+        loop {
+            self.refresh()?;
+            let due = self.deadline.as_ref().and_then(Deadline::due);
+            let until = [deadline, due].into_iter().flatten().min();
+            match self.wait(&mut multipart, until)? {
+                WaitResult::Interrupted => {
+                    self.is_current = false;
+                    continue;
+                }
+                WaitResult::Ready => {
+                    if let Some(received) = self.accept(std::mem::take(&mut multipart)) {
+                        return Ok(Some(received));
+                    }
+                }
+                WaitResult::TimedOut => self.check_silence(),
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_until`](Self::recv_until).
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn recv(&mut self) -> Result<Received, ReceiveError> {
+        let mut multipart = Multipart::default();
+        loop {
+            self.refresh()?;
+            if self.connections.try_recv(&mut multipart)? {
+                match self.accept(std::mem::take(&mut multipart)) {
+                    Some(received) => return Ok(received),
+                    // Rejected messages must not keep the thread.
+                    None => tokio::task::yield_now().await,
+                }
+                continue;
+            }
+            let due = self.deadline.as_ref().and_then(Deadline::due);
+            let silence = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.connections.changed() => changed?,
+                () = self.subscription.cell.changed() => {}
+                () = silence => self.check_silence(),
+            }
+        }
+    }
+
+    /// Receives, first by polling where the settings ask for it.
+    fn wait(
+        &mut self,
+        multipart: &mut Multipart,
+        until: Option<Instant>,
+    ) -> Result<WaitResult, ReceiveError> {
+        let interrupt = self.subscription.cell.interrupt();
+        if !self.spin.is_zero() {
+            let end = Instant::now().checked_add(self.spin);
+            let end = [end, until].into_iter().flatten().min();
+            while !interrupt.is_woken() && end.is_none_or(|end| Instant::now() < end) {
+                if self.connections.try_recv(multipart)? {
+                    return Ok(WaitResult::Ready);
+                }
+                std::hint::spin_loop();
+            }
+        }
+        Ok(self.connections.recv_until(multipart, until, interrupt)?)
+    }
+
+    /// Processes what the agent found, if it may have changed.
+    fn refresh(&mut self) -> Result<(), ReceiveError> {
+        let interrupt = self.subscription.cell.interrupt();
+        if self.is_current && !interrupt.is_woken() {
+            return Ok(());
+        }
+        self.is_current = false;
+        // Cleared first: a change after that sets it again.
+        interrupt.clear();
+        self.follow()?;
+        self.is_current = true;
+        Ok(())
+    }
+
+    /// Connects to the current addresses of the publishers.
+    fn follow(&mut self) -> Result<(), ReceiveError> {
+        if self.subscription.is_closed() {
+            return Err(ReceiveError::Closed);
+        }
+        let Some(found) = self.subscription.cell.found() else { return Ok(()) };
+        let publishers = found.publishers.iter().take(MAX_CONNECTIONS);
+        let addresses: Vec<&str> = publishers.map(|topic| topic.address.as_str()).collect();
+        if !self.connections.connected_to_all(&addresses) {
+            self.compare_types(&found);
+            self.connections.follow(&addresses)?;
+        }
+        self.subscription.set_publishers(&addresses);
+        Ok(())
+    }
+
+    /// Logs a type mismatch once, before messages are rejected one by one.
+    fn compare_types(&self, found: &Found) {
+        let topic = &*self.subscription.topic;
+        for published in &found.publishers {
+            if !self.ignores_fingerprint && !self.info.accepts(published.fingerprint) {
+                tracing::error!(
+                    topic,
+                    published = published.message_type,
+                    subscribed = self.info.class,
+                    "the topic has another type"
+                );
+                return;
+            }
+        }
+        if found.layout.is_some_and(|layout| layout != self.info.layout) {
+            tracing::error!(
+                topic,
+                class = self.info.class,
+                fields = ?self.info.fields,
+                "the publisher's fields are different"
+            );
+        }
+    }
+
+    /// Checks what needs no decoding: topic, header, fingerprint, sequence number.
+    fn accept(&mut self, multipart: Multipart) -> Option<Received> {
+        if multipart.frame(0) != Some(self.subscription.topic.as_bytes()) {
+            self.subscription.counters.reject_topic();
+            return None;
+        }
+        let header = match read_header(&multipart) {
+            Ok(header) => header,
+            Err(error) => {
+                self.rejections.reject(error);
+                return None;
+            }
+        };
+        if !self.ignores_fingerprint && !self.info.accepts(header.fingerprint) {
+            let kind = DecodeErrorKind::Fingerprint {
+                expected: self.info.fingerprint,
+                found: header.fingerprint,
+            };
+            self.connections.record_rejected(&header);
+            self.rejections.reject(DecodeError::new(kind, 0));
+            return None;
+        }
+        match self.connections.step(&header) {
+            Step::Next => {}
+            Step::Lost(count) => {
+                self.subscription.counters.lost.add(count);
+                tracing::debug!(topic = %self.subscription.topic, count, "messages were lost");
+                self.report_loss(Loss { kind: LossKind::Lost(count), header });
+            }
+            Step::Restarted => {
+                self.subscription.counters.restarted.add(1);
+                tracing::info!(topic = %self.subscription.topic, "the publisher restarted");
+                self.report_loss(Loss { kind: LossKind::Restarted, header });
+            }
+            Step::Repeated => {
+                self.subscription.counters.repeated.add(1);
+                return None;
+            }
+        }
+        if let Some(deadline) = &mut self.deadline {
+            deadline.record_message();
+        }
+        if let Some(trace) = &self.subscription.counters.trace {
+            trace.received(header.timestamp_ns);
+        }
+        Some(Received { multipart, header })
+    }
+
+    fn report_loss(&mut self, loss: Loss) {
+        let Some(callback) = &mut self.on_loss else { return };
+        let failure = call_guarded(|| callback(loss));
+        self.subscription.record_failure(failure);
+    }
+
+    fn check_silence(&mut self) {
+        let Some(deadline) = &mut self.deadline else { return };
+        let Some(since) = deadline.check(Instant::now()) else { return };
+        self.subscription.counters.silences.add(1);
+        tracing::warn!(topic = %self.subscription.topic, ?since, "no message arrived");
+        let failure = call_guarded(|| (deadline.callback)(since));
+        self.subscription.record_failure(failure);
+    }
+}
+
+fn read_header(multipart: &Multipart) -> Result<Header, DecodeError> {
+    let no_frames = DecodeError::new(DecodeErrorKind::NoFrames, 0);
+    let first = multipart.frame(1).ok_or(no_frames)?;
+    // Two frames are a topic and a blob that begins with the header.
+    let header = match multipart.len() {
+        2 => first.get(..Header::LEN).unwrap_or(first),
+        _ => first,
+    };
+    Header::decode(header)
+}

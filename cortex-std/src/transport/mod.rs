@@ -1,0 +1,131 @@
+//! Carrying messages between processes: the seam below which transports differ.
+//!
+//! Above this module no code knows which transport carries a message. [`Transport::for_address`] chooses
+//! one, and the traits [`PublisherSocket`] and [`SubscriberSocket`] are all that the rest of the crate
+//! uses of it. `contract.rs` tests what follows over every transport of [`Transport::ALL`].
+//!
+//! # Contract
+//!
+//! **Threads.** A socket is used through `&mut self` by one thread at a time and may move to another. Its
+//! [`EventSource`] and an [`Interrupt`] may be used by other threads meanwhile.
+//!
+//! **Order.** Messages of one publisher arrive at each subscriber in the order of the calls that sent
+//! them. A message arrives whole or not at all. There is no order between publishers.
+//!
+//! **Subscriptions.** A subscriber receives the messages whose first part begins with one of its
+//! prefixes. The publisher sees each subscription and each unsubscription once per peer
+//! ([`PublisherSocket::next_subscription`]); a peer that disconnects unsubscribes. A message that is sent
+//! before the publisher has seen a subscription may be missing there.
+//!
+//! **Congestion.** Each subscriber has a bounded queue, counted in messages. A full queue costs its own
+//! subscriber messages and no other: [`PublisherSocket::send`] sends to the rest and reports
+//! [`Sent::Congested`]; [`PublisherSocket::try_send`] sends to all subscribers or to none.
+//!
+//! **Blocking.** `send`, `try_send`, `next_subscription` and `try_recv` never block.
+//! `wait_for_room` and `recv_until` block until something happens, until the deadline, or until the
+//! [`Interrupt`] is set, whichever is first; an interrupt that is set wins over a message. `bind` and
+//! `connect` do not wait for a peer. Dropping a publisher's socket does not wait: the transport goes on
+//! sending for at most the linger time. Dropping a subscriber's socket discards what it has not returned.
+//!
+//! **Waiting.** An [`EventSource`] reports changes. Wait at it only after the non-blocking call found
+//! nothing to do; after it was readable, make that call until it finds nothing again.
+//!
+//! **Ownership.** A [`Part::Copy`] is copied during the call. A [`Part::Frame`] keeps its owner alive until
+//! the transport has sent it to every subscriber, on any thread of the process, and until the next call to
+//! the socket where a subscriber disappeared. A received [`Multipart`] owns its frames and outlives its
+//! socket.
+//!
+//! **Peers.** A connection that breaks is made again with growing pauses. A peer that sends what the
+//! protocol does not allow, or more than a limit, loses its connection and nothing else happens.
+#![allow(
+    unsafe_code,
+    reason = "libzmq is a C library; this folder is where it is made safe, block by block"
+)]
+
+#[cfg(test)]
+mod contract;
+mod error;
+mod event;
+mod interrupt;
+mod loan;
+mod multipart;
+#[cfg(feature = "tokio")]
+mod readiness;
+mod socket;
+mod zmq;
+
+pub(crate) use event::{EventSource, wait_any};
+pub(crate) use interrupt::{Interrupt, WaitResult};
+pub(crate) use loan::{Loan, LoanPool};
+pub(crate) use multipart::Multipart;
+#[cfg(feature = "tokio")]
+pub(crate) use readiness::Readiness;
+#[cfg(test)]
+pub(crate) use socket::SubscriptionEvent;
+pub(crate) use socket::{
+    Part, PublisherOptions, PublisherSocket, Sent, SubscriberOptions, SubscriberSocket, TrySent,
+    share_parts,
+};
+pub(crate) use zmq::context::Context;
+pub(crate) use zmq::frame::Frame;
+pub(crate) use zmq::library;
+pub(crate) use zmq::owner::{OwnedView, ViewFamily};
+pub(crate) use zmq::reqrep::{RepSocket, ReqSocket, RequestError};
+
+pub use error::{SocketError, SocketErrorKind};
+
+use zmq::sub::ZmqSubscriber;
+use zmq::xpub::ZmqPublisher;
+
+/// A way to carry messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// libzmq: ipc, tcp and inproc.
+    Zmq,
+}
+
+impl Transport {
+    /// Every transport; the contract tests run over this list.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 1] = [Self::Zmq];
+
+    /// The transport of a subscriber that has no address yet.
+    pub(crate) const DEFAULT: Self = Self::Zmq;
+
+    /// The transport that carries messages to and from `address`.
+    pub(crate) fn for_address(_address: &str) -> Self {
+        Self::Zmq
+    }
+
+    /// A publisher's socket that is bound to `address`.
+    ///
+    /// An ipc address replaces the file that is there, and the file stays when the socket is closed:
+    /// [`crate::endpoint::claim()`] protects the one and removes the other.
+    ///
+    /// # Errors
+    /// When the address is in use or invalid, or no socket or file descriptor is left.
+    pub(crate) fn bind(
+        self,
+        context: &Context,
+        address: &str,
+        options: &PublisherOptions,
+    ) -> Result<Box<dyn PublisherSocket>, SocketError> {
+        match self {
+            Self::Zmq => Ok(Box::new(ZmqPublisher::bind(context, address, options)?)),
+        }
+    }
+
+    /// A subscriber's socket without a connection and without a subscription.
+    ///
+    /// # Errors
+    /// When no socket or file descriptor is left.
+    pub(crate) fn subscriber(
+        self,
+        context: &Context,
+        options: &SubscriberOptions,
+    ) -> Result<Box<dyn SubscriberSocket>, SocketError> {
+        match self {
+            Self::Zmq => Ok(Box::new(ZmqSubscriber::new(context, options)?)),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A received message.
+
+use smallvec::SmallVec;
+
+use super::zmq::frame::Frame;
+
+/// Topic, header, metadata and five arrays: most messages need no more and so no allocation.
+const INLINE: usize = 8;
+
+/// The parts of one received message, in order.
+///
+/// Reused for the next message it keeps its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Multipart {
+    frames: SmallVec<[Frame; INLINE]>,
+}
+
+impl Multipart {
+    /// The number of parts.
+    pub(crate) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// True before anything was received.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// The bytes of part `index`.
+    pub(crate) fn frame(&self, index: usize) -> Option<&[u8]> {
+        self.frames.get(index).map(Frame::as_slice)
+    }
+
+    /// The bytes of every part.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().map(Frame::as_slice)
+    }
+
+    /// The first part; the others are released.
+    pub(crate) fn into_first(self) -> Option<Frame> {
+        self.frames.into_iter().next()
+    }
+
+    /// Releases every part.
+    pub(crate) fn clear(&mut self) {
+        self.frames.clear();
+    }
+
+    /// Appends a part.
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.frames.push(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(message: &mut Multipart, bytes: &[u8]) {
+        message.push(Frame::from_copy(bytes).unwrap());
+    }
+
+    #[test]
+    fn parts_are_found_inline_and_beyond() {
+        for count in 0..10_usize {
+            let mut message = Multipart::default();
+            for i in 0..count {
+                push(&mut message, &[i as u8; 3]);
+            }
+            assert_eq!(message.len(), count);
+            for i in 0..count {
+                assert_eq!(message.frame(i), Some(&[i as u8; 3][..]));
+            }
+            assert_eq!(message.frame(count), None);
+            assert_eq!(message.frame(usize::MAX), None);
+            assert_eq!(message.iter().count(), count);
+            assert_eq!(message.into_first().is_some(), count > 0);
+        }
+    }
+
+    #[test]
+    fn a_cleared_message_is_empty_and_usable() {
+        let mut message = Multipart::default();
+        for _ in 0..9 {
+            push(&mut message, b"old");
+        }
+        message.clear();
+        assert!(message.is_empty());
+        assert_eq!(message.frame(0), None);
+        push(&mut message, b"new");
+        assert_eq!(message.iter().collect::<Vec<_>>(), [b"new"]);
+    }
+}

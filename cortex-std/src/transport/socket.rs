@@ -1,0 +1,248 @@
+//! The sockets of publishers and subscribers, as every transport offers them.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::error::SocketError;
+use super::event::EventSource;
+use super::interrupt::{Interrupt, WaitResult};
+use super::multipart::Multipart;
+use super::zmq::frame::Frame;
+
+/// Settings of a [`PublisherSocket`].
+#[derive(Debug, Clone)]
+pub(crate) struct PublisherOptions {
+    /// Messages that may wait for one subscriber; 0 is no limit.
+    pub(crate) high_water_mark: i32,
+    /// How long messages that are not sent yet may still be sent after the socket is closed.
+    pub(crate) linger: Duration,
+    /// Bytes of the longest subscription a peer may send; a longer one costs it the connection.
+    pub(crate) max_subscription_len: i64,
+    /// Interval of the heartbeats that a tcp subscriber must answer (libzmq does, since 4.2) within three
+    /// intervals; zero for none.
+    pub(crate) heartbeat: Duration,
+}
+
+impl Default for PublisherOptions {
+    fn default() -> Self {
+        Self {
+            high_water_mark: 1000,
+            linger: Duration::ZERO,
+            max_subscription_len: 64 * 1024,
+            heartbeat: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Settings of a [`SubscriberSocket`].
+#[derive(Debug, Clone)]
+pub(crate) struct SubscriberOptions {
+    /// Messages of each publisher that may wait here; 0 is no limit. Later ones are lost.
+    pub(crate) high_water_mark: i32,
+    /// The first pause before a reconnection.
+    pub(crate) reconnect: Duration,
+    /// The longest pause before a reconnection; the pause doubles up to here.
+    pub(crate) reconnect_max: Duration,
+    /// Interval of the heartbeats that a tcp publisher must answer (libzmq does, since 4.2) within three
+    /// intervals; zero for none.
+    pub(crate) heartbeat: Duration,
+    /// Bytes of the longest part that a publisher may send, -1 for no limit.
+    pub(crate) max_frame_len: i64,
+}
+
+impl Default for SubscriberOptions {
+    fn default() -> Self {
+        Self {
+            high_water_mark: 1000,
+            reconnect: Duration::from_millis(10),
+            reconnect_max: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(1),
+            max_frame_len: -1,
+        }
+    }
+}
+
+/// One part of a message to send.
+#[derive(Debug)]
+pub(crate) enum Part<'a> {
+    /// Bytes that are copied.
+    Copy(&'a [u8]),
+    /// A frame whose ownership passes to the socket.
+    Frame(Frame),
+}
+
+impl Part<'_> {
+    /// Bytes of the part.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Copy(bytes) => bytes.len(),
+            Self::Frame(frame) => frame.as_slice().len(),
+        }
+    }
+}
+
+/// What became of a message that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Sent {
+    /// Queued for every subscriber that was not already congested.
+    Delivered,
+    /// Lost for a subscriber whose queue became full; queued for the others.
+    ///
+    /// libzmq then skips that subscriber until half of its queue is read, and reports the messages in
+    /// between as `Delivered`: this marks the start of each congestion and is no count of losses.
+    Congested,
+}
+
+/// What became of a message that must not be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum TrySent {
+    /// Queued for every subscriber that was not already congested.
+    Delivered,
+    /// A subscriber's queue is full: the message is queued for no subscriber, and the parts are kept.
+    WouldBlock,
+}
+
+/// A change of the subscriptions of one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct SubscriptionEvent {
+    /// True for a subscription, false for its end: unsubscribed or disconnected.
+    pub(crate) subscribe: bool,
+    /// The prefix as the peer sent it; any bytes.
+    pub(crate) topic: Vec<u8>,
+}
+
+/// A socket that sends each message to every peer that subscribed to a prefix of its first part.
+///
+/// The [module](super) states the whole contract.
+pub(crate) trait PublisherSocket: fmt::Debug + Send + Sync {
+    /// The address of the bind, with the port that the system chose for `tcp://host:*`.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn address(&mut self) -> Result<String, SocketError>;
+
+    /// Sends one message without blocking; a subscriber whose queue is full loses it.
+    ///
+    /// The parts are consumed: each is an empty frame afterwards. Without parts nothing happens.
+    ///
+    /// # Errors
+    /// When memory is exhausted, before any part is sent; when the transport refuses.
+    fn send(&mut self, parts: &mut [Part<'_>]) -> Result<Sent, SocketError>;
+
+    /// Sends one message to all subscribers or, where a queue is full, to none.
+    ///
+    /// After `WouldBlock` the parts hold what they held, as frames: the next attempt copies nothing.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    fn try_send(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError>;
+
+    /// Blocks until a queue may have room, a subscriber came or one left; then
+    /// [`try_send`](Self::try_send) may succeed.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn wait_for_room(
+        &mut self,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError>;
+
+    /// The next subscription or unsubscription, without blocking.
+    ///
+    /// A peer that subscribes twice to one prefix is reported twice and leaves once, so a count is exact
+    /// for peers that subscribe once, as Cortex peers do, and must saturate at zero.
+    ///
+    /// Call it now and then: the transport keeps unread changes in memory, and may release the frames of
+    /// a subscriber that disappeared only within a call to this socket.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn next_subscription(&mut self) -> Result<Option<SubscriptionEvent>, SocketError>;
+
+    /// Becomes readable when [`next_subscription`](Self::next_subscription) may have something.
+    ///
+    /// Another call to the socket may consume the event, so wait with a deadline.
+    fn events(&self) -> EventSource;
+}
+
+/// A socket that receives the messages that match its prefixes and reconnects on its own.
+///
+/// The [module](super) states the whole contract.
+pub(crate) trait SubscriberSocket: fmt::Debug + Send + Sync {
+    /// Connects to one more publisher, now or as soon as it listens.
+    ///
+    /// # Errors
+    /// When the address is invalid. An absent publisher is no error.
+    fn connect(&mut self, address: &str) -> Result<(), SocketError>;
+
+    /// Disconnects from a publisher; its messages that wait here are lost.
+    ///
+    /// # Errors
+    /// `NotFound` without a connection to that address.
+    fn disconnect(&mut self, address: &str) -> Result<(), SocketError>;
+
+    /// Subscribes to messages whose first part begins with `prefix`, at every publisher.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError>;
+
+    /// Reverts one [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError>;
+
+    /// Receives a message without blocking. False: there is none, and `message` is empty.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn try_recv(&mut self, message: &mut Multipart) -> Result<bool, SocketError>;
+
+    /// Receives a message, blocking until `deadline`, or without limit for `None`. `message` is empty
+    /// unless the result is `Ready`.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn recv_until(
+        &mut self,
+        message: &mut Multipart,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError>;
+
+    /// Becomes readable when [`try_recv`](Self::try_recv) may have something.
+    fn events(&self) -> EventSource;
+}
+
+/// Turns the parts into frames and returns frames that share their bytes, to send the message again.
+///
+/// # Errors
+/// When memory is exhausted.
+pub(crate) fn share_parts(parts: &mut [Part<'_>]) -> Result<Vec<Frame>, SocketError> {
+    make_frames(parts)?;
+    parts
+        .iter_mut()
+        .map(|part| match part {
+            Part::Frame(frame) => frame.share(),
+            Part::Copy(bytes) => Frame::from_copy(bytes),
+        })
+        .collect()
+}
+
+/// Copies every `Copy` part into a frame before any part is sent: half a message cannot be taken back.
+///
+/// # Errors
+/// When memory is exhausted.
+pub(super) fn make_frames(parts: &mut [Part<'_>]) -> Result<(), SocketError> {
+    for part in parts {
+        if let Part::Copy(bytes) = part {
+            *part = Part::Frame(Frame::from_copy(bytes)?);
+        }
+    }
+    Ok(())
+}

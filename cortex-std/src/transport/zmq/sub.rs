@@ -1,0 +1,75 @@
+//! The subscriber's socket on libzmq.
+
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use super::socket::ZmqSocket;
+use crate::transport::error::SocketError;
+use crate::transport::event::EventSource;
+use crate::transport::interrupt::{Interrupt, WaitResult};
+use crate::transport::multipart::Multipart;
+use crate::transport::socket::{SubscriberOptions, SubscriberSocket};
+
+/// How long one attempt to connect over tcp may take. The kernel retries at growing intervals, so a new
+/// attempt finds a publisher sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A SUB socket.
+#[derive(Debug)]
+pub(crate) struct ZmqSubscriber {
+    socket: ZmqSocket,
+    heartbeat: Duration,
+}
+
+impl ZmqSubscriber {
+    /// A socket without a connection and without a subscription.
+    ///
+    /// # Errors
+    /// When no socket or file descriptor is left.
+    pub(crate) fn new(context: &Context, options: &SubscriberOptions) -> Result<Self, SocketError> {
+        let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_SUB)?;
+        socket.set_int(zmq_sys::ZMQ_RCVHWM, options.high_water_mark)?;
+        socket.set_int(zmq_sys::ZMQ_LINGER, 0)?;
+        socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL, options.reconnect)?;
+        socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL_MAX, options.reconnect_max)?;
+        socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_frame_len)?;
+        Ok(Self { socket, heartbeat: options.heartbeat })
+    }
+}
+
+impl SubscriberSocket for ZmqSubscriber {
+    fn connect(&mut self, address: &str) -> Result<(), SocketError> {
+        self.socket.set_heartbeat(address, self.heartbeat)?;
+        self.socket.set_millis(zmq_sys::ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
+        self.socket.connect(address)
+    }
+
+    fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
+        self.socket.disconnect(address)
+    }
+
+    fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
+        self.socket.set_bytes(zmq_sys::ZMQ_SUBSCRIBE, prefix)
+    }
+
+    fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
+        self.socket.set_bytes(zmq_sys::ZMQ_UNSUBSCRIBE, prefix)
+    }
+
+    fn try_recv(&mut self, message: &mut Multipart) -> Result<bool, SocketError> {
+        self.socket.recv_multipart(message)
+    }
+
+    fn recv_until(
+        &mut self,
+        message: &mut Multipart,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError> {
+        self.socket.recv_until(message, deadline, interrupt)
+    }
+
+    fn events(&self) -> EventSource {
+        self.socket.events()
+    }
+}

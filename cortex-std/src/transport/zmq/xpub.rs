@@ -1,0 +1,142 @@
+//! The publisher's socket on libzmq.
+
+use std::time::Instant;
+
+use super::accepted::Accepted;
+use super::context::Context;
+use super::frame::Frame;
+use super::socket::{SNDMORE, ZmqSocket};
+use crate::transport::error::SocketError;
+use crate::transport::event::EventSource;
+use crate::transport::interrupt::{Interrupt, WaitResult};
+use crate::transport::socket::{
+    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, make_frames,
+};
+
+/// Bytes of a part for which the kernel's default buffer is too small to be fast.
+const LARGE_LEN: usize = 64 * 1024;
+
+/// An XPUB socket.
+#[derive(Debug)]
+pub(crate) struct ZmqPublisher {
+    socket: ZmqSocket,
+    accepted: Option<Accepted>,
+}
+
+impl ZmqPublisher {
+    /// A socket that is bound to `address`. An ipc address replaces the file that is there.
+    ///
+    /// # Errors
+    /// When the address is in use or invalid, or no socket or file descriptor is left.
+    pub(crate) fn bind(
+        context: &Context,
+        address: &str,
+        options: &PublisherOptions,
+    ) -> Result<Self, SocketError> {
+        let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_XPUB)?;
+        socket.set_int(zmq_sys::ZMQ_SNDHWM, options.high_water_mark)?;
+        socket.set_millis(zmq_sys::ZMQ_LINGER, options.linger)?;
+        socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_subscription_len)?;
+        socket.set_int(zmq_sys::ZMQ_XPUB_VERBOSER, 1)?;
+        socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1)?;
+        socket.set_heartbeat(address, options.heartbeat)?;
+        socket.bind(address)?;
+        Ok(Self { socket, accepted: Accepted::at(address) })
+    }
+
+    /// Sends to all subscribers or to none, by the state of the queues as it is now.
+    ///
+    /// For about a millisecond libzmq's send does not see what its subscribers took meanwhile, so a short
+    /// queue that is drained in step seems full: process its events and try once more.
+    fn send_to_all(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
+        if self.transmit(parts)? == TrySent::Delivered {
+            return Ok(TrySent::Delivered);
+        }
+        self.socket.progress()?;
+        self.transmit(parts)
+    }
+
+    /// Sends frames; `WouldBlock` can only come before the first.
+    fn transmit(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
+        if let Some(accepted) = &mut self.accepted
+            && accepted.has_new()
+            && parts.iter().any(|part| part.len() >= LARGE_LEN)
+        {
+            accepted.enlarge_buffers();
+        }
+        let mut left = parts.len();
+        let mut begun = false;
+        for part in parts {
+            left = left.saturating_sub(1);
+            let Part::Frame(frame) = part else { continue };
+            let flags = if left > 0 { SNDMORE } else { 0 };
+            if !self.socket.send(frame, flags)? {
+                if !begun {
+                    return Ok(TrySent::WouldBlock);
+                }
+                // A queue is counted in messages, so the first part decides and this cannot happen.
+                return Err(SocketError::from_errno(libc::EAGAIN, "send", None));
+            }
+            begun = true;
+        }
+        Ok(TrySent::Delivered)
+    }
+}
+
+impl PublisherSocket for ZmqPublisher {
+    fn address(&mut self) -> Result<String, SocketError> {
+        self.socket.last_endpoint()
+    }
+
+    fn send(&mut self, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
+        make_frames(parts)?;
+        if self.send_to_all(parts)? == TrySent::Delivered {
+            return Ok(Sent::Delivered);
+        }
+        // No part is sent yet. Without NODROP libzmq sends to the subscribers that have room.
+        self.socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 0)?;
+        let sent = self.transmit(parts);
+        // Fails only when the context ends, and then the option does not matter.
+        let restored = self.socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1);
+        let _ = sent?;
+        restored?;
+        Ok(Sent::Congested)
+    }
+
+    fn try_send(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
+        make_frames(parts)?;
+        self.send_to_all(parts)
+    }
+
+    /// An XPUB always reports that it is writable, so this waits for any event.
+    fn wait_for_room(
+        &mut self,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError> {
+        let wait = self.socket.wait(deadline, interrupt)?;
+        self.socket.progress()?;
+        Ok(wait)
+    }
+
+    fn next_subscription(&mut self) -> Result<Option<SubscriptionEvent>, SocketError> {
+        let mut frame = Frame::empty();
+        while self.socket.recv(&mut frame)? {
+            // Any other frame is data of an XSUB peer, which has no meaning here.
+            if let [first @ (0 | 1), topic @ ..] = frame.as_slice() {
+                if let Some(accepted) = &mut self.accepted {
+                    accepted.record_change();
+                }
+                return Ok(Some(SubscriptionEvent {
+                    subscribe: *first == 1,
+                    topic: topic.to_vec(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn events(&self) -> EventSource {
+        self.socket.events()
+    }
+}

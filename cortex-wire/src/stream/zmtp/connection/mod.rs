@@ -1,0 +1,468 @@
+//! The state machine of one connection: bytes in, events and bytes out.
+
+use crate::stream::io::append;
+use crate::stream::multipart::{Multipart, PREFIX_LEN};
+use crate::stream::zmtp::command::Command;
+use crate::stream::zmtp::error::{ZmtpError, ZmtpErrorKind};
+use crate::stream::zmtp::layout::{FLAG_COMMAND, FLAG_LONG, FLAG_MORE, GREETING, GREETING_LEN};
+
+/// Capacity for bytes to write: greeting, READY, and some PONGs.
+const OUT_CAPACITY: usize = 160;
+
+/// Bytes of buffer for the handshake of libzmq.
+const HANDSHAKE_LEN: usize = 64;
+
+/// Bytes of `SUBSCRIBE` with its length.
+const SUBSCRIBE_LEN: usize = 10;
+
+/// The bytes before the body of a frame.
+pub type FrameHead = heapless::Vec<u8, 20>;
+
+/// The socket type of our end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Role<'t> {
+    /// A publisher of one topic.
+    Pub {
+        /// The topic.
+        topic: &'t str,
+    },
+    /// A subscriber.
+    Sub,
+    /// A client that sends one request at a time and receives its reply.
+    Req,
+}
+
+impl Role<'_> {
+    const fn socket_type(self) -> &'static [u8; 3] {
+        match self {
+            Self::Pub { .. } => b"PUB",
+            Self::Sub => b"SUB",
+            Self::Req => b"REQ",
+        }
+    }
+
+    fn accepts_peer(self, socket_type: &[u8]) -> bool {
+        match self {
+            Self::Pub { .. } => matches!(socket_type, b"SUB" | b"XSUB"),
+            Self::Sub => matches!(socket_type, b"PUB" | b"XPUB"),
+            Self::Req => matches!(socket_type, b"REP" | b"ROUTER"),
+        }
+    }
+}
+
+/// An event of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Event<'a> {
+    /// The handshake is complete; messages can be sent.
+    Ready,
+    /// A message; a reply does not include its empty delimiter frame.
+    Message(Multipart<'a>),
+    /// A message longer than the buffer was dropped.
+    TooLong {
+        /// Bytes of buffer that it needs.
+        len: u64,
+    },
+    /// The peer has subscribed to the publisher's topic; each subscription is an event.
+    Subscribed,
+    /// The peer has cancelled one such subscription.
+    Cancelled,
+}
+
+/// The position in the stream.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// In the greeting, with the number of its bytes received.
+    Greeting(usize),
+    /// In the head of a frame.
+    Head { head: [u8; 9], len: usize },
+    /// In the body of a frame.
+    Body { flags: u8, left: u64, keep: bool },
+    /// After an error.
+    Failed(ZmtpError),
+}
+
+const HEAD: State = State::Head { head: [0; 9], len: 0 };
+
+/// An event that does not borrow yet.
+enum Taken {
+    Ready,
+    Message,
+    TooLong(u64),
+    Subscribed,
+    Cancelled,
+}
+
+/// A connection to one peer, connected or accepted.
+///
+/// `B` is the buffer for one received message and 4 bytes for each of its frames: `[u8; N]` on a
+/// board. A publisher's buffer holds the handshake or a subscription; see [`Connection::new`].
+#[derive(Debug)]
+pub struct Connection<'t, B> {
+    role: Role<'t>,
+    buffer: B,
+    /// Bytes of the message so far, in the layout of [`Multipart`].
+    len: usize,
+    /// Bytes of the frame in the buffer, after the message.
+    body_len: usize,
+    /// Bytes of buffer that a message needs which does not fit; 0 if it fits.
+    needed: u64,
+    /// Whether the message in the buffer was returned.
+    is_taken: bool,
+    state: State,
+    is_ready: bool,
+    minor: u8,
+    subscriptions: u32,
+    offset: u64,
+    out: heapless::Vec<u8, OUT_CAPACITY>,
+}
+
+impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
+    /// A connection at the start of its stream; its greeting is pending.
+    ///
+    /// # Errors
+    ///
+    /// `BufferTooSmall` if the buffer cannot hold a handshake or, for a publisher, a subscription
+    /// to its topic.
+    pub fn new(role: Role<'t>, buffer: B) -> Result<Self, ZmtpError> {
+        let capacity = buffer.as_ref().len();
+        let needed = match role {
+            Role::Pub { topic } => topic.len().saturating_add(SUBSCRIBE_LEN).max(HANDSHAKE_LEN),
+            _ => HANDSHAKE_LEN,
+        };
+        // Each frame is stored after its length, as in a message.
+        let needed = needed.saturating_add(PREFIX_LEN);
+        if capacity < needed {
+            let kind = ZmtpErrorKind::BufferTooSmall { needed, capacity };
+            return Err(ZmtpError { kind, offset: 0 });
+        }
+        let mut out = heapless::Vec::new();
+        append(&mut out, &GREETING);
+        Ok(Self {
+            role,
+            buffer,
+            len: 0,
+            body_len: 0,
+            needed: 0,
+            is_taken: false,
+            state: State::Greeting(0),
+            is_ready: false,
+            minor: 0,
+            subscriptions: 0,
+            offset: 0,
+            out,
+        })
+    }
+
+    /// The socket type of our end.
+    #[must_use]
+    pub const fn role(&self) -> Role<'t> {
+        self.role
+    }
+
+    /// Whether the handshake is complete.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Whether the peer is subscribed to the publisher's topic.
+    #[must_use]
+    pub const fn is_subscribed(&self) -> bool {
+        self.subscriptions > 0
+    }
+
+    /// Bytes that must be written before any others.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Removes the first `count` pending bytes, which were written.
+    pub fn written(&mut self, count: usize) {
+        let len = self.out.len();
+        let count = count.min(len);
+        self.out.copy_within(count.., 0);
+        self.out.truncate(len.saturating_sub(count));
+    }
+
+    /// Consumes bytes from the start of `input` until an event; returns `None` when `input` is
+    /// empty. Call it until then, and write the [pending](Self::pending) bytes.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer's bytes are invalid; later calls return the same error.
+    pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Event<'_>>, ZmtpError> {
+        let taken = match self.take(input) {
+            Ok(taken) => taken,
+            Err(kind) => {
+                let error = match self.state {
+                    State::Failed(error) => error,
+                    _ => ZmtpError { kind, offset: self.offset },
+                };
+                self.state = State::Failed(error);
+                return Err(error);
+            }
+        };
+        Ok(match taken {
+            None => None,
+            Some(Taken::Ready) => Some(Event::Ready),
+            Some(Taken::TooLong(len)) => Some(Event::TooLong { len }),
+            Some(Taken::Subscribed) => Some(Event::Subscribed),
+            Some(Taken::Cancelled) => Some(Event::Cancelled),
+            Some(Taken::Message) => self.message().map(Event::Message),
+        })
+    }
+
+    /// The head of a frame of a message; `is_last` if no frame follows.
+    #[must_use]
+    pub fn message_head(&self, len: usize, is_last: bool) -> FrameHead {
+        frame_head(if is_last { 0 } else { FLAG_MORE }, len)
+    }
+
+    /// The bytes before the prefix of a subscription, or of its cancellation: a command, or a
+    /// message if the peer uses ZMTP 3.0. Valid once the connection is [ready](Self::is_ready).
+    #[must_use]
+    pub fn subscription_head(&self, prefix_len: usize, subscribe: bool) -> FrameHead {
+        let (flags, start): (u8, &[u8]) = match (self.minor, subscribe) {
+            (0, true) => (0, b"\x01"),
+            (0, false) => (0, b"\x00"),
+            (_, true) => (FLAG_COMMAND, b"\x09SUBSCRIBE"),
+            (_, false) => (FLAG_COMMAND, b"\x06CANCEL"),
+        };
+        let mut head = frame_head(flags, prefix_len.saturating_add(start.len()));
+        // Nine bytes of head and ten of this are fewer than 20.
+        append(&mut head, start);
+        head
+    }
+
+    /// The message in the buffer; a reply must start with an empty delimiter frame.
+    fn message(&self) -> Option<Multipart<'_>> {
+        let bytes = self.buffer.as_ref().get(..self.len)?;
+        match (self.role, bytes) {
+            (Role::Req, [0, 0, 0, 0, reply @ ..]) => Multipart::new(reply),
+            (Role::Req, _) => None,
+            _ => Multipart::new(bytes),
+        }
+    }
+
+    fn take(&mut self, input: &mut &[u8]) -> Result<Option<Taken>, ZmtpErrorKind> {
+        if self.is_taken {
+            self.is_taken = false;
+            self.len = 0;
+        }
+        loop {
+            match self.state {
+                State::Failed(error) => return Err(error.kind),
+                State::Greeting(len) => {
+                    let Some(byte) = self.next(input) else { return Ok(None) };
+                    self.greeting_byte(len, byte)?;
+                }
+                State::Head { head, len } => {
+                    let Some(byte) = self.next(input) else { return Ok(None) };
+                    self.head_byte(head, len, byte)?;
+                }
+                State::Body { flags, left, keep } => {
+                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                    let (bytes, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
+                    let place = self.len.saturating_add(PREFIX_LEN).saturating_add(self.body_len);
+                    let place = self.buffer.as_mut().get_mut(place..);
+                    if keep && let Some(place) = place.and_then(|p| p.get_mut(..bytes.len())) {
+                        place.copy_from_slice(bytes);
+                        self.body_len = self.body_len.saturating_add(bytes.len());
+                    }
+                    *input = rest;
+                    let count = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.offset = self.offset.saturating_add(count);
+                    let left = left.saturating_sub(count);
+                    self.state = State::Body { flags, left, keep };
+                    if left > 0 {
+                        return Ok(None);
+                    }
+                    self.state = HEAD;
+                    if let Some(taken) = self.frame(flags, keep)? {
+                        return Ok(Some(taken));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&mut self, input: &mut &[u8]) -> Option<u8> {
+        let (byte, rest) = input.split_first()?;
+        *input = rest;
+        self.offset = self.offset.saturating_add(1);
+        Some(*byte)
+    }
+
+    fn greeting_byte(&mut self, len: usize, byte: u8) -> Result<(), ZmtpErrorKind> {
+        match len {
+            0 if byte != 0xff => return Err(ZmtpErrorKind::Signature),
+            9 if byte != 0x7f => return Err(ZmtpErrorKind::Signature),
+            10 if byte < 3 => return Err(ZmtpErrorKind::Version { found: byte }),
+            11 => self.minor = byte,
+            12..32 if GREETING.get(len) != Some(&byte) => return Err(ZmtpErrorKind::Mechanism),
+            _ => {}
+        }
+        let len = len.saturating_add(1);
+        self.state = State::Greeting(len);
+        if len == GREETING_LEN {
+            self.state = HEAD;
+            let mut ready = frame_head(FLAG_COMMAND, 25);
+            append(&mut ready, b"\x05READY");
+            let name = b"\x0bSocket-Type\0\0\0\x03";
+            queue(&mut self.out, &[&ready, name, self.role.socket_type()]);
+        }
+        Ok(())
+    }
+
+    fn head_byte(&mut self, mut head: [u8; 9], len: usize, byte: u8) -> Result<(), ZmtpErrorKind> {
+        if let Some(place) = head.get_mut(len) {
+            *place = byte;
+        }
+        let len = len.saturating_add(1);
+        self.state = State::Head { head, len };
+        let [flags, short, ..] = head;
+        let is_command = flags & FLAG_COMMAND != 0;
+        if flags & !(FLAG_MORE | FLAG_LONG | FLAG_COMMAND) != 0
+            || (is_command && flags & FLAG_MORE != 0)
+        {
+            return Err(ZmtpErrorKind::Flags { found: flags });
+        }
+        if !self.is_ready && !is_command {
+            return Err(ZmtpErrorKind::Handshake);
+        }
+        let left = match (flags & FLAG_LONG != 0, len) {
+            (false, 2) => u64::from(short),
+            (true, 9) => {
+                let [_, long @ ..] = head;
+                u64::from_be_bytes(long)
+            }
+            _ => return Ok(()),
+        };
+        self.begin_body(flags, left)
+    }
+
+    /// Starts the body of a frame; checks whether the buffer can hold it.
+    fn begin_body(&mut self, flags: u8, left: u64) -> Result<(), ZmtpErrorKind> {
+        let capacity = self.buffer.as_ref().len();
+        let is_message = flags & FLAG_COMMAND == 0;
+        let before = self.len.saturating_add(PREFIX_LEN);
+        let needed = u64::try_from(before).unwrap_or(u64::MAX).saturating_add(left);
+        let mut keep = usize::try_from(needed).is_ok_and(|needed| needed <= capacity)
+            && u32::try_from(left).is_ok();
+        if !keep && !self.is_ready {
+            return Err(ZmtpErrorKind::HandshakeLength { len: left, capacity });
+        }
+        // A frame that does not fit loses the message; the length of its other frames still counts.
+        if is_message && (self.needed > 0 || !keep) {
+            self.needed = self.needed.max(u64::try_from(self.len).unwrap_or(u64::MAX));
+            let frame = left.saturating_add(4);
+            self.needed = self.needed.saturating_add(frame);
+            keep = false;
+        }
+        self.body_len = 0;
+        self.state = State::Body { flags, left, keep };
+        Ok(())
+    }
+
+    /// Processes a complete frame, which is in the buffer unless it was too long.
+    fn frame(&mut self, flags: u8, keep: bool) -> Result<Option<Taken>, ZmtpErrorKind> {
+        let start = self.len.saturating_add(PREFIX_LEN);
+        let end = start.saturating_add(self.body_len);
+        if flags & FLAG_COMMAND != 0 {
+            // A command that does not fit is irrelevant: the buffer holds every subscription that
+            // can match.
+            let body = self.buffer.as_ref().get(start..end).filter(|_| keep);
+            let Some(body) = body else { return Ok(None) };
+            let command = Command::read(body)?;
+            if !self.is_ready {
+                return match command {
+                    Command::Ready { socket_type } if self.role.accepts_peer(socket_type) => {
+                        self.is_ready = true;
+                        Ok(Some(Taken::Ready))
+                    }
+                    Command::Ready { .. } => Err(ZmtpErrorKind::SocketType),
+                    Command::Error => Err(ZmtpErrorKind::Refused),
+                    _ => Err(ZmtpErrorKind::Handshake),
+                };
+            }
+            return match command {
+                Command::Ready { .. } => Err(ZmtpErrorKind::Handshake),
+                Command::Error => Err(ZmtpErrorKind::Refused),
+                Command::Ping { context } => {
+                    let mut head = frame_head(FLAG_COMMAND, context.len().saturating_add(5));
+                    append(&mut head, b"\x04PONG");
+                    queue(&mut self.out, &[&head, context]);
+                    Ok(None)
+                }
+                command => Ok(subscription(self.role, &mut self.subscriptions, command)),
+            };
+        }
+        if matches!(self.role, Role::Pub { .. }) {
+            let body = self.buffer.as_ref().get(start..end).filter(|_| keep).unwrap_or_default();
+            self.needed = 0;
+            let command = Command::read_message(body);
+            return Ok(subscription(self.role, &mut self.subscriptions, command));
+        }
+        if keep {
+            let prefix = u32::try_from(self.body_len).unwrap_or(u32::MAX).to_be_bytes();
+            let place = self.buffer.as_mut().get_mut(self.len..);
+            if let Some(place) = place.and_then(|place| place.first_chunk_mut()) {
+                *place = prefix;
+            }
+            self.len = end;
+        }
+        if flags & FLAG_MORE != 0 {
+            return Ok(None);
+        }
+        self.is_taken = true;
+        match core::mem::take(&mut self.needed) {
+            0 if self.message().is_none() => Err(ZmtpErrorKind::Delimiter),
+            0 => Ok(Some(Taken::Message)),
+            needed => Ok(Some(Taken::TooLong(needed))),
+        }
+    }
+}
+
+/// Adds bytes to write; all or, if there is no room, none: a peer that sends PINGs faster than it
+/// reads gets no PONG.
+fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
+    let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+    if len <= out.capacity().saturating_sub(out.len()) {
+        parts.iter().for_each(|part| append(out, part));
+    }
+}
+
+/// Counts a subscription to the topic, or its cancellation.
+fn subscription(role: Role<'_>, count: &mut u32, command: Command<'_>) -> Option<Taken> {
+    let Role::Pub { topic } = role else { return None };
+    match command {
+        Command::Subscribe(prefix) if topic.as_bytes().starts_with(prefix) => {
+            *count = count.saturating_add(1);
+            Some(Taken::Subscribed)
+        }
+        Command::Cancel(prefix) if topic.as_bytes().starts_with(prefix) && *count > 0 => {
+            *count = count.saturating_sub(1);
+            Some(Taken::Cancelled)
+        }
+        _ => None,
+    }
+}
+
+fn frame_head(flags: u8, len: usize) -> FrameHead {
+    let mut head = FrameHead::new();
+    // At most nine bytes.
+    match u8::try_from(len) {
+        Ok(len) => append(&mut head, &[flags, len]),
+        Err(_) => {
+            let [a, b, c, d, e, f, g, h] = u64::try_from(len).unwrap_or(u64::MAX).to_be_bytes();
+            append(&mut head, &[flags | FLAG_LONG, a, b, c, d, e, f, g, h]);
+        }
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Encodes lists and maps that were decoded.
+
+use crate::coding::encode::Encoder;
+use crate::error::{EncodeError, EncodeErrorKind};
+use crate::msgpack::key::Key;
+use crate::value::Value;
+use crate::value::items::WireItems;
+use crate::value::walk::Event;
+
+/// Writes a received list or map in its smallest form, with arrays in the encoder's form: item by
+/// item, without recursion.
+pub(crate) fn rewrite<'b>(
+    wire: &WireItems<'b>,
+    is_map: bool,
+    out: &mut Encoder<'_, 'b>,
+) -> Result<(), EncodeError> {
+    write_head(wire.count, is_map, out)?;
+    let mut walk = wire.walk(is_map);
+    while let Some(event) = walk.step() {
+        match event.map_err(|error| EncodeError::new(EncodeErrorKind::Source(error.kind)))? {
+            Event::Key(Key::Str(key)) => {
+                out.check_key(key)?;
+                out.writer().write_str(key)?;
+            }
+            Event::Key(Key::Bytes(key)) => out.writer().write_bytes(key)?,
+            Event::List { count } => write_head(count, false, out)?,
+            Event::Map { count } => write_head(count, true, out)?,
+            Event::End => out.leave(),
+            Event::Value(value) => match value {
+                Value::Nil | Value::List(_) | Value::Map(_) => out.writer().write_nil(),
+                Value::Bool(value) => out.writer().write_bool(value),
+                Value::Int(value) => out.writer().write_int(value),
+                Value::Float(value) => out.writer().write_f64(value),
+                Value::Str(value) => out.writer().write_str(value)?,
+                Value::Bytes(value) => out.writer().write_bytes(value)?,
+                Value::Array(value) => out.write_array(&value)?,
+                Value::Tensor(value) => out.write_tensor(&value)?,
+            },
+        }
+    }
+    Ok(())
+}
+fn write_head(count: u32, is_map: bool, out: &mut Encoder<'_, '_>) -> Result<(), EncodeError> {
+    out.enter()?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if is_map { out.writer().write_map(count) } else { out.writer().write_list(count) }
+}
