@@ -14,7 +14,7 @@ test() {
 test -p cortex-wire --features alloc --lib
 say "the tests of the crate pass on $target"
 
-# The package of these tests needs libzmq for others; this one has what they take of it.
+# The tests' own package needs libzmq for other tests; this one has the dependencies of these.
 package=target/bigendian/golden
 mkdir -p $package/src
 ln -sfn ../../../tests/golden $package/golden

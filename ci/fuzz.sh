@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Searches for input that cortex-wire's decoders do not survive, or that changes when what was
-# decoded is encoded and decoded again. A few seconds for each target of tests/fuzz, from the kept
+# Searches for input that makes cortex-wire's decoders fail other than by an error, or that changes
+# when the decoded value is encoded and decoded again. A few seconds for each target of tests/fuzz, from the kept
 # corpus (made by tests/fuzz/seeds.py); `ci/fuzz.sh --runs N` runs each N times instead, and
 # `ci/fuzz.sh --runs N TARGET...` some of them.
 #

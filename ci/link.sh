@@ -4,7 +4,7 @@
 # repeats a run.
 . "$(dirname "$0")/bootstrap.sh"
 
-# The package of this test needs libzmq for others; this one has what it takes.
+# The test's own package needs libzmq for other tests; this one has the dependencies of this test.
 package=target/link/package
 mkdir -p $package/src
 cat >$package/Cargo.toml <<'MANIFEST'

@@ -67,20 +67,20 @@ start() {
     fail_with_logs "$* is not ready"
 }
 
-# heard LOG TIME: whether a message came that was sent after TIME, in nanoseconds.
-heard() {
+# has_received LOG TIME: whether a message arrived that was sent after TIME, in nanoseconds.
+has_received() {
     local last
     last=$(tail -n 2 "$folder/$1" | grep -o '^\[[0-9]*\]$' | tail -n 1 | tr -d '[]') || return 1
     [ "${last:-0}" -gt "$2" ]
 }
 
-# hears WHAT SECONDS LOG..: waits until each listener hears what is sent from now on.
-hears() {
+# receives WHAT SECONDS LOG..: waits until each listener receives a message that is sent from now on.
+receives() {
     local what=$1 limit=$2 from begin=$SECONDS
     shift 2
     from=$(date +%s%N)
     for log in "$@"; do
-        until heard "$log" "$from"; do
+        until has_received "$log" "$from"; do
             [ $((SECONDS - begin)) -le "$limit" ] || fail_with_logs "$what: $log received nothing"
             sleep 0.1
         done
@@ -93,25 +93,26 @@ start near near-talker publish near-talker /near
 start far far-talker publish far-talker /far
 start near near-listener listen near-listener /far
 start far far-listener listen far-listener /near
-hears "both sides hear each other" 30 near-listener far-listener
+receives "both sides receive from each other" 30 near-listener far-listener
 
-# One end is down and says so; the other one sends into the void. Longer than a lease of ten seconds.
+# One end reports that it is down; the other one sends without a receiver. Longer than a lease of ten
+# seconds.
 ip -n "$far" link set "cx-far-$$" down
 sleep 15
 now=$(date +%s%N)
 sleep 1
 grep -q "a lease ended" "$folder/daemon.err" || fail_with_logs "no lease ended at the daemon"
-if heard near-listener "$now" || heard far-listener "$now"; then
+if has_received near-listener "$now" || has_received far-listener "$now"; then
     fail_with_logs "the link is not cut"
 fi
 # A node that starts while there is no way to the daemon waits for one.
 start far late-talker publish late-talker /late
 start near late-listener listen late-listener /late
 ip -n "$far" link set "cx-far-$$" up
-hears "both sides hear each other again" 30 near-listener far-listener
-hears "a node that started without a network is heard" 30 late-listener
+receives "both sides receive from each other again" 30 near-listener far-listener
+receives "a node that started without a network is received" 30 late-listener
 # New nodes request the topics from the daemon, which knows those of both sides.
 start near new-near listen new-near /far
 start far new-far listen new-far /near
-hears "newcomers hear the other side" 30 new-near new-far
+receives "new nodes receive from the other side" 30 new-near new-far
 echo "two machines: passed"

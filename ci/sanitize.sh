@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that cortex-std's `unsafe` code, all of it in src/socket/, and the libzmq underneath touch no
+# Proves that cortex-std's `unsafe` code, all of it in src/transport/, and libzmq below it touch no
 # freed or foreign memory and leak none while the tests of that folder run: frames that borrow from
 # owners, loans, sockets that are moved between threads, awaited and closed.
 #
@@ -25,6 +25,6 @@ cargo=(cargo test -p cortex-std --lib --target "$target" --target-dir target/san
 export RUST_MIN_STACK=$((64 << 20))
 ulimit -s $((64 << 10)) || fail "cannot raise the limit of the stack"
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_init_order=1
-tests=$("${cargo[@]}" -- --list socket::) || fail "cannot list the tests"
-grep -q ': test$' <<<"$tests" || fail "there are no tests named socket::"
-timeout 120 "${cargo[@]}" -- socket:: || fail "a test failed or the address sanitizer found a fault, see above"
+tests=$("${cargo[@]}" -- --list transport::) || fail "cannot list the tests"
+grep -q ': test$' <<<"$tests" || fail "there are no tests named transport::"
+timeout 120 "${cargo[@]}" -- transport:: || fail "a test failed or the address sanitizer found a fault, see above"

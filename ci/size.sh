@@ -29,13 +29,13 @@ loaded() {
         { sum=0 && while read -r len; do sum=$((sum + len)); done && echo "$sum"; }
 }
 
-# What a program says of its stack, with leading zeros.
+# The bytes of stack that a program prints, with leading zeros.
 stack() {
     local bytes
     # Any CPU that knows the instructions: qemu-user does not start Cortex-M ones.
     bytes=$(qemu-arm "$programs/$1") || fail "$1 does not run"
     bytes=$((10#$bytes))
-    [ "$bytes" -gt 0 ] || fail "$1 does not do what it should"
+    [ "$bytes" -gt 0 ] || fail "$1 printed no stack size: its check failed"
     echo "$bytes"
 }
 

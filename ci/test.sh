@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's test command, and the tests of what features add.
+# The README's test command, and the tests of optional features.
 . "$(dirname "$0")/bootstrap.sh"
 
 cargo test --workspace

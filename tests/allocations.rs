@@ -1,4 +1,4 @@
-//! What the library allocates for each message: nothing, on the thread that publishes or receives.
+//! Allocations of the library for each message: none on the thread that publishes or receives.
 //!
 //! The counting allocator is Rust's global one, on one thread at a time. libzmq is C and allocates with
 //! malloc, for every frame of more than 33 bytes; that is not counted here.
@@ -124,14 +124,14 @@ fn an_owner_costs_one_allocation_and_a_loan_two() {
         });
         sent.expect("sent")
     });
-    // What keeps the owner, and the view into it, until libzmq has sent the frame.
+    // One for the owner and the view into it, kept until libzmq has sent the frame.
     assert_eq!((published, received), (COUNT, 0));
     let (published, received) = allocations::<ArrayMessage>(|publisher| {
         let loan = publisher.loan::<u8>(&[100_000]).expect("there is memory");
         let sent = loan.publish(|data| ArrayMessage { data, name: "", frame_id: "" });
         sent.expect("sent")
     });
-    // A further block, where libzmq has sent the last one but not let go of it yet.
+    // A further block where libzmq has sent the last one but not released it yet.
     let blocks = published.saturating_sub(2 * COUNT);
     assert!(blocks < COUNT / 4, "{published} allocations for {COUNT} loans");
     assert_eq!(received, 0);
@@ -207,7 +207,7 @@ fn keeping_samples_allocates_nothing_per_message() {
         receive(10);
         let allocations = receive(200);
         drop(seen);
-        wait_until("it has left", || notes.subscriber_count() == 0);
+        wait_until("the subscriber has left", || notes.subscriber_count() == 0);
         allocations
     });
     assert_eq!(allocations[0], allocations[1]);

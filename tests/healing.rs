@@ -1,4 +1,4 @@
-//! A graph of six nodes under random faults: it heals by itself.
+//! A graph of six nodes under random faults reconnects without intervention.
 //!
 //! `CORTEX_FAULTS` sets how many faults there are, `CORTEX_FAULTS_SEED` repeats a sequence;
 //! ci/faults.sh runs the long form.
@@ -18,8 +18,8 @@ use serde_json::Value;
 
 /// How soon the Rust nodes are connected again after the last fault.
 const PROMISE: Duration = Duration::from_secs(3);
-/// How long a Python node may take before it is started anew: its requests take five seconds to
-/// fail, and it makes none a second time.
+/// The time after which a Python node is restarted: its requests take five seconds to fail, and it
+/// repeats none.
 const PYTHON_PATIENCE: Duration = Duration::from_secs(7);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -50,8 +50,8 @@ const ROLES: [Role; 6] = [
 struct Member {
     role: Role,
     program: Program,
-    /// When the last message of each topic was sent that it has heard.
-    heard: [u64; 3],
+    /// The send time of the last message received on each topic.
+    received: [u64; 3],
 }
 
 impl Member {
@@ -91,23 +91,23 @@ impl Member {
                 python::peer("subscriber.py", arguments.concat())
             }
         };
-        Self { role, program, heard: [0; 3] }
+        Self { role, program, received: [0; 3] }
     }
 
-    /// Reads what it has said.
+    /// Reads its output so far.
     fn listen(&mut self) {
         while let Some(line) = self.program.try_next_line(Duration::ZERO) {
             let Ok(said) = serde_json::from_str::<Value>(&line) else { continue };
             match self.role {
                 Role::RustListener(_) => {
-                    for (heard, time) in
-                        self.heard.iter_mut().zip(said.as_array().into_iter().flatten())
+                    for (received, time) in
+                        self.received.iter_mut().zip(said.as_array().into_iter().flatten())
                     {
-                        *heard = time.as_u64().unwrap_or_default();
+                        *received = time.as_u64().unwrap_or_default();
                     }
                 }
                 Role::PythonListener => {
-                    self.heard[0] = said["timestamp_ns"].as_u64().unwrap_or(self.heard[0]);
+                    self.received[0] = said["timestamp_ns"].as_u64().unwrap_or(self.received[0]);
                 }
                 Role::Rust(_) | Role::Python => {}
             }
@@ -117,7 +117,7 @@ impl Member {
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// SIGKILL of whoever is the daemon: a node that hosts it, or one that was started as such.
+    /// SIGKILL of the daemon: a node that hosts it, or a daemon process.
     KillDaemon,
     Kill(Role),
     /// SIGSTOP for so many milliseconds.
@@ -159,7 +159,7 @@ impl Random {
 struct Graph {
     folder: Folder,
     members: Vec<Member>,
-    /// Daemons that were started as such; most refuse at once.
+    /// Daemon processes; most of them end at once, since another daemon runs.
     daemons: Vec<Program>,
 }
 
@@ -174,14 +174,14 @@ impl Graph {
         self.members.iter_mut().find(|member| member.role == role).expect("it is one of six")
     }
 
-    /// Kills a node and starts it anew, as whoever supervises it would.
+    /// Kills a node and restarts it, as a supervisor would.
     fn restart(&mut self, role: Role) {
         self.member(role).program.kill();
         let member = Member::start(role, &self.folder);
         *self.member(role) = member;
     }
 
-    /// Who is the daemon now.
+    /// The process that is the daemon now.
     fn daemon(&mut self) -> Option<Daemon<'_>> {
         let lock = self.folder.path().join("discovery.sock.lock");
         let id: u32 = fs::read_to_string(lock).ok()?.trim().parse().ok()?;
@@ -226,35 +226,37 @@ impl Graph {
         }
     }
 
-    /// Whether somebody who comes now finds these topics.
+    /// Whether a new client finds these topics.
     fn is_found(&self, topics: &[&str]) -> bool {
         let client = Client::connect(&self.folder.discovery(), Duration::from_millis(300));
         let mut client = client.expect("a client");
         topics.iter().all(|topic| matches!(client.look_up(topic), Ok(Some(_))))
     }
 
-    /// Whether the Rust listeners have heard what the Rust publishers sent after `time`, and others
-    /// would find them, too.
+    /// Whether the Rust listeners have received messages that the Rust publishers sent after `time`,
+    /// and a new client would find their topics.
     fn is_connected(&mut self, time: u64) -> bool {
         self.members.iter_mut().for_each(Member::listen);
         let mut listeners =
             self.members.iter().filter(|member| matches!(member.role, Role::RustListener(_)));
-        listeners.all(|member| member.heard[..2].iter().all(|heard| *heard > time))
+        listeners.all(|member| member.received[..2].iter().all(|received| *received > time))
             && self.is_found(&TOPICS[..2])
     }
 
-    /// Whether the Python publisher is heard everywhere, and whether the Python listener hears.
+    /// Whether every listener receives from the Python publisher, and whether the Python listener
+    /// receives.
     fn python(&mut self, time: u64) -> [(Role, bool); 2] {
         self.members.iter_mut().for_each(Member::listen);
         let mut listeners =
             self.members.iter().filter(|member| matches!(member.role, Role::RustListener(_)));
         let is_heard =
-            listeners.all(|member| member.heard[2] > time) && self.is_found(&TOPICS[2..]);
-        let hears = self.member(Role::PythonListener).heard[0] > time;
-        [(Role::Python, is_heard), (Role::PythonListener, hears)]
+            listeners.all(|member| member.received[2] > time) && self.is_found(&TOPICS[2..]);
+        let receives = self.member(Role::PythonListener).received[0] > time;
+        [(Role::Python, is_heard), (Role::PythonListener, receives)]
     }
 
-    /// Waits for the Python nodes, and starts those anew that need it; returns how many did.
+    /// Waits for the Python nodes and restarts those that do not reconnect; returns the number of
+    /// restarts.
     fn wait_for_python(&mut self, time: u64) -> u32 {
         let end = Instant::now() + DEADLINE * 2;
         let mut restarts = 0;
@@ -277,7 +279,7 @@ impl Graph {
         }
     }
 
-    /// Ends everything in order: nothing that somebody could connect to is left.
+    /// Ends everything in order: no socket or lock file is left.
     fn end(mut self) {
         for role in [Role::PythonListener, Role::Python] {
             self.member(role).program.terminate();
@@ -316,7 +318,7 @@ fn now_ns() -> u64 {
     u64::try_from(now.as_nanos()).expect("before 2554")
 }
 
-/// Measures for how long this machine had no time for anybody: nobody heals meanwhile.
+/// Measures for how long this machine ran no thread of this process: no node can reconnect then.
 fn measure_stalls() -> Arc<AtomicU64> {
     let total = Arc::new(AtomicU64::new(0));
     let weak = Arc::downgrade(&total);
@@ -344,7 +346,7 @@ fn a_graph_heals_within_three_seconds_of_any_fault() {
     let mut graph = Graph::new();
     let start = Instant::now();
     while !graph.is_connected(0) {
-        assert!(start.elapsed() < DEADLINE, "it was never connected");
+        assert!(start.elapsed() < DEADLINE, "the graph did not connect");
         thread::sleep(POLL);
     }
     let mut python_restarts = graph.wait_for_python(0);
@@ -362,7 +364,7 @@ fn a_graph_heals_within_three_seconds_of_any_fault() {
             let stall = Duration::from_micros(stalls.load(Ordering::SeqCst) - stalled);
             assert!(
                 start.elapsed() < PROMISE + stall,
-                "not connected after {:?}, of which nobody ran for {stall:?}: {burst:?}, seed {seed}",
+                "not connected after {:?}, of which no thread ran for {stall:?}: {burst:?}, seed {seed}",
                 start.elapsed(),
             );
             thread::sleep(POLL);

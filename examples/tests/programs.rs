@@ -1,4 +1,4 @@
-//! The examples as a user starts them: each in a process of its own.
+//! The examples as a user starts them: each in its own process.
 
 use std::path::Path;
 use std::process::Command;

@@ -11,7 +11,7 @@ use cortex_tests::{DEADLINE, Program, python};
 
 /// How long a program may take to end after Ctrl-C.
 const END: Duration = Duration::from_secs(2);
-/// Twice: Rust to Python and Python to Rust. Two of one kind would prove less.
+/// Rust to Python and Python to Rust.
 const WAYS: [[Language; 2]; 2] =
     [[Language::Rust, Language::Python], [Language::Python, Language::Rust]];
 
@@ -30,7 +30,7 @@ impl Language {
         }
     }
 
-    /// The same on a graph, for those that are nodes.
+    /// Starts a recipe that is a node, in a graph.
     fn start_node(self, binary: &str, script: &str, discovery: &str) -> Program {
         let variables = [(ADDRESS_VARIABLE, discovery)];
         match self {
@@ -86,7 +86,7 @@ fn an_image_is_read_in_place_copied_before_it_is_changed_and_handed_to_a_thread(
 }
 
 #[test]
-fn dictionaries_of_arrays_and_tensors_travel_in_a_message_of_ones_own() {
+fn dictionaries_of_arrays_and_tensors_travel_in_a_custom_message() {
     for [from, to] in WAYS {
         let folder = Folder::new();
         let daemon = daemon(&folder);
@@ -115,7 +115,7 @@ fn dictionaries_of_arrays_and_tensors_travel_in_a_message_of_ones_own() {
 }
 
 #[test]
-fn a_node_that_moved_from_python_hears_python_and_is_heard() {
+fn a_node_ported_from_python_receives_from_python_and_sends_to_it() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
     let discovery = &folder.discovery();
@@ -250,7 +250,7 @@ fn nested(depth: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_hostile_pickle_is_refused_whatever_it_is() {
+fn every_hostile_pickle_is_refused() {
     let mut laughs = b"\x80\x04]\x94(".to_vec();
     for level in 0..30_u8 {
         // Each list holds the one before twice: a billion items at the end.
@@ -287,7 +287,7 @@ fn a_hostile_pickle_is_refused_whatever_it_is() {
         let line = receiver.expect_line("refused: ");
         assert!(line.contains(reason), "{what}: {line}");
     }
-    // What is just not too much is read.
+    // The deepest pickle that is allowed is read.
     let _ = sender.send(&[b"pyobj", &nested(1000)]).expect("it is sent");
     let line = receiver.next_line();
     assert_eq!(line, format!("pyobj {}{}", "[".repeat(1000), "]".repeat(1000)));

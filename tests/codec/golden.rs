@@ -1,5 +1,5 @@
-//! The golden vectors, both directions, byte for byte: what the Python implementation wrote for
-//! chosen values is what we write, and reading it gives those values.
+//! The golden vectors, both directions, byte for byte: for chosen values we write the bytes that the
+//! Python implementation wrote, and we read those bytes as the values.
 
 use cortex_tests::golden::{self, unhex};
 use cortex_tests::typed;

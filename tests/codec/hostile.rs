@@ -1,5 +1,5 @@
-//! What a reader must survive (`WIRE.md` section 8): for each way of being broken, the error that
-//! says what is wrong and the byte where it is.
+//! Malformed input (`WIRE.md` section 8): each kind is rejected with an error that names the fault
+//! and its byte offset.
 
 use std::thread;
 
@@ -84,7 +84,7 @@ fn refused(metadata: &[u8]) -> DecodeError {
 
 /// The one field of `metadata`.
 fn field<'a, T: Decode<'a>>(metadata: &'a [u8]) -> Result<T, DecodeError> {
-    // The value borrows from a list of frames that nobody else keeps.
+    // The value borrows from this list of frames alone.
     let frames: &[&[u8]; 3] = Box::leak(Box::new([&[0; 24], metadata, &[0; 12]]));
     let mut input = Decoder::new(frames)?;
     let value = input.fields(1, 1)?.next()?;
@@ -383,7 +383,7 @@ fn what_is_nested_to_the_limit_is_read_written_and_walked_alike() {
         let mut buffers = Vec::new();
         match message {
             Ok(message) => assert_eq!(encode(&message, &mut out, &mut buffers), Ok(&metadata[..])),
-            // What cannot be read cannot be written either.
+            // A depth that is refused in reading is refused in writing, too.
             Err(_) => {
                 let mut tree = Tree(Vec::new());
                 for _ in 0..levels - 1 {

@@ -29,7 +29,7 @@ impl Random {
         self.next() % 1000 < per_mille
     }
 
-    /// Bytes of which many are zero, few are, or all are the same: what COBS cares about.
+    /// Bytes of which many are zero, few are, or all are equal: the cases that COBS distinguishes.
     fn bytes(&mut self, max: usize) -> Vec<u8> {
         let (len, kind) = (self.below(max + 1), self.below(4));
         let same = self.next() as u8;
@@ -48,7 +48,7 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// What a frame said: its message's frames, or the epoch of a hello.
+/// The content of a frame: the frames of a message, or the epoch of a hello.
 #[derive(Debug, PartialEq, Clone)]
 enum Said {
     Message(Vec<Vec<u8>>),
@@ -83,7 +83,7 @@ fn damage(seed: u64, per_mille: u64, damaged: u64) -> Faults {
     ];
     let mut sender = Sender::new();
     let mut receiver = Receiver::new(vec![0; 1024]);
-    // What must come; what may come, since its damage did not reach what is under the checksum.
+    // The frames that must arrive, and those that may: their damage may lie outside of the checksum.
     let mut expected: VecDeque<(Said, bool)> = VecDeque::new();
     let mut sent = 0_u64;
     while faults.dropped + faults.flipped + faults.truncated < damaged {
@@ -97,7 +97,7 @@ fn damage(seed: u64, per_mille: u64, damaged: u64) -> Faults {
             sender.hello(hello, |bytes| frame.extend_from_slice(bytes));
             Said::Hello(epoch)
         } else {
-            // The number tells it from all others.
+            // The number makes each message unique.
             let mut frames = vec![sent.to_be_bytes().to_vec()];
             frames.extend((0..random.below(4)).map(|_| random.bytes(100)));
             let parts: Vec<_> = frames.iter().map(Vec::as_slice).collect();
@@ -154,14 +154,16 @@ fn damage(seed: u64, per_mille: u64, damaged: u64) -> Faults {
                     match expected.pop_front() {
                         Some((sent, _)) if sent == said => break,
                         Some((_, false)) => {}
-                        other => panic!("seed {seed}, frame {sent}: {said:?} came, not {other:?}"),
+                        other => panic!(
+                            "seed {seed}, frame {sent}: received {said:?}, expected {other:?}"
+                        ),
                     }
                 }
             }
         }
         // Whatever was damaged before, everything that was whole is there.
         let missing = expected.iter().find(|(_, must)| *must);
-        assert_eq!(missing, None, "seed {seed}, frame {sent}: it did not come");
+        assert_eq!(missing, None, "seed {seed}, frame {sent}: it was not delivered");
     }
     let stats = receiver.stats();
     println!("{per_mille} per mille: {sent} frames sent, {faults:?}, {stats:?}");

@@ -1,7 +1,7 @@
-//! Our MessagePack reader and writer against `rmp` and `rmpv`, which are none of our making: on
-//! generated items, on items that were damaged, and on bytes of no sense at all.
+//! Our MessagePack reader and writer against the independent `rmp` and `rmpv`: on generated items, on
+//! damaged items and on random bytes.
 //!
-//! Known differences, all in what `rmpv` lets pass: it keeps strings that are not UTF-8, and reads
+//! Known differences, all of them input that `rmpv` accepts: it keeps strings that are not UTF-8, and reads
 //! the marker 0xc1, which is never used, as nil.
 
 use cortex_wire::msgpack::{Int, Reader, Token, Writer};
@@ -122,7 +122,7 @@ fn widened(item: Item) -> Item {
     }
 }
 
-/// What our reader reads, as the oracle's item.
+/// The next item of our reader, as an item of the oracle.
 fn read(reader: &mut Reader<'_>) -> Result<Item, DecodeError> {
     Ok(match reader.read()? {
         Token::Nil => Item::Nil,
@@ -144,7 +144,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Item, DecodeError> {
     })
 }
 
-/// What our writer writes.
+/// The bytes that our writer writes.
 fn write(item: &Item, out: &mut Writer<'_>) {
     let fits = "the format takes it";
     match item {
@@ -207,7 +207,7 @@ fn assert_agree(input: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What decodes as dynamic values is rewritten as the oracle writes what it read.
+/// Input that decodes as dynamic values encodes to the bytes that the oracle writes for it.
 fn assert_rewritten(metadata: &[u8]) -> Result<(), TestCaseError> {
     let frames: [&[u8]; 2] = [&[], metadata];
     let mut input = Decoder::new(&frames).expect("there is metadata");
@@ -215,7 +215,7 @@ fn assert_rewritten(metadata: &[u8]) -> Result<(), TestCaseError> {
     let mut out = vec![0; 4 * metadata.len() + 16];
     let mut buffers = Vec::new();
     let mut encoder = Encoder::new(&mut out, &mut buffers);
-    value.encode(&mut encoder).expect("what was decoded encodes");
+    value.encode(&mut encoder).expect("a decoded value encodes");
     let ours = encoder.finish().expect("it fits");
     let theirs = rmpv::decode::read_value(&mut &metadata[..]).expect("we read it");
     prop_assert_eq!(ours, written(&widened(theirs)));

@@ -1,5 +1,5 @@
-//! What holds for every message: decoding gives what was encoded, and encoding gives the bytes
-//! that were decoded.
+//! Round trips of generated messages: decoding returns the encoded value, and encoding returns the
+//! decoded bytes.
 //!
 //! The cases are the same in every run; `PROPTEST_CASES` makes more of them, `PROPTEST_RNG_SEED`
 //! others. A failure prints the smallest input found.
@@ -258,7 +258,7 @@ macro_rules! assert_travels {
         let bare = decode_bare::<$ty>(frames[1], &buffers);
         prop_assert_eq!(bare.as_ref(), Ok(&message));
 
-        // What is needed is told exactly, however little room there is: the lengths of many
+        // The error names the exact size needed for any size of the buffer: the lengths of many
         // cases reach every size.
         for available in (0..len).step_by(1 + len / 100) {
             let mut out = vec![0; available];
@@ -365,7 +365,7 @@ proptest! {
 
     #[test]
     fn messages_of_values_travel(items in items(), pairs in pairs()) {
-        // What was read is written again.
+        // The decoded value encodes to the same bytes.
         let list = written(&OwnedValue::List(items.clone()));
         let frames = assert_travels!(ListMessage<'_>, ListMessage { data: read(&list) });
         prop_assert_eq!(&frames[1][1..], &list[1]);

@@ -13,7 +13,7 @@ use cortex_wire::discovery::{RequestExt, Status, TopicInfo};
 use cortex_wire::zmtp::{Event, Role, Socket, register};
 use cortex_wire::{ArrayView, Header, ImageMessage, IntMessage, Message, TypeInfo};
 
-/// A TCP stream as a board would have it. What is written leaves with `flush`.
+/// A TCP stream like that of a board: written bytes are sent by `flush`.
 struct Tcp {
     stream: TcpStream,
     out: Vec<u8>,
@@ -69,7 +69,7 @@ fn listen() -> (TcpListener, String) {
 }
 
 fn accept(listener: &TcpListener) -> Tcp {
-    Tcp::new(listener.accept().expect("somebody connects").0)
+    Tcp::new(listener.accept().expect("a peer connects").0)
 }
 
 /// Connects to a libzmq socket, whose address begins with `tcp://`.
@@ -90,7 +90,7 @@ fn libzmq(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     socket
 }
 
-/// Frame by frame what message `number` is; some frames are empty, some have a long length.
+/// The frames of message `number`; some are empty, some have a long length.
 fn frames(number: u64) -> [Vec<u8>; 4] {
     let header = Header::of::<IntMessage>(number.wrapping_mul(977), number).encode();
     let len = usize::try_from(number % 700).expect("it is short");
@@ -106,13 +106,13 @@ fn libzmq_receives_a_hundred_thousand_messages_of_a_board_unchanged() {
         let role = Role::Pub { topic: "/board" };
         let mut socket = Socket::new(accept(&listener), role, [0; 128]).expect("room enough");
         while !socket.connection().is_subscribed() {
-            socket.receive().expect("the peer speaks");
+            socket.receive().expect("no error");
         }
         for number in 0..COUNT {
             socket.poll().expect("the peer is there");
             let frames = frames(number);
             let parts = frames.each_ref().map(Vec::as_slice);
-            assert!(socket.send(&parts).expect("it is sent"), "nobody wants {number}");
+            assert!(socket.send(&parts).expect("it is sent"), "{number} has no subscriber");
         }
         // Until the peer has gone.
         while socket.receive().is_ok() {}
@@ -168,23 +168,23 @@ fn a_board_receives_a_hundred_thousand_messages_of_libzmq_unchanged() {
 }
 
 #[test]
-fn a_board_sends_only_to_whom_its_topic_matters() {
+fn a_board_sends_only_to_subscribers_of_its_topic() {
     let (listener, address) = listen();
-    let (ask, questions) = mpsc::channel::<()>();
+    let (request, requests) = mpsc::channel::<()>();
     let (answer, answers) = mpsc::channel();
     let board = thread::spawn(move || {
         let role = Role::Pub { topic: "/board" };
         let mut socket = Socket::new(accept(&listener), role, [0; 128]).expect("room enough");
         socket.handshake().expect("a handshake");
-        while questions.recv().is_ok() {
+        while requests.recv().is_ok() {
             while socket.poll().expect("the peer is there").is_some() {}
             let is_sent = socket.send(&[b"/board", b"x"]).expect("it is sent");
             assert!(!socket.send(&[b"/another", b"x"]).expect("it is not"));
-            answer.send(is_sent).expect("somebody listens");
+            answer.send(is_sent).expect("the receiver exists");
         }
     });
     let is_sent = || {
-        ask.send(()).expect("the board is well");
+        request.send(()).expect("the board is well");
         answers.recv_timeout(DEADLINE).expect("the board is well")
     };
     let context = zmq::Context::new();
@@ -193,16 +193,16 @@ fn a_board_sends_only_to_whom_its_topic_matters() {
     subscriber.set_subscribe(b"/other").expect("it subscribes");
     subscriber.set_subscribe(b"/board/longer").expect("it subscribes");
     assert!(!is_sent());
-    // What libzmq sends of the third arrives behind the first two.
+    // libzmq sends the third subscription after the first two.
     subscriber.set_subscribe(b"/b").expect("it subscribes");
-    wait_until("the board has heard", is_sent);
+    wait_until("the board has received the subscription", is_sent);
     assert_eq!(subscriber.recv_multipart(0).expect("a message"), [&b"/board"[..], b"x"]);
     subscriber.set_subscribe(b"").expect("it subscribes");
     subscriber.set_unsubscribe(b"/b").expect("it unsubscribes");
     assert!(is_sent());
     subscriber.set_unsubscribe(b"").expect("it unsubscribes");
-    wait_until("the board has heard", || !is_sent());
-    drop(ask);
+    wait_until("the board has received the subscription", || !is_sent());
+    drop(request);
     board.join().expect("the board is well");
 }
 
@@ -251,7 +251,7 @@ fn image_board(daemon: &str, peers: usize) -> thread::JoinHandle<()> {
             let mut sequence = 0;
             while sequence < 20 {
                 if !socket.connection().is_subscribed() {
-                    socket.receive().expect("the peer speaks");
+                    socket.receive().expect("no error");
                     continue;
                 }
                 let pixels = pixels(sequence);

@@ -1,4 +1,4 @@
-//! The clients of the daemon, and what a node asks about its graph.
+//! The clients of the daemon, and a node's requests about its graph.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use cortex_std::{Node, Registration};
 use cortex_tests::graph::{Folder, daemon};
 use cortex_tests::{DEADLINE, Program, Signal, python, wait_until};
 
-/// Long enough that nobody waits for it to pass by accident.
+/// So long that no test passes by waiting for its end.
 const LONG: Duration = Duration::from_secs(600);
 
 fn topic(name: &str) -> Topic {
@@ -36,7 +36,7 @@ fn python_daemon(folder: &Folder) -> Program {
 }
 
 /// Every command, once.
-fn ask_everything(client: &mut Client) {
+fn send_every_command(client: &mut Client) {
     client.ping().expect("pong");
     assert!(client.look_up("/a").expect("an answer").is_none());
     client.register(&topic("/a"), RequestExt::default()).expect("it is registered");
@@ -56,17 +56,17 @@ fn ask_everything(client: &mut Client) {
 }
 
 #[test]
-fn the_client_speaks_with_either_daemon() {
+fn the_client_works_with_either_daemon() {
     for python in [false, true] {
         let folder = Folder::new();
         let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
         if python {
             let mut daemon = python_daemon(&folder);
-            ask_everything(&mut client);
+            send_every_command(&mut client);
             assert!(daemon.wait().success());
         } else {
             let daemon = daemon(&folder);
-            ask_everything(&mut client);
+            send_every_command(&mut client);
             assert!(client.epoch().is_some());
             wait_until("the daemon ends", || daemon.is_finished());
         }
@@ -74,7 +74,7 @@ fn the_client_speaks_with_either_daemon() {
 }
 
 #[tokio::test]
-async fn the_async_client_speaks_with_either_daemon() {
+async fn the_async_client_works_with_either_daemon() {
     for python in [false, true] {
         let folder = Folder::new();
         let mut client = AsyncClient::connect(&folder.discovery(), DEADLINE).expect("a client");
@@ -97,7 +97,7 @@ async fn the_async_client_speaks_with_either_daemon() {
     }
 }
 
-/// A daemon that hears nothing until it is continued.
+/// A daemon that receives nothing until it is continued.
 fn stopped_daemon(folder: &Folder) -> Program {
     let mut daemon = python_daemon(folder);
     daemon.signal(Signal::STOP);
@@ -105,7 +105,7 @@ fn stopped_daemon(folder: &Folder) -> Program {
 }
 
 #[test]
-fn a_question_without_an_answer_ends_at_its_deadline_and_the_next_one_is_answered() {
+fn a_request_without_a_reply_ends_at_its_deadline_and_the_next_one_succeeds() {
     let folder = Folder::new();
     let mut daemon = stopped_daemon(&folder);
     let patience = Duration::from_millis(50);
@@ -119,20 +119,20 @@ fn a_question_without_an_answer_ends_at_its_deadline_and_the_next_one_is_answere
 }
 
 #[test]
-fn a_question_is_asked_again_when_the_daemon_that_heard_it_is_gone() {
+fn a_request_is_repeated_when_the_daemon_that_received_it_is_gone() {
     let folder = Folder::new();
     let mut first = stopped_daemon(&folder);
     let mut client = Client::connect(&folder.discovery(), LONG).expect("a client");
-    let asked = std::thread::spawn(move || client.look_up("/a"));
+    let waiting = std::thread::spawn(move || client.look_up("/a"));
     // A successor takes the address; the first one will never answer.
     let _second = python_daemon(&folder);
     first.kill();
-    let answer = asked.join().expect("no panic");
+    let answer = waiting.join().expect("no panic");
     assert!(answer.expect("the successor answers").is_none());
 }
 
 #[tokio::test]
-async fn a_cancelled_question_does_not_spoil_the_next() {
+async fn a_cancelled_request_does_not_break_the_next() {
     let folder = Folder::new();
     let mut daemon = stopped_daemon(&folder);
     let mut client = AsyncClient::connect(&folder.discovery(), LONG).expect("a client");
@@ -144,7 +144,7 @@ async fn a_cancelled_question_does_not_spoil_the_next() {
 }
 
 #[tokio::test]
-async fn a_topic_is_waited_for_whatever_starts_first() {
+async fn a_topic_is_waited_for_in_any_start_order() {
     let folder = Folder::new();
     let discovery = folder.discovery();
     let mut client = Client::connect(&discovery, DEADLINE).expect("a client");
@@ -152,32 +152,32 @@ async fn a_topic_is_waited_for_whatever_starts_first() {
     assert!(matches!(none, Err(DiscoveryError::Unreachable { .. })), "{none:?}");
     let blocking = std::thread::spawn(move || client.wait_for_topic("/t", LONG));
     let mut client = AsyncClient::connect(&discovery, DEADLINE).expect("a client");
-    let (asker, talker) = (node(&folder, "asker"), node(&folder, "talker"));
-    assert_eq!(asker.wait_for_topic_blocking("/t", Duration::ZERO).expect("no error"), None);
-    assert_eq!(asker.wait_for_topic("/t", Duration::ZERO).await.expect("no error"), None);
+    let (caller, talker) = (node(&folder, "caller"), node(&folder, "talker"));
+    assert_eq!(caller.wait_for_topic_blocking("/t", Duration::ZERO).expect("no error"), None);
+    assert_eq!(caller.wait_for_topic("/t", Duration::ZERO).await.expect("no error"), None);
     let start = async {
         let daemon = daemon(&folder);
         let notes = talker.publisher::<StringMessage>("/t").create().expect("it binds");
         (daemon, notes)
     };
-    let asked = futures_util::future::join3(
+    let waiting = futures_util::future::join3(
         client.wait_for_topic("/t", LONG),
-        asker.wait_for_topic("/t", LONG),
+        caller.wait_for_topic("/t", LONG),
         start,
     );
     let (found, seen, (_daemon, notes)) =
-        tokio::time::timeout(DEADLINE, asked).await.expect("in time");
+        tokio::time::timeout(DEADLINE, waiting).await.expect("in time");
     let found = found.expect("no error").expect("it is there");
     assert_eq!(found.topic.address, notes.address());
     assert_eq!(seen.expect("no error").as_ref(), Some(&found));
-    assert_eq!(asker.wait_for_topic_blocking("/t", LONG).expect("no error"), Some(found.clone()));
+    assert_eq!(caller.wait_for_topic_blocking("/t", LONG).expect("no error"), Some(found.clone()));
     assert_eq!(blocking.join().expect("no panic").expect("no error"), Some(found));
 }
 
 #[test]
-fn who_waits_for_a_topic_is_told_when_the_node_ends() {
+fn waiting_for_a_topic_ends_with_the_node() {
     let folder = Folder::new();
-    let node = node(&folder, "asker");
+    let node = node(&folder, "caller");
     let handle = node.handle();
     let ended = std::thread::spawn(move || handle.shutdown());
     assert_eq!(node.wait_for_topic_blocking("/t", LONG).expect("no error"), None);

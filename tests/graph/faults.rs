@@ -1,4 +1,4 @@
-//! What bad peers send: counted with its reason, and the subscriber goes on.
+//! Invalid messages of peers: counted by reason, and the subscriber continues.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use cortex_std::{Node, Published, Rejected};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 
-/// A plain libzmq publisher that sends whatever it is told.
-struct Stranger {
+/// A plain libzmq publisher that sends any frames.
+struct LibzmqPublisher {
     socket: zmq::Socket,
     topic: &'static str,
 }
 
-impl Stranger {
+impl LibzmqPublisher {
     /// Binds, and registers as the publisher of a topic of type `M`.
     fn new<M: Message>(folder: &Folder, topic: &'static str) -> Self {
         let socket = zmq::Context::new().socket(zmq::XPUB).expect("a socket");
-        let address = folder.address("stranger.sock");
+        let address = folder.address("foreign.sock");
         socket.bind(&address).expect("it binds");
         let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
         let info = Topic {
@@ -27,7 +27,7 @@ impl Stranger {
             address,
             message_type: cortex_std::wire::TypeInfo::of::<M>().name().into(),
             fingerprint: M::FINGERPRINT,
-            publisher_node: "stranger".into(),
+            publisher_node: "foreign".into(),
         };
         client.register(&info, RequestExt::default()).expect("it is free");
         Self { socket, topic }
@@ -35,7 +35,7 @@ impl Stranger {
 
     fn wait_for_subscriber(&self) {
         self.socket.set_rcvtimeo(30_000).expect("a time");
-        let event = self.socket.recv_bytes(0).expect("somebody subscribes");
+        let event = self.socket.recv_bytes(0).expect("a subscription");
         assert_eq!(event.first(), Some(&1));
     }
 
@@ -54,14 +54,14 @@ fn header<M: Message>(sequence: u64) -> [u8; Header::LEN] {
 fn bad_messages_are_counted_by_reason_and_the_next_good_one_arrives() {
     let folder = Folder::new();
     let daemon = Daemon::bind(&folder.discovery()).expect("it binds").spawn().expect("it starts");
-    let stranger = Stranger::new::<ArrayMessage<'_>>(&folder, "/t");
+    let foreign = LibzmqPublisher::new::<ArrayMessage<'_>>(&folder, "/t");
     let node = Node::builder("victim").discovery(daemon.address()).build().expect("a node");
     let mut seen = node.subscriber::<ArrayMessage>("/t").queue(0).create().expect("a subscriber");
     wait_until("it is connected", || {
         assert!(seen.recv_timeout(Duration::from_millis(1)).expect("no error").is_none());
         seen.publisher_address().is_some()
     });
-    stranger.wait_for_subscriber();
+    foreign.wait_for_subscriber();
 
     let items = [1_u8, 2, 3, 4];
     let message = ArrayMessage {
@@ -75,23 +75,23 @@ fn bad_messages_are_counted_by_reason_and_the_next_good_one_arrives() {
     let good = header::<ArrayMessage<'_>>(0);
 
     // A header that is cut off, and none at all.
-    stranger.send(&[&good[..23], metadata, &items]);
-    stranger.send(&[]);
+    foreign.send(&[&good[..23], metadata, &items]);
+    foreign.send(&[]);
     // Another type.
-    stranger.send(&[&header::<StringMessage<'_>>(0), metadata, &items]);
+    foreign.send(&[&header::<StringMessage<'_>>(0), metadata, &items]);
     // Shapes that do not fit their buffer, and a buffer that is not there.
-    stranger.send(&[&good, metadata, &items[..3]]);
-    stranger.send(&[&header::<ArrayMessage<'_>>(1), metadata, &[0; 5]]);
-    stranger.send(&[&header::<ArrayMessage<'_>>(2), metadata]);
+    foreign.send(&[&good, metadata, &items[..3]]);
+    foreign.send(&[&header::<ArrayMessage<'_>>(1), metadata, &[0; 5]]);
+    foreign.send(&[&header::<ArrayMessage<'_>>(2), metadata]);
     // Two frames of garbage behind the topic; and one that is no blob.
-    stranger.send(&[b"garbage", b"and more garbage"]);
-    stranger.send(&[b"garbage that is longer than a header would be, but is no blob"]);
+    foreign.send(&[b"garbage", b"and more garbage"]);
+    foreign.send(&[b"garbage that is longer than a header would be, but is no blob"]);
     // Metadata that is cut off, or has something behind it.
-    stranger.send(&[&header::<ArrayMessage<'_>>(3), &metadata[..metadata.len() - 1], &items]);
+    foreign.send(&[&header::<ArrayMessage<'_>>(3), &metadata[..metadata.len() - 1], &items]);
     let longer = [metadata, &[0xc0]].concat();
-    stranger.send(&[&header::<ArrayMessage<'_>>(4), &longer, &items]);
-    // And a good one, with a buffer that nobody names.
-    stranger.send(&[&header::<ArrayMessage<'_>>(5), metadata, &items, b"unnamed"]);
+    foreign.send(&[&header::<ArrayMessage<'_>>(4), &longer, &items]);
+    // And a good one, with a buffer that no descriptor names.
+    foreign.send(&[&header::<ArrayMessage<'_>>(5), metadata, &items, b"unnamed"]);
 
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(message));
@@ -129,19 +129,19 @@ fn two_topics_of_which_one_is_the_prefix_of_the_other_never_mix() {
         assert_eq!(sample.message(), Ok(StringMessage { data: "long" }));
     }
 
-    // A stranger that sends both through one socket: what is not ours is counted, not delivered.
-    let stranger = Stranger::new::<StringMessage<'_>>(&folder, "/s");
+    // A publisher that sends both through one socket: the other topic is counted, not delivered.
+    let foreign = LibzmqPublisher::new::<StringMessage<'_>>(&folder, "/s");
     let mut seen = node.subscriber::<StringMessage>("/s").create().expect("a subscriber");
     wait_until("it is connected", || {
         assert!(seen.recv_timeout(Duration::from_millis(1)).expect("no error").is_none());
         seen.publisher_address().is_some()
     });
-    stranger.wait_for_subscriber();
+    foreign.wait_for_subscriber();
     let good = header::<StringMessage<'_>>(0);
-    let other = Stranger { topic: "/sother", ..stranger };
+    let other = LibzmqPublisher { topic: "/sother", ..foreign };
     other.send(&[&good, &[0x91, 0xa1, b'x']]);
-    let stranger = Stranger { topic: "/s", ..other };
-    stranger.send(&[&good, &[0x91, 0xa1, b'y']]);
+    let foreign = LibzmqPublisher { topic: "/s", ..other };
+    foreign.send(&[&good, &[0x91, 0xa1, b'y']]);
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(StringMessage { data: "y" }));
     assert_eq!(seen.stats().rejected.topic, 1);

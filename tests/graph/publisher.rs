@@ -1,4 +1,4 @@
-//! What a publisher promises: to slow, dead, late and far subscribers.
+//! Promises of a publisher to slow, dead, late and remote subscribers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +46,7 @@ fn publish_all(publisher: &Publisher<ArrayMessage<'static>>, read: &AtomicU64) -
 
 type Reader = std::thread::JoinHandle<Subscriber<ArrayMessage<'static>>>;
 
-/// Receives on a thread of its own until `COUNT` messages came; tells how many did so far.
+/// Receives `COUNT` messages on a dedicated thread; returns it and the count so far.
 fn read_all(mut subscriber: Subscriber<ArrayMessage<'static>>) -> (Reader, Arc<AtomicU64>) {
     let read = Arc::<AtomicU64>::default();
     let counter = Arc::clone(&read);
@@ -241,7 +241,7 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
     let sample = second.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(text("the map")));
 
-    // Who had it already got copies, and saw none of them as anything.
+    // Earlier subscribers received further copies and counted them as repeated only.
     let _ = map.publish(&text("a new map")).expect("it is published");
     for seen in [&mut first, &mut second] {
         let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
@@ -298,31 +298,31 @@ fn subscribers_of_rust_and_python_come_over_tcp() {
 }
 
 #[test]
-fn a_publisher_on_all_interfaces_must_say_under_which_host_it_is_reached() {
+fn a_publisher_on_all_interfaces_needs_an_advertised_host() {
     let folder = Folder::new();
     let talker = node(&folder, "talker");
     let on_all = || talker.publisher::<StringMessage>("/t").bind("tcp://0.0.0.0:*");
-    let error = on_all().create().expect_err("nobody connects to 0.0.0.0");
+    let error = on_all().create().expect_err("0.0.0.0 is no address to connect to");
     assert!(matches!(error, CreateError::Advertise { .. }), "{error}");
     let notes = on_all().advertise("localhost").create().expect("it binds");
     assert!(notes.address().starts_with("tcp://localhost:"), "{}", notes.address());
-    // Nobody outside of this process could connect to inproc.
+    // inproc cannot be reached from other processes.
     let inproc = talker.publisher::<StringMessage>("/u").bind("inproc://t").create();
     assert!(inproc.is_err());
 }
 
 #[test]
-fn publishing_tells_that_nobody_subscribed_or_that_everybody_has_it_in_the_queue() {
+fn publish_reports_no_subscribers_or_that_every_queue_took_the_message() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     assert_eq!(notes.publish(&text("early")).expect("published"), Published::NoSubscribers);
     let mut seen = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     connect(&mut seen, &notes, 1);
-    assert_eq!(notes.publish(&text("heard")).expect("published"), Published::Sent);
+    assert_eq!(notes.publish(&text("received")).expect("published"), Published::Sent);
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
-    // The number of what nobody heard was used up.
-    assert_eq!((sample.message(), sample.header().sequence), (Ok(text("heard")), 1));
+    // The message without a subscriber consumed a sequence number.
+    assert_eq!((sample.message(), sample.header().sequence), (Ok(text("received")), 1));
     drop(seen);
     wait_until("it has left", || notes.subscriber_count() == 0);
     assert_eq!(notes.publish(&text("late")).expect("published"), Published::NoSubscribers);
@@ -375,7 +375,7 @@ fn each_publisher_numbers_its_own_messages_from_zero() {
 }
 
 #[test]
-fn what_was_published_may_change_at_once_and_an_owner_is_kept_until_it_was_sent() {
+fn published_data_may_change_at_once_and_an_owner_is_kept_until_it_was_sent() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let arrays = node.publisher::<ArrayMessage>("/t").create().expect("it binds");
@@ -387,7 +387,7 @@ fn what_was_published_may_change_at_once_and_an_owner_is_kept_until_it_was_sent(
     let mut data = vec![1_u8; 1 << 20];
     let view = ArrayView::from_slice(&data, &shape).expect("it fits");
     assert_eq!(arrays.publish(&message(view)).expect("published"), Published::Sent);
-    // It was copied: whoever has not sent it yet does not see this.
+    // It was copied: a message that is not sent yet does not change.
     data.fill(2);
     let owner = Arc::new(data);
     let sent = arrays.publish_from(Arc::clone(&owner), |owner| ArrayMessage {

@@ -39,7 +39,7 @@ fn every_array_arrives_equal_whatever_its_dtype_and_length() {
         }
     }
     for array in &sent {
-        // Names of any length move what follows to any address.
+        // Names of different lengths give the following frames different addresses.
         let name = "n".repeat(sent.len() % 13);
         let message = ArrayMessage { data: array.view(), name: &name, frame_id: "" };
         assert_eq!(arrays.publish(&message).expect("it is published"), Published::Sent);
@@ -140,7 +140,7 @@ fn a_publisher_that_comes_back_is_found_again_under_a_new_daemon_too() {
     drop(first);
     assert!(matches!(notes.publish(&text("late")), Err(PublishError::Closed)));
 
-    // Another node means another address; a new daemon knows of nobody.
+    // Another node means another address; a new daemon has no registrations.
     first_daemon.stop();
     let second = guest(&folder, "second");
     let notes = second.publisher::<StringMessage>("/t").create().expect("it binds");
@@ -162,10 +162,10 @@ fn a_topic_that_another_node_has_is_refused_visibly() {
     let second = node(&folder, "second");
     let theirs = second.publisher::<StringMessage>("/t").create().expect("it binds");
     wait_until("it is refused", || matches!(theirs.registration(), Registration::Refused(_)));
-    // Once the first one leaves, the second has its turn.
+    // Once the first one leaves, the second is registered.
     drop(first);
     wait_until("it is registered", || theirs.registration() == Registration::Registered);
-    // The same topic twice in one node is a mistake that is told at once.
+    // The same topic twice in one node is an error at once.
     let error = second.publisher::<StringMessage>("/t").create().expect_err("it is taken");
     assert!(error.to_string().contains("in use"), "{error}");
 }
@@ -255,7 +255,7 @@ async fn a_callback_that_fails_or_panics_does_not_end_the_node() {
             *counter.borrow_mut() += 1;
             let call = *counter.borrow();
             match call {
-                1 => Err("said no"),
+                1 => Err("failed on purpose"),
                 2 => panic!("on purpose"),
                 3 => {
                     handle.shutdown();

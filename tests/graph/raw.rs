@@ -41,7 +41,7 @@ fn a_raw_subscriber_gets_what_begins_with_a_prefix_and_nothing_else() {
 }
 
 #[test]
-fn the_last_frame_of_an_owner_is_not_copied_and_the_owner_is_let_go() {
+fn the_last_frame_of_an_owner_is_not_copied_and_the_owner_is_released() {
     let folder = Folder::new();
     let (publisher, mut subscriber) = connected(&folder, &[b""]);
     let owner = Arc::new(vec![7_u8; 100_000]);

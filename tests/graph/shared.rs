@@ -29,12 +29,12 @@ fn connect(reader: &mut Reader, publishers: &[&Notes], count: usize) {
     });
 }
 
-fn say(publisher: &Notes, data: &str) {
+fn publish(publisher: &Notes, data: &str) {
     let sent = publisher.publish(&StringMessage { data }).expect("it is published");
     assert_eq!(sent, Published::Sent);
 }
 
-fn hear(reader: &mut Reader) -> (String, u64) {
+fn receive(reader: &mut Reader) -> (String, u64) {
     let sample = reader.recv_timeout(DEADLINE).expect("no error").expect("in time");
     let message = sample.message().expect("it was checked");
     (message.data.to_owned(), sample.header().sequence)
@@ -60,12 +60,12 @@ fn a_subscriber_receives_from_every_publisher_and_numbers_each_by_itself() {
         let begin = publishers[0].stats().published;
         for _ in 0..EACH {
             for (publisher, name) in publishers.iter().zip(["a", "b", "c"]) {
-                say(publisher, name);
+                publish(publisher, name);
             }
         }
         let mut next: HashMap<String, u64> = HashMap::new();
         for _ in 0..3 * EACH {
-            let (name, sequence) = hear(&mut reader);
+            let (name, sequence) = receive(&mut reader);
             let expected = next.entry(name).or_insert(begin);
             assert_eq!(sequence, *expected);
             *expected += 1;
@@ -98,12 +98,12 @@ fn a_flood_of_one_publisher_does_not_silence_the_others() {
                 let _ = loud_notes.publish(&StringMessage { data: "loud" }).expect("published");
             }
         });
-        assert_eq!(hear(&mut reader).0, "loud");
-        say(&calm_notes, "calm");
+        assert_eq!(receive(&mut reader).0, "loud");
+        publish(&calm_notes, "calm");
         let mut heard = 0_u64;
-        wait_until("the other one is heard", || {
+        wait_until("a message of the other one arrives", || {
             heard += 1;
-            flood.is_finished() || hear(&mut reader).0 == "calm"
+            flood.is_finished() || receive(&mut reader).0 == "calm"
         });
         is_over.store(true, Ordering::Relaxed);
         println!("{heard} messages of the flood came before the other one");
@@ -127,10 +127,10 @@ fn publishers_come_and_go_and_nothing_of_the_others_is_lost() {
         let guest = node(&folder, name);
         let guest_notes = shared(&guest);
         connect(&mut reader, &[&guest_notes], 1);
-        say(&steady_notes, "steady");
-        assert_eq!(hear(&mut reader), ("steady".to_owned(), round));
-        say(&guest_notes, name);
-        assert_eq!(hear(&mut reader), (name.to_owned(), 0));
+        publish(&steady_notes, "steady");
+        assert_eq!(receive(&mut reader), ("steady".to_owned(), round));
+        publish(&guest_notes, name);
+        assert_eq!(receive(&mut reader), (name.to_owned(), 0));
     }
     let stats = reader.stats();
     assert_eq!((stats.received, stats.lost), (8, 0));
@@ -139,7 +139,7 @@ fn publishers_come_and_go_and_nothing_of_the_others_is_lost() {
 }
 
 #[test]
-fn a_topic_is_shared_only_if_every_publisher_says_so() {
+fn a_topic_is_shared_only_if_every_publisher_shares_it() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let [first, second, third] = ["first", "second", "third"].map(|name| node(&folder, name));
@@ -155,7 +155,7 @@ fn a_topic_is_shared_only_if_every_publisher_says_so() {
     let nodes: Vec<_> = found.publishers.iter().map(|topic| &*topic.publisher_node).collect();
     assert_eq!(nodes, ["first", "third"]);
     assert_eq!(found.topic, found.publishers[0]);
-    // It has its turn when they are gone, and nobody joins it.
+    // It is registered once they are gone, and no other publisher may join it.
     drop(first);
     wait_until("the other one is first", || {
         let found = client.look_up("/log").expect("an answer");
@@ -187,7 +187,7 @@ fn python_sees_the_first_publisher_of_a_shared_topic() {
     let connected = peer.expect_event("connected");
     assert_eq!(connected["address"], first_notes.address());
     assert!(first_notes.wait_for_subscribers_blocking(1, DEADLINE));
-    say(&first_notes, "hello");
+    publish(&first_notes, "hello");
     let message = peer.expect_event("message");
     assert_eq!(message["fields"][0]["value"]["str"], "hello");
     peer.expect_event("done");
@@ -209,7 +209,7 @@ async fn the_async_forms_receive_from_all_as_well() {
         }
         // One by one: each has to wake the reader, whichever socket it comes through.
         for round in 0..100 {
-            say(&publishers[round % 2], &round.to_string());
+            publish(&publishers[round % 2], &round.to_string());
             tokio::task::yield_now().await;
         }
     };

@@ -1,4 +1,4 @@
-//! What publishers, subscribers, timers and nodes tell of themselves.
+//! Statistics of publishers, subscribers, timers and nodes.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ fn the_last_samples_of_each_stage_are_kept_and_their_times_are_in_nanoseconds() 
 }
 
 #[test]
-fn a_reader_without_a_callback_has_the_first_two_stages_and_one_that_did_not_ask_has_none() {
+fn a_reader_without_a_callback_has_the_first_two_stages_and_an_untraced_one_has_none() {
     let folder = Folder::new();
     let node = Node::builder("both").discovery(&folder.discovery()).trace_latency(3);
     let node = node.build().expect("a node");
@@ -95,7 +95,7 @@ fn the_environment_says_how_many_stage_samples_are_kept() {
 }
 
 #[test]
-fn a_nodes_stats_tell_of_its_publishers_subscribers_and_timers_by_topic() {
+fn a_nodes_stats_list_its_publishers_subscribers_and_timers_by_topic() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let b = node.publisher::<StringMessage>("/b").create().expect("it binds");
@@ -114,7 +114,7 @@ fn a_nodes_stats_tell_of_its_publishers_subscribers_and_timers_by_topic() {
             if tick.index == 0 {
                 std::thread::sleep(Duration::from_millis(9));
             }
-            Err("said no")
+            Err("failed on purpose")
         })
         .expect("a thread");
     wait_until("the timer overran", || timer.ticks() >= 5);
@@ -130,7 +130,7 @@ fn a_nodes_stats_tell_of_its_publishers_subscribers_and_timers_by_topic() {
     assert_eq!((ticks.period, ticks.thread.as_deref()), (period, Some("ticks")));
     assert!(ticks.ticks >= 5 && ticks.overruns >= 1 && ticks.failures >= 5, "{ticks:?}");
 
-    // What is gone is not told of, but of a node that ended, what was there then.
+    // A closed publisher is not listed. A node that ended lists its parts of that moment.
     drop(a);
     wait_until("its publisher is gone", || node.stats().publishers.len() == 1);
     let handle = node.handle();
@@ -142,7 +142,7 @@ fn a_nodes_stats_tell_of_its_publishers_subscribers_and_timers_by_topic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nodes_stats_tell_of_what_runs_in_its_task_even_after_the_end() {
+async fn a_nodes_stats_list_the_timers_of_its_task_even_after_the_end() {
     let folder = Folder::new();
     let node = node(&folder, "clock");
     let handle = node.handle();
@@ -158,7 +158,7 @@ async fn a_nodes_stats_tell_of_what_runs_in_its_task_even_after_the_end() {
 }
 
 #[test]
-fn stats_wait_for_nobody_who_waits_for_room() {
+fn stats_do_not_wait_for_a_publisher_that_waits_for_room() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let arrays = node
@@ -174,10 +174,10 @@ fn stats_wait_for_nobody_who_waits_for_room() {
         let data = vec![0_u8; 1 << 20];
         let data = ArrayView::from_slice(&data, &[1 << 20]).expect("it fits");
         let message = ArrayMessage { data, name: "", frame_id: "" };
-        // For ever, until the node ends: nobody reads.
+        // Until the node ends, since no subscriber reads.
         while publishing.publish(&message).is_ok() {}
     });
-    // Nothing is published any more: it waits for room, and goes on waiting.
+    // The count stops: the publisher waits for room.
     let mut last = (0, Instant::now());
     wait_until("the publisher waits for room", || {
         let published = arrays.stats().published;

@@ -12,7 +12,7 @@ use cortex_tests::{DEADLINE, wait_until};
 
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// A node that finds no daemon and needs none.
+/// A node without a daemon.
 fn node(folder: &Folder) -> Node {
     Node::builder("clock").discovery(&folder.discovery()).build().expect("a node")
 }
@@ -91,7 +91,7 @@ async fn async_callbacks_that_fail_or_panic_keep_the_pace() {
                 handle.shutdown();
                 Ok(())
             }
-            index if index % 2 == 0 => Err("said no"),
+            index if index % 2 == 0 => Err("failed on purpose"),
             _ => panic!("on purpose"),
         }
     });
@@ -101,7 +101,7 @@ async fn async_callbacks_that_fail_or_panic_keep_the_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_period_of_nothing_and_one_of_for_ever_are_no_mistake() {
+async fn a_period_of_zero_and_an_endless_one_are_valid() {
     let folder = Folder::new();
     let node = node(&folder);
     let handle = node.handle();
@@ -199,7 +199,7 @@ fn thread_callbacks_that_fail_or_panic_keep_the_pace() {
         .timer_builder(Duration::from_millis(2))
         .thread(options())
         .on_thread(|tick| match tick.index % 3 {
-            0 => Err("said no"),
+            0 => Err("failed on purpose"),
             1 => panic!("on purpose"),
             _ => Ok(()),
         })
@@ -268,7 +268,7 @@ fn a_thread_timer_may_shut_its_node_down() {
 }
 
 #[test]
-fn what_a_timer_thread_is_refused_is_returned() {
+fn an_option_refused_for_a_timer_thread_is_returned_as_an_error() {
     let folder = Folder::new();
     let node = node(&folder);
     let on = |options| node.timer_builder(PERIOD).thread(options).on_thread(|_| ());

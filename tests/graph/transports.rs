@@ -29,12 +29,12 @@ fn subscriber(node: &Node, topic: &str) -> Subscriber<StringMessage<'static>> {
     node.subscriber::<StringMessage>(topic).create().expect("a subscriber")
 }
 
-fn say(publisher: &Notes, data: &str) {
+fn publish(publisher: &Notes, data: &str) {
     let sent = publisher.publish(&StringMessage { data }).expect("it is published");
     assert_eq!(sent, Published::Sent);
 }
 
-fn hear(reader: &mut Subscriber<StringMessage<'static>>) -> String {
+fn receive(reader: &mut Subscriber<StringMessage<'static>>) -> String {
     let sample = reader.recv_timeout(DEADLINE).expect("no error").expect("in time");
     sample.message().expect("it was checked").data.to_owned()
 }
@@ -64,8 +64,8 @@ fn behind_a_tcp_daemon_nodes_and_python_reach_each_other_over_tcp() {
             .chain([daemon.address()]),
     );
     connect(&mut seen, &notes, 2);
-    say(&notes, "far");
-    assert_eq!(hear(&mut seen), "far");
+    publish(&notes, "far");
+    assert_eq!(receive(&mut seen), "far");
     assert_eq!(peer.expect_event("message")["fields"][0]["value"]["str"], "far");
 
     let mut seen = subscriber(&listener, "/tcp/python");
@@ -77,11 +77,11 @@ fn behind_a_tcp_daemon_nodes_and_python_reach_each_other_over_tcp() {
             .chain([daemon.address(), "--golden", &golden]),
     );
     let expected = cortex_tests::golden::message("string_2");
-    assert_eq!(hear(&mut seen), expected["fields"][0]["value"]["str"].as_str().expect("text"));
+    assert_eq!(receive(&mut seen), expected["fields"][0]["value"]["str"].as_str().expect("text"));
 }
 
 #[test]
-fn a_publisher_over_tcp_comes_back_at_the_same_port_unless_somebody_has_it() {
+fn a_publisher_over_tcp_comes_back_at_the_same_port_unless_it_is_taken() {
     let daemon = tcp_daemon();
     let talker = node(daemon.address(), "returner");
     let listener = node(daemon.address(), "listener");
@@ -89,8 +89,8 @@ fn a_publisher_over_tcp_comes_back_at_the_same_port_unless_somebody_has_it() {
     let notes = publisher(&talker, "/tcp/again");
     let address = notes.address().to_owned();
     connect(&mut seen, &notes, 1);
-    say(&notes, "one");
-    assert_eq!(hear(&mut seen), "one");
+    publish(&notes, "one");
+    assert_eq!(receive(&mut seen), "one");
 
     // The same node, at once, and then another start of it.
     drop(notes);
@@ -101,11 +101,11 @@ fn a_publisher_over_tcp_comes_back_at_the_same_port_unless_somebody_has_it() {
     let notes = publisher(&talker, "/tcp/again");
     assert_eq!(notes.address(), address);
     connect(&mut seen, &notes, 1);
-    say(&notes, "two");
-    assert_eq!(hear(&mut seen), "two");
+    publish(&notes, "two");
+    assert_eq!(receive(&mut seen), "two");
     assert_eq!(seen.stats().restarted, 1);
 
-    // Somebody has the port: the next one will do, and subscribers follow.
+    // The port is taken: the publisher binds the next one, and subscribers follow.
     drop(notes);
     let mut thief = None;
     wait_until("the port is free", || {
@@ -119,8 +119,8 @@ fn a_publisher_over_tcp_comes_back_at_the_same_port_unless_somebody_has_it() {
         seen.publisher_address().as_deref() == Some(notes.address())
             && notes.subscriber_count() == 1
     });
-    say(&notes, "three");
-    assert_eq!(hear(&mut seen), "three");
+    publish(&notes, "three");
+    assert_eq!(receive(&mut seen), "three");
 }
 
 #[test]
@@ -135,11 +135,11 @@ fn a_node_publishes_a_topic_once_over_tcp_too() {
 }
 
 #[test]
-fn a_tcp_daemon_may_start_late_and_start_anew() {
+fn a_tcp_daemon_may_start_late_and_restart() {
     let first = tcp_daemon();
     let address = first.address().to_owned();
     first.stop();
-    // Nobody answers; making a node and its parts waits for nobody.
+    // No daemon answers; building a node and its parts does not wait for one.
     let node = node(&address, "early");
     let notes = publisher(&node, "/tcp/early");
     let mut seen = subscriber(&node, "/tcp/early");
@@ -156,13 +156,13 @@ fn a_tcp_daemon_may_start_late_and_start_anew() {
     wait_for_registration(&notes);
     connect(&mut seen, &notes, 1);
     daemon.stop();
-    // It knows nothing, and is told.
+    // The new daemon has no state; the node registers its publisher again.
     let _daemon = late();
     let mut client = Client::connect(&address, DEADLINE).expect("a client");
     let found = client.wait_for_topic("/tcp/early", DEADLINE).expect("an answer");
-    assert_eq!(found.expect("it is told").topic.address, notes.address());
-    say(&notes, "still here");
-    assert_eq!(hear(&mut seen), "still here");
+    assert_eq!(found.expect("it is registered").topic.address, notes.address());
+    publish(&notes, "still here");
+    assert_eq!(receive(&mut seen), "still here");
     assert_eq!(seen.stats().lost + seen.stats().restarted, 0);
 }
 
@@ -210,11 +210,11 @@ fn nodes_of_one_process_find_each_other_without_a_daemon_or_a_file() {
         }
         notes.subscriber_count() == 2
     });
-    say(&notes, "psst");
-    assert_eq!(hear(&mut early), "psst");
-    assert_eq!(hear(&mut late), "psst");
+    publish(&notes, "psst");
+    assert_eq!(receive(&mut early), "psst");
+    assert_eq!(receive(&mut late), "psst");
 
-    // Who asks the registry sees it, and no other one, a real daemon's least of all.
+    // A client of this registry finds the topic; those of another registry or of a daemon do not.
     let mut client = Client::connect("inproc://quiet", DEADLINE).expect("a client");
     assert_eq!(client.list().expect("an answer").len(), 1);
     assert!(matches!(client.shut_down(), Err(DiscoveryError::Refused { .. })));
@@ -246,8 +246,8 @@ fn inside_a_process_a_topic_has_one_publisher_unless_it_is_shared() {
         connect(&mut seen, notes, 1);
     }
     for (notes, text) in shared.iter().zip(["one", "two"]) {
-        say(notes, text);
-        assert_eq!(hear(&mut seen), text);
+        publish(notes, text);
+        assert_eq!(receive(&mut seen), text);
     }
     assert_eq!(seen.stats().restarted, 0);
 }
@@ -260,8 +260,8 @@ fn inside_a_process_a_publisher_that_comes_back_is_found_again() {
         let talker = node("inproc://comings", if round == 1 { "other" } else { "talker" });
         let notes = publisher(&talker, "/t");
         connect(&mut seen, &notes, 1);
-        say(&notes, "hello");
-        assert_eq!(hear(&mut seen), "hello");
+        publish(&notes, "hello");
+        assert_eq!(receive(&mut seen), "hello");
         let stats = seen.stats();
         assert_eq!((stats.lost, stats.restarted), (0, round));
     }
@@ -281,7 +281,7 @@ fn inside_a_process_a_full_queue_is_reported_and_the_gap_counted() {
     }
     assert_eq!(notes.stats().congested, 1);
     for _ in 0..sent {
-        assert_eq!(hear(&mut seen), "x");
+        assert_eq!(receive(&mut seen), "x");
     }
     wait_until("there is room again", || {
         let _ = publish();
@@ -321,7 +321,7 @@ fn inside_a_process_an_owner_is_received_without_a_copy() {
 async fn inside_a_process_callbacks_run_as_they_do_elsewhere() {
     let node = node("inproc://async", "both");
     let notes = node.publisher::<StringMessage>("/t").latched().create().expect("it binds");
-    // Latched: whoever comes later has it.
+    // Latched: a later subscriber receives it.
     let _ = notes.publish(&StringMessage { data: "kept" }).expect("it is published");
     let handle = node.handle();
     let seen = node

@@ -22,7 +22,7 @@ IMU_CLASS = "robot.msgs.Imu"
 
 
 def expected_imu(number):
-    """What examples/firmware/src/sensors.rs computes, but for the time."""
+    """The readings that examples/firmware/src/sensors.rs computes, except for the time."""
     phase = np.float32(number % 1000)
     acceleration = np.array([phase / 8, -phase / 4, 9.75], np.float32)
     angular_velocity = np.array([phase / 16, 0.5, -phase / 2], np.float32)
@@ -77,7 +77,7 @@ class Stream:
 
 
 def find(client, name, ending):
-    """What the daemon knows of a topic, once it is there."""
+    """The registration of a topic, once the daemon has it."""
     while not ending.wait(0.05):
         response = client.request(peer.LOOKUP, topic_name=name)
         if response["status"] == peer.OK:
@@ -163,11 +163,11 @@ def run(context, client, ending, options):
 
 
 def main():
-    parser = peer.Parser(description="Checks what examples/firmware publishes")
+    parser = peer.Parser(description="Checks the messages of examples/firmware")
     parser.add_argument("--discovery", default=os.environ.get("CORTEX_DISCOVERY", peer.DEFAULT_DISCOVERY))
     parser.add_argument("--imu", type=int, default=1000, help="readings to take")
     parser.add_argument("--images", type=int, default=100, help="images to take")
-    parser.add_argument("--rate", type=int, default=200, help="readings a second to ask for")
+    parser.add_argument("--rate", type=int, default=200, help="readings a second to request")
     options = parser.parse_args()
     ending = peer.Ending()
     context = zmq.Context()

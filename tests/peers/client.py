@@ -24,7 +24,7 @@ COMMANDS = {
 
 
 def request_bytes(line):
-    """The request that a line of JSON asks for."""
+    """The request that a line of JSON describes."""
     command = json.loads(line)
     if command["command"] == "raw":
         return bytes.fromhex(command["hex"])

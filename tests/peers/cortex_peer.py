@@ -51,7 +51,7 @@ def fingerprint(message):
 
 
 class Tensor:
-    """Stands for a torch tensor on the CPU: an array and what travels with it."""
+    """Stands for a torch tensor on the CPU: an array with its device and gradient flag."""
 
     def __init__(self, array, device="cpu", requires_grad=False):
         self.array = np.ascontiguousarray(array)
@@ -103,7 +103,7 @@ def decode_message(message, frames):
     """`(timestamp_ns, sequence, values)` from the frames after the topic.
 
     One frame is a single blob, two or more are header, metadata and buffers. The fingerprint must
-    be the type's; the topic is nobody's business here, as in Python.
+    be the type's; the topic is not compared, as in Python.
     """
     if not frames:
         raise ValueError("message has no frame after the topic")
@@ -428,7 +428,7 @@ class DiscoveryClient:
             self.socket = None
 
 
-# --- What every script needs ---
+# --- Shared by all scripts ---
 
 
 class Ending:
@@ -493,7 +493,7 @@ def remove_socket_file(address):
 
 
 def run(main):
-    """Run `main`; what went wrong outside of it is one line on stderr."""
+    """Run `main`; an error outside of it is one line on stderr."""
     try:
         sys.exit(main())
     except (OSError, ValueError, zmq.ZMQError, DiscoveryError) as error:

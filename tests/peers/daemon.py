@@ -17,7 +17,7 @@ class Registry:
         try:
             command, name, info = peer.decode_request(request)
             return self.carry_out(command, name, info), command != peer.SHUTDOWN
-        except Exception as error:  # whatever it is, the daemon goes on
+        except Exception as error:  # the daemon continues after any error
             return peer.encode_response(peer.ERROR, f"Malformed request: {error}"), True
 
     def carry_out(self, command, name, info):

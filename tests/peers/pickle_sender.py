@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Twin of examples/pickle_sender.rs: send_pyobj, and the zipped pickle of PyZMQ's documentation.
 
-With `--code` it sends what a reader must refuse as well: a pickle that runs code where it is read.
+With `--code` it also sends a pickle that a reader must refuse, since it runs code where it is read.
 
     python pickle_sender.py [ADDRESS] [--code]
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A Python publisher: WIRE.md section 1 (what it sends) and 6 (how it registers).
+"""A Python publisher: WIRE.md section 1 (messages) and 6 (registration).
 
 Cycles through golden messages of one type, or through raw multipart messages, until SIGTERM, the
 end of stdin or --count.

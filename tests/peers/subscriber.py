@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A Python subscriber: WIRE.md section 1, 2 and 5 (what it accepts) and 6 (how it finds a topic).
+"""A Python subscriber: WIRE.md section 1, 2 and 5 (accepted messages) and 6 (lookup of a topic).
 
 Checks the fingerprint strictly and never compares the topic, as Python. What it cannot decode is
 reported as {"event": "rejected", "reason": ...} and not counted.
@@ -66,7 +66,7 @@ def main():
                 ]
                 peer.emit(event="message", sequence=sequence, timestamp_ns=timestamp_ns, fields=fields)
                 received += 1
-            except Exception as error:  # whatever it is, a receive loop goes on
+            except Exception as error:  # a receive loop continues after any error
                 peer.emit(event="rejected", reason=f"{type(error).__name__}: {error}")
         peer.emit(event="done", received=received)
         return 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Twin of examples/views.rs: what copies and what does not, by looking where the bytes are.
+"""Twin of examples/views.rs: which operations copy, by the addresses of the bytes.
 
     python views.py
 """

@@ -18,7 +18,7 @@ ODOMETRY = "/odometry"
 
 
 def connect(context, client, topic):
-    """A socket that is subscribed to `topic`, or None while nobody publishes it."""
+    """A socket that is subscribed to `topic`, or None while it has no publisher."""
     response = client.request(peer.LOOKUP, topic_name=topic)
     if response["status"] != peer.OK:
         return None

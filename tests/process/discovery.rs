@@ -1,4 +1,4 @@
-//! The daemon: ghosts, leases, restarts, and what happens to its socket file.
+//! The daemon: dead publishers, leases, restarts, and the loss of its socket file.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -26,7 +26,7 @@ fn topic(name: &str, address: &str) -> Topic {
     }
 }
 
-/// Registers as Python does: without a word of leases, layouts or sharing.
+/// Registers as Python does: without lease, layout or sharing.
 fn register(client: &mut Client, topic: &Topic) {
     client.register(topic, RequestExt::default()).expect("it is free");
 }
@@ -35,7 +35,7 @@ fn is_known(client: &mut Client, topic: &Topic) -> bool {
     client.look_up(&topic.name).expect("an answer").is_some()
 }
 
-/// Somebody who listens at a path, and leaves a file there.
+/// A listener at a path, whose file remains after it.
 fn listener(folder: &Folder, name: &str) -> (UnixListener, String) {
     (UnixListener::bind(folder.path().join(name)).expect("it binds"), folder.address(name))
 }
@@ -54,7 +54,7 @@ fn wait_until_kept(folder: &Folder, topics: &[&Topic]) {
 }
 
 #[test]
-fn a_ghost_is_forgotten_and_who_cannot_be_seen_is_not() {
+fn a_dead_publisher_is_removed_and_one_that_cannot_be_checked_is_kept() {
     let folder = Folder::new();
     let tcp = "tcp://127.0.0.1:*";
     let daemon = Daemon::bind_all([&*folder.discovery(), tcp]).expect("it binds");
@@ -70,7 +70,7 @@ fn a_ghost_is_forgotten_and_who_cannot_be_seen_is_not() {
     // Another machine may have the same path.
     let elsewhere = topic("/elsewhere", &first_address);
     register(&mut remote, &elsewhere);
-    let unseen = topic("/unseen", &folder.address("nobody"));
+    let unseen = topic("/unseen", &folder.address("unbound"));
     register(&mut local, &unseen);
     let on_tcp = topic("/tcp", "tcp://127.0.0.1:1");
     register(&mut local, &on_tcp);
@@ -120,7 +120,7 @@ fn a_lease_ends_and_a_registration_without_one_stays() {
 }
 
 #[test]
-fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
+fn registrations_outlive_the_daemon_unless_their_publisher_is_dead() {
     let folder = Folder::new();
     let first = daemon(&folder);
     let mut client = self::client(&folder.discovery());
@@ -128,7 +128,7 @@ fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
     let (dead, dead_address) = listener(&folder, "dead");
     let known = topic("/known", &address);
     let ghost = topic("/ghost", &dead_address);
-    let unseen = topic("/unseen", &folder.address("nobody"));
+    let unseen = topic("/unseen", &folder.address("unbound"));
     for topic in [&known, &ghost, &unseen] {
         register(&mut client, topic);
     }
@@ -137,7 +137,7 @@ fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
     first.stop();
     drop(dead);
     let second = daemon(&folder);
-    // From the first answer on. Asked anew: what is sent to one who ends may be lost with it.
+    // From the first reply on. A new client, since a request to a daemon that ends may be lost.
     let mut client = self::client(&folder.discovery());
     let found = client.look_up("/known").expect("an answer").expect("it is known");
     assert_eq!(found.topic, known);
@@ -145,7 +145,7 @@ fn what_is_registered_outlives_the_daemon_unless_it_is_a_ghost_by_then() {
     assert!(!is_known(&mut client, &ghost));
     // The original's own tests register such, and expect a new daemon to know nothing of them.
     assert!(!is_known(&mut client, &unseen));
-    // Nothing to keep: no file.
+    // Without registrations there is no file.
     assert!(client.unregister(&known).expect("an answer"));
     drop(alive);
     second.stop();
@@ -163,7 +163,7 @@ fn a_damaged_file_of_the_last_daemon_is_ignored() {
     assert_eq!(folder.files(), Vec::<PathBuf>::new());
 }
 
-/// Waits until a client that knows nothing of before is answered at the path.
+/// Waits until a new client is answered at the path; returns the epoch of the daemon.
 fn wait_until_served(folder: &Folder) -> Option<u64> {
     let mut epoch = None;
     wait_until("the daemon is back", || {
@@ -200,7 +200,7 @@ fn a_socket_file_that_is_deleted_is_bound_again() {
         assert!(is_known(&mut client(&folder.discovery()), &known));
         wait_until("it is locked", || lock.exists());
     }
-    // Who was connected all the time is answered, too.
+    // A client that was connected all the time is answered, too.
     assert!(is_known(&mut early, &known));
     assert!(early.unregister(&known).expect("an answer"));
     daemon.stop();
@@ -225,7 +225,7 @@ fn a_folder_that_is_deleted_is_made_again() {
 fn a_python_daemon_that_takes_the_socket_is_left_alone_until_it_ends() {
     let folder = Folder::new();
     let ours = daemon(&folder);
-    // What was asked of ours last may never be answered.
+    // The last request to our daemon may never be answered.
     let early = Client::connect(&folder.discovery(), Duration::from_millis(500));
     let mut early = early.expect("a client");
     early.ping().expect("it answers");
@@ -234,13 +234,15 @@ fn a_python_daemon_that_takes_the_socket_is_left_alone_until_it_ends() {
     for ends_well in [true, false] {
         let mut theirs = python::peer("daemon.py", ["--address", &folder.discovery()]);
         theirs.expect_event("ready");
-        // Two that answer would know two graphs: who was connected to ours moves over as well.
-        wait_until("the other one answers", || {
+        // Two daemons would split the graph: clients that were connected to ours move over as well.
+        wait_until("the Python daemon answers", || {
             let late = Client::connect(&folder.discovery(), Duration::from_millis(500));
             let mut late = late.expect("a client");
             late.ping().is_ok() && late.epoch().is_none()
         });
-        wait_until("ours has stepped aside", || early.ping().is_ok() && early.epoch().is_none());
+        wait_until("our daemon has released the socket", || {
+            early.ping().is_ok() && early.epoch().is_none()
+        });
         if ends_well {
             theirs.terminate();
             assert!(theirs.wait().success());
@@ -254,7 +256,7 @@ fn a_python_daemon_that_takes_the_socket_is_left_alone_until_it_ends() {
 }
 
 #[test]
-fn shutdown_is_refused_over_tcp_and_obeyed_over_ipc() {
+fn shutdown_is_refused_over_tcp_and_accepted_over_ipc() {
     let folder = Folder::new();
     let daemon = Daemon::bind_all([&*folder.discovery(), "tcp://127.0.0.1:*"]).expect("it binds");
     let tcp = daemon.addresses().nth(1).expect("two addresses").to_owned();
@@ -268,7 +270,7 @@ fn shutdown_is_refused_over_tcp_and_obeyed_over_ipc() {
     assert!(matches!(remote.shut_down(), Err(DiscoveryError::Refused { .. })));
     remote.ping().expect("it goes on");
     assert!(local.unregister(&known).expect("an answer"));
-    local.shut_down().expect("it is obeyed");
+    local.shut_down().expect("it is accepted");
     wait_until("it has ended", || daemon.is_finished());
     drop(daemon);
     assert_eq!(folder.files(), Vec::<PathBuf>::new());

@@ -1,4 +1,4 @@
-//! Nodes that are the daemon when nobody else is.
+//! Nodes that host the daemon where no other process does.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,7 @@ use cortex_std::{Published, Registration};
 use cortex_tests::graph::{Folder, connect, guest, node, registered};
 use cortex_tests::{DEADLINE, Program, Signal, golden, python, wait_until};
 
-/// How soon another node is the daemon when the last one died.
+/// The time within which another node hosts the daemon after the last host died.
 const PROMISE: Duration = Duration::from_secs(2);
 
 fn start(role: &str, name: &str, folder: &Folder) -> Program {
@@ -23,13 +23,13 @@ fn start(role: &str, name: &str, folder: &Folder) -> Program {
     program
 }
 
-/// Who holds the lock.
+/// The process that holds the lock.
 fn host(folder: &Folder) -> Option<u32> {
     let text = fs::read_to_string(folder.path().join("discovery.sock.lock")).ok()?;
     text.trim().parse().ok()
 }
 
-/// The epoch of whoever answers, where somebody does.
+/// The epoch of the daemon, if one answers.
 fn epoch(folder: &Folder) -> Option<u64> {
     let client = Client::connect(&folder.discovery(), Duration::from_millis(500));
     let mut client = client.expect("a client");
@@ -39,7 +39,7 @@ fn epoch(folder: &Folder) -> Option<u64> {
 
 fn wait_for_epoch(folder: &Folder) -> u64 {
     let mut found = None;
-    wait_until("somebody answers", || {
+    wait_until("a daemon answers", || {
         found = epoch(folder);
         found.is_some()
     });
@@ -65,12 +65,12 @@ fn two_nodes_need_no_daemon_and_leave_nothing() {
 }
 
 #[test]
-fn a_node_that_is_told_not_to_host_waits_for_one_that_does() {
+fn a_node_that_may_not_host_waits_for_one_that_does() {
     let folder = Folder::new();
     let waiting = guest(&folder, "guest");
     let notes = waiting.publisher::<StringMessage>("/t").create().expect("it binds");
     let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
-    client.ping().expect_err("nobody is there");
+    client.ping().expect_err("there is no daemon");
     assert_eq!(notes.registration(), Registration::Pending);
     let _host = node(&folder, "host");
     wait_until("it is registered", || notes.registration() == Registration::Registered);
@@ -79,13 +79,13 @@ fn a_node_that_is_told_not_to_host_waits_for_one_that_does() {
 #[test]
 fn of_many_nodes_one_hosts_and_when_it_ends_another_one_does() {
     let folder = Folder::new();
-    // Each looks on a thread of its own.
+    // Each checks for a daemon on its own thread.
     let mut nodes: Vec<_> = (0..8).map(|number| node(&folder, &format!("node-{number}"))).collect();
     let last = guest(&folder, "last");
     let notes = registered(&last);
     let mut epochs = HashSet::new();
     while let Some(node) = nodes.pop() {
-        // Always one daemon, which knows what the last one knew.
+        // Always one daemon, with the registrations of the last one.
         let epoch = wait_for_epoch(&folder);
         let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
         assert!(client.look_up("/t").expect("an answer").is_some());
@@ -100,7 +100,7 @@ fn of_many_nodes_one_hosts_and_when_it_ends_another_one_does() {
     assert_eq!(left, Vec::<PathBuf>::new());
 }
 
-/// What is kept for the next daemon stays where nobody could tell the last one of an end.
+/// The state file stays where no daemon received the last unregistration.
 fn is_state(file: &std::path::Path) -> bool {
     file.extension().is_some_and(|extension| extension == "state")
 }
@@ -154,11 +154,11 @@ fn when_the_host_is_killed_another_node_takes_over_and_no_message_is_lost() {
         if let Some(epoch) = epoch(&folder) {
             break epoch;
         }
-        assert!(death.elapsed() < PROMISE, "nobody took over in {PROMISE:?}");
+        assert!(death.elapsed() < PROMISE, "no node took over in {PROMISE:?}");
     };
     println!("taken over after {:?}", death.elapsed());
     assert_ne!(first, second);
-    // Everything is known from the first moment on.
+    // The new daemon has all registrations from its first reply on.
     let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
     for name in ["/t", "/python"] {
         let found: Option<Found> = client.look_up(name).expect("an answer");
@@ -182,10 +182,10 @@ fn a_stopped_host_is_not_replaced() {
     let first = wait_for_epoch(&folder);
     let _node = node(&folder, "other");
     host_program.signal(Signal::STOP);
-    // Even if nobody can connect to it any more.
+    // Even if no client can connect to it any more.
     fs::remove_file(folder.path().join("discovery.sock")).expect("it is there");
     let start = Instant::now();
-    wait_until("others had time to take over", || {
+    wait_until("other nodes had time to take over", || {
         assert_eq!(host(&folder), Some(host_program.id()));
         assert!(!folder.path().join("discovery.sock").exists());
         start.elapsed() > PROMISE

@@ -49,7 +49,7 @@ fn end(daemon: AnyDaemon, folder: &Folder) {
     assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());
 }
 
-/// The golden messages of a type that are sent to and fro.
+/// The golden messages of a type that are exchanged.
 fn names<M: Message>() -> &'static [&'static str] {
     match TypeInfo::of::<M>().name() {
         "StringMessage" => &["string_0", "string_2", "string_6", "string_7"],
@@ -83,7 +83,7 @@ fn rust_to_python<M: Message + 'static>(which: Which) {
         .flatten(),
     );
     subscriber.expect_event("connected");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE), "nobody subscribed");
+    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE), "no subscriber");
     // Each message is made from the golden frames: read here, and written again.
     let frames: Vec<_> = cases.iter().map(golden::frames).collect();
     for frames in frames.iter().cycle().take(cases.len() * 2) {
@@ -135,7 +135,7 @@ fn python_to_rust<M: Message + 'static>(which: Which) {
         .flatten(),
     );
     publisher.expect_event("ready");
-    // The Python side cycles through the messages; its numbers tell which one it is.
+    // The Python side cycles through the messages; the sequence number identifies each.
     for _ in 0..names.len() * 3 {
         let sample = subscriber.recv_timeout(DEADLINE).expect("no error").expect("in time");
         let at = usize::try_from(sample.header().sequence).expect("a small number");
@@ -190,7 +190,7 @@ fn images_arrive_from_python_under_either_daemon() {
 }
 
 #[test]
-fn our_client_speaks_every_command_with_either_daemon() {
+fn our_client_sends_every_command_to_either_daemon() {
     use cortex_std::discovery::{DiscoveryError, Topic};
     use cortex_std::wire::discovery::RequestExt;
 
@@ -239,7 +239,7 @@ fn our_client_speaks_every_command_with_either_daemon() {
 
 #[test]
 fn both_sides_see_the_same_values_of_an_image() {
-    // A check of the notation itself: what the struct holds is what the notation says.
+    // A check of the notation itself: it writes the value of the struct's field.
     let case = golden::message("image_explicit");
     let frames = golden::frames(&case);
     let image = cortex_std::wire::decode::<ImageMessage<'_>>(&frames).expect("it decodes");

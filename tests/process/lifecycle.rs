@@ -1,4 +1,4 @@
-//! Beginnings and ends of nodes: threads, signals, and what is left.
+//! Start and end of nodes: threads, signals, and leftovers.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -12,7 +12,7 @@ use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, registered};
 use cortex_tests::{DEADLINE, Program, Signal, wait_until};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What a program may take to end after a signal, whatever its callbacks do.
+/// The time within which a program ends after a signal, for any callback.
 const PROMISE: Duration = Duration::from_secs(2);
 
 fn node(address: &str) -> Node {
@@ -31,7 +31,7 @@ fn spin_ends_when_another_thread_shuts_the_node_down_and_everything_is_closed_by
     let notes = registered(&node);
     let handle = node.handle();
     let other = std::thread::spawn(move || handle.shutdown());
-    // Whoever closes it: it is done when this returns.
+    // The node is closed when this returns, also if another thread closes it.
     node.spin().expect("no error");
     assert!(notes.publish(&StringMessage { data: "late" }).is_err());
     assert_nothing_is_left(&folder, daemon);
@@ -89,7 +89,7 @@ fn a_spawned_thread_gets_its_stop_token_and_may_publish_a_last_message() {
     let (started, has_started) = channel();
     let thread = talker.spawn_thread(named("motor"), move |stop| {
         assert_eq!(std::thread::current().name(), Some("motor"));
-        started.send(()).expect("somebody waits");
+        started.send(()).expect("the receiver exists");
         assert!(stop.wait_timeout(DEADLINE));
         let sent = notes.publish(&StringMessage { data: "motors off" });
         assert!(sent.is_ok(), "{sent:?}");
@@ -172,12 +172,12 @@ fn start(program: &str, address: &str, mode: &str) -> Program {
     Program::spawn(command)
 }
 
-/// Waits until the program is told of SIGTERM instead of being ended by it.
+/// Waits until the program handles SIGTERM instead of being ended by it.
 fn wait_for_its_handlers(program: &Program) {
     let tasks = format!("/proc/{}/task", program.id());
-    // The mask in /proc is not enough: a handler is installed before it knows whom to tell. The
-    // thread is started when both are complete.
-    wait_until("it listens for signals", || {
+    // The mask in /proc is not enough: a handler is installed before the thread that it wakes. The
+    // thread starts when both are complete.
+    wait_until("it handles signals", || {
         let tasks = std::fs::read_dir(&tasks).expect("it runs").filter_map(Result::ok);
         let mut names =
             tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -187,9 +187,9 @@ fn wait_for_its_handlers(program: &Program) {
 
 #[test]
 fn a_thousand_nodes_leave_no_descriptor_no_thread_no_file_and_no_registration() {
-    // At the same time: much of what they do is to wait for threads and for the daemon.
+    // At the same time, since they mostly wait for threads and for the daemon.
     for mut program in ["alone", "daemon", "host"].map(|mode| start("thousand", "", mode)) {
-        // Each hundred has a deadline of its own.
+        // Each hundred has its own deadline.
         for hundreds in 1..=10 {
             program.expect_line(&format!("{hundreds} hundred nodes"));
         }
@@ -215,7 +215,7 @@ fn a_signal_ends_spin_and_leaves_nothing() {
 }
 
 #[test]
-fn a_callback_that_blocks_for_ever_does_not_keep_the_process_after_a_signal() {
+fn a_callback_that_blocks_does_not_keep_the_process_alive_after_a_signal() {
     for (mode, signal, code) in
         [("", Signal::INT, 130), ("", Signal::TERM, 143), ("print", Signal::INT, 130)]
     {
@@ -228,7 +228,7 @@ fn a_callback_that_blocks_for_ever_does_not_keep_the_process_after_a_signal() {
         program.signal(signal);
         assert_eq!(program.wait().code(), Some(code), "{}", program.stderr());
         assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
-        // The node was closed all the same.
+        // The node was closed nevertheless.
         assert_nothing_is_left(&folder, daemon);
     }
 }
@@ -241,7 +241,7 @@ fn a_second_signal_ends_a_blocked_process_sooner() {
     wait_until("it blocks", || program.stderr().contains("blocks"));
     let start = Instant::now();
     program.signal(Signal::INT);
-    // As people do who are impatient.
+    // As an impatient user does.
     wait_until("some time has passed", || start.elapsed() > Duration::from_millis(600));
     program.signal(Signal::INT);
     assert_eq!(program.wait().code(), Some(130), "{}", program.stderr());
@@ -250,7 +250,7 @@ fn a_second_signal_ends_a_blocked_process_sooner() {
 }
 
 #[test]
-fn a_signal_after_the_node_ended_ends_the_process_as_always() {
+fn a_signal_after_the_node_ended_ends_the_process_by_default() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
     let mut program = start("spin", daemon.address(), "stay");
@@ -275,7 +275,7 @@ fn a_killed_program_leaves_nothing_that_keeps_the_next_one_from_working() {
         let mut program = start("publish", daemon.address(), "");
         program.expect_line("ready");
         let id = program.id().to_string();
-        wait_until("the new one is heard", || {
+        wait_until("a message of the new one arrives", || {
             let sample = seen.recv_timeout(Duration::from_millis(100)).expect("no error");
             sample.is_some_and(|sample| sample.message() == Ok(StringMessage { data: &id }))
         });

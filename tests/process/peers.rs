@@ -180,12 +180,12 @@ fn python_subscriber_rejects_malformed_messages_and_goes_on() {
 }
 
 #[test]
-fn python_client_speaks_every_command() {
+fn python_client_sends_every_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let address = ipc(folder.path(), "discovery.sock");
     let mut daemon = daemon(&address);
     let mut client = python::peer("client.py", ["--discovery", &address]);
-    let mut ask = |command: Value| {
+    let mut request = |command: Value| {
         client.send_line(&command.to_string());
         client.next_json()
     };
@@ -201,20 +201,20 @@ fn python_client_speaks_every_command() {
     let mut rival = info.clone();
     rival["publisher_node"] = json!("other");
 
-    assert_eq!(ask(json!({"command": "ping"})), plain(0, "pong"));
+    assert_eq!(request(json!({"command": "ping"})), plain(0, "pong"));
     let lookup = json!({"command": "lookup", "topic_name": "/x"});
-    assert_eq!(ask(lookup.clone()), plain(1, "Topic /x not found"));
-    assert_eq!(ask(json!({"command": "list"})), plain(0, ""));
+    assert_eq!(request(lookup.clone()), plain(1, "Topic /x not found"));
+    assert_eq!(request(json!({"command": "list"})), plain(0, ""));
     let register = json!({"command": "register", "topic_info": info});
     for _ in 0..2 {
-        assert_eq!(ask(register.clone()), plain(0, "Registered topic: /x"));
+        assert_eq!(request(register.clone()), plain(0, "Registered topic: /x"));
     }
-    let taken = ask(json!({"command": "register", "topic_info": rival}));
+    let taken = request(json!({"command": "register", "topic_info": rival}));
     assert_eq!(taken["status"], 2);
-    assert_eq!(ask(json!({"command": "register"}))["status"], 3);
-    assert_eq!(ask(json!({"command": "lookup"}))["status"], 3);
-    assert_eq!(ask(lookup.clone()), answer(0, "", info.clone(), Value::Null));
-    assert_eq!(ask(json!({"command": "list"})), answer(0, "", Value::Null, json!([info])));
+    assert_eq!(request(json!({"command": "register"}))["status"], 3);
+    assert_eq!(request(json!({"command": "lookup"}))["status"], 3);
+    assert_eq!(request(lookup.clone()), answer(0, "", info.clone(), Value::Null));
+    assert_eq!(request(json!({"command": "list"})), answer(0, "", Value::Null, json!([info])));
     // Golden's registration with a sixth key in its topic_info, three bytes longer.
     let register = golden::cases("discovery.json")[0]["bytes"].take();
     let register = register.as_str().expect("hex digits");
@@ -222,15 +222,15 @@ fn python_client_speaks_every_command() {
     let sixth = register.replace("c48f85", "c49286") + "a161c0";
     // Nothing, a map cut off, the marker that is never used, an unknown command.
     for hex in ["", "82a7", "c1", "81a7636f6d6d616e642a", &sixth] {
-        let reply = ask(json!({"command": "raw", "hex": hex}));
+        let reply = request(json!({"command": "raw", "hex": hex}));
         assert_eq!(reply["status"], 3, "{hex}: {reply}");
     }
-    let golden = ask(json!({"command": "raw", "hex": register}));
+    let golden = request(json!({"command": "raw", "hex": register}));
     assert_eq!(golden, plain(0, "Registered topic: /camera/image"));
     let unregister = json!({"command": "unregister", "topic_name": "/x"});
-    assert_eq!(ask(unregister.clone()), plain(0, "Unregistered topic: /x"));
-    assert_eq!(ask(unregister), plain(1, "Topic /x not found"));
-    assert_eq!(ask(json!({"command": "shutdown"}))["status"], 0);
+    assert_eq!(request(unregister.clone()), plain(0, "Unregistered topic: /x"));
+    assert_eq!(request(unregister), plain(1, "Topic /x not found"));
+    assert_eq!(request(json!({"command": "shutdown"}))["status"], 0);
     assert!(daemon.wait().success());
     client.close_stdin();
     assert!(client.wait().success());

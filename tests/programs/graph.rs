@@ -1,5 +1,5 @@
-//! Programs of the graphs in tests/hosting.rs and tests/healing.rs: a daemon, or a node that
-//! publishes or listens. They end with a signal, or with their stdin.
+//! Program of the graphs in tests/process/hosting.rs, tests/healing.rs and ci/netns.sh: a daemon, or
+//! a node that publishes or listens. Ends with a signal, or with its stdin.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use cortex_std::discovery::{Daemon, default_address};
 use cortex_std::wire::StringMessage;
 use cortex_std::{Node, Queue, ThreadOptions};
 
-/// How often somebody publishes.
+/// The period of a publisher.
 const PERIOD: Duration = Duration::from_millis(10);
-/// How often somebody who listens says what was heard.
+/// The period at which a listener reports.
 const REPORT: Duration = Duration::from_millis(50);
 
 fn main() {
@@ -57,21 +57,21 @@ fn publish(node: &Node, topics: &[String]) {
     }
 }
 
-/// Says again and again when the last message of each topic was sent.
+/// Prints, once per period, when the last message of each topic was sent.
 fn listen(node: &Node, topics: &[String]) {
-    let heard: Vec<_> = topics.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
-    for (topic, heard) in topics.iter().zip(&heard) {
-        let heard = Arc::clone(heard);
+    let received: Vec<_> = topics.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
+    for (topic, received) in topics.iter().zip(&received) {
+        let received = Arc::clone(received);
         let seen = node.subscriber::<StringMessage>(topic).queue(Queue::Latest);
         let seen = seen.on_thread(move |_, header| {
-            heard.store(header.timestamp_ns, Ordering::SeqCst);
+            received.store(header.timestamp_ns, Ordering::SeqCst);
         });
         std::mem::forget(seen.expect("a thread"));
     }
     let report = move |stop: cortex_std::StopToken| {
         while !stop.wait_timeout(REPORT) {
-            let times: Vec<_> = heard.iter().map(|time| time.load(Ordering::SeqCst)).collect();
-            // Whoever reads it may have ended.
+            let times: Vec<_> = received.iter().map(|time| time.load(Ordering::SeqCst)).collect();
+            // The reader may have ended.
             let _ = writeln!(std::io::stdout(), "{times:?}");
         }
     };

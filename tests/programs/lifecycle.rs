@@ -1,4 +1,5 @@
-//! Programs that tests/lifecycle.rs starts, to be ended by signals or to be counted alone.
+//! Programs that tests/process/lifecycle.rs starts: to end them by signals, or to count descriptors
+//! and threads in a process without other tests.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ fn spin(mode: &str) {
 async fn block(mode: String) {
     let node = own_node();
     node.timer(Duration::from_millis(1), async move |_| {
-        // Whoever holds the lock of stdout holds up everybody who wants to print as well.
+        // The lock of stdout blocks every other thread that prints.
         let _out = (mode == "print").then(|| std::io::stdout().lock());
         eprintln!("blocks");
         std::thread::sleep(DEADLINE * 2);

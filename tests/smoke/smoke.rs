@@ -1,4 +1,4 @@
-//! The least that a machine must do that is to be part of a graph: find, publish, subscribe.
+//! The minimum for a machine in a graph: discover, publish, subscribe.
 //! `ci/arm.sh` runs it on other architectures, where nothing but cortex-std is needed.
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain until {what}");
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -64,7 +64,7 @@ pub fn frames(case: &Value) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A typed value without the `repr` that stands beside each float, which is for people only.
+/// A typed value without the `repr` beside each float, which is for readers of the file only.
 #[must_use]
 pub fn without_repr(mut value: Value) -> Value {
     strip_repr(&mut value);
@@ -84,7 +84,7 @@ fn strip_repr(value: &mut Value) {
     }
 }
 
-/// The bytes that a string of hex digits stands for.
+/// The bytes that a string of hex digits denotes.
 ///
 /// # Panics
 /// If the text is not pairs of hex digits.

@@ -1,4 +1,4 @@
-//! A graph of its own for each test: a folder for sockets and the address of a daemon in it.
+//! A separate graph for each test: a folder for sockets and the address of a daemon in it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ impl Folder {
     /// Makes the folder.
     ///
     /// # Panics
-    /// If there is no place for temporary files.
+    /// If a temporary folder cannot be made.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Self {
@@ -43,7 +43,7 @@ impl Folder {
         self.address("discovery.sock")
     }
 
-    /// Every file below the folder: after everything has ended there should be none.
+    /// Every file below the folder: none should be left after the nodes and the daemon have ended.
     ///
     /// # Panics
     /// If the folder cannot be read.
@@ -71,7 +71,7 @@ pub fn node(folder: &Folder, name: &str) -> Node {
     Node::builder(name).discovery(&folder.discovery()).build().expect("a node")
 }
 
-/// A node of this graph that never is the daemon itself.
+/// A node of this graph that never hosts the daemon.
 ///
 /// # Panics
 /// If it cannot be made.
@@ -92,7 +92,7 @@ pub fn registered(node: &Node) -> Publisher<StringMessage<'static>> {
     notes
 }
 
-/// Checks that nobody is registered and, without the daemon, there is no file.
+/// Checks that no topic is registered and that no file is left once the daemon has stopped.
 ///
 /// # Panics
 /// If anything is left.

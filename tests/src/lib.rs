@@ -1,8 +1,8 @@
-//! What the tests of all packages share: the [`golden`] vectors, [`python`] peers, and
-//! [`Program`]s that are started, listened to and ended.
+//! Shared by the tests of all packages: the [`golden`] vectors, [`python`] peers, and
+//! [`Program`]s that are started, read from and ended.
 //!
-//! Everything here waits for events with one deadline, [`DEADLINE`], and panics with what it
-//! waited for and what the program had said until then. Nothing sleeps for luck.
+//! Everything here waits for events with one deadline, [`DEADLINE`], and panics with the event and
+//! the output of the program so far. Nothing sleeps in the hope that an event has happened.
 //!
 //! ```no_run
 //! use cortex_tests::python;
@@ -31,7 +31,7 @@ pub mod graph;
 pub mod python;
 pub mod typed;
 
-/// How long anything is waited for.
+/// The longest wait for any event.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(5);
@@ -44,14 +44,14 @@ const POLL: Duration = Duration::from_millis(5);
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain until {what}");
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
         thread::sleep(POLL);
     }
 }
 
 /// A running program whose stdout is read line by line; killed when dropped.
 ///
-/// A test that panics shows what its programs said.
+/// A test that panics shows the output of its programs.
 #[derive(Debug)]
 pub struct Program {
     name: String,
@@ -60,11 +60,11 @@ pub struct Program {
     lines: Receiver<String>,
     /// One for stdout, one for stderr: disconnected once all of it was read.
     ended: [Receiver<()>; 2],
-    said: Arc<Mutex<Said>>,
+    output: Arc<Mutex<Output>>,
 }
 
 #[derive(Debug, Default)]
-struct Said {
+struct Output {
     stdout: String,
     stderr: String,
 }
@@ -88,15 +88,15 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        let said = Arc::<Mutex<Said>>::default();
+        let output = Arc::<Mutex<Output>>::default();
 
         let (line_sender, lines) = channel();
         let (stdout_sender, stdout_ended) = channel::<()>();
         let stdout = child.stdout.take().expect("stdout is piped");
-        let heard = Arc::clone(&said);
+        let written = Arc::clone(&output);
         thread::spawn(move || {
             each_line(stdout, |line| {
-                note(&heard, |said| said.stdout += &format!("{line}\n"));
+                append(&written, |output| output.stdout += &format!("{line}\n"));
                 let _ = line_sender.send(line);
             });
             drop(stdout_sender);
@@ -104,10 +104,10 @@ impl Program {
 
         let (stderr_sender, stderr_ended) = channel::<()>();
         let stderr = child.stderr.take().expect("stderr is piped");
-        let heard = Arc::clone(&said);
+        let written = Arc::clone(&output);
         thread::spawn(move || {
             each_line(stderr, |line| {
-                note(&heard, |said| said.stderr += &format!("{line}\n"));
+                append(&written, |output| output.stderr += &format!("{line}\n"));
             });
             drop(stderr_sender);
         });
@@ -118,7 +118,7 @@ impl Program {
             child,
             lines,
             ended: [stdout_ended, stderr_ended],
-            said,
+            output,
         }
     }
 
@@ -134,7 +134,7 @@ impl Program {
     /// If none comes within [`DEADLINE`] or the program has ended.
     #[track_caller]
     pub fn next_line(&mut self) -> String {
-        self.line_before(Instant::now() + DEADLINE, "its next line")
+        self.line_before(Instant::now() + DEADLINE, "next line")
     }
 
     /// The next line of stdout, or `None` if none comes within `timeout` or stdout has ended.
@@ -150,7 +150,7 @@ impl Program {
     pub fn expect_line(&mut self, text: &str) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
-            let line = self.line_before(end, &format!("a line with {text:?}"));
+            let line = self.line_before(end, &format!("line with {text:?}"));
             if line.contains(text) {
                 return line;
             }
@@ -191,7 +191,7 @@ impl Program {
         match self.lines.recv_timeout(left) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("waited {DEADLINE:?} in vain for {what}{}", self.report())
+                panic!("no {what} within {DEADLINE:?}{}", self.report())
             }
             Err(RecvTimeoutError::Disconnected) => {
                 panic!("stdout ended without {what}{}", self.report())
@@ -227,12 +227,12 @@ impl Program {
         }
     }
 
-    /// Asks the program to end: SIGTERM.
+    /// Sends SIGTERM, which requests the end of the program.
     pub fn terminate(&mut self) {
         self.signal(Signal::TERM);
     }
 
-    /// Asks the program to end as Ctrl-C does: SIGINT.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&mut self) {
         self.signal(Signal::INT);
     }
@@ -259,29 +259,29 @@ impl Program {
             match self.child.try_wait() {
                 Ok(Some(status)) => return status,
                 Ok(None) if Instant::now() < end => thread::sleep(POLL),
-                Ok(None) => panic!("waited {DEADLINE:?} in vain for its end{}", self.report()),
+                Ok(None) => panic!("did not end within {DEADLINE:?}{}", self.report()),
                 Err(error) => panic!("{}: cannot wait for it: {error}", self.name),
             }
         }
     }
 
-    /// What the program has written to stderr: until now, or all of it once it has ended.
+    /// The program's output on stderr: so far, or all of it once the program has ended.
     #[must_use]
     pub fn stderr(&mut self) -> String {
         self.settle();
-        self.said().stderr.clone()
+        self.output().stderr.clone()
     }
 
-    /// What the program has written to stdout, lines already taken included: until now, or all of it
-    /// once it has ended.
+    /// The program's output on stdout, lines already taken included: so far, or all of it once the
+    /// program has ended.
     #[must_use]
     pub fn stdout(&mut self) -> String {
         self.settle();
-        self.said().stdout.clone()
+        self.output().stdout.clone()
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn output(&self) -> std::sync::MutexGuard<'_, Output> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// After the end, lets the readers finish. A grandchild may hold a pipe open, hence the limit.
@@ -306,12 +306,12 @@ impl Program {
             Ok(Some(status)) => status.to_string(),
             _ => "still running".into(),
         };
-        let said = self.said();
+        let output = self.output();
         format!(
             "\n--- {} ({state})\n--- stdout:\n{}--- stderr:\n{}---",
             self.name,
-            tail(&said.stdout),
-            tail(&said.stderr)
+            tail(&output.stdout),
+            tail(&output.stderr)
         )
     }
 }
@@ -335,8 +335,8 @@ fn each_line(stream: impl Read, mut take: impl FnMut(String)) {
     }
 }
 
-fn note(said: &Mutex<Said>, add: impl FnOnce(&mut Said)) {
-    add(&mut said.lock().unwrap_or_else(PoisonError::into_inner));
+fn append(output: &Mutex<Output>, add: impl FnOnce(&mut Output)) {
+    add(&mut output.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// The last part of a long text, from a line start.

@@ -91,8 +91,8 @@ pub fn interpreter_with(requirements: &Path) -> PathBuf {
 
     let make = || -> std::io::Result<()> {
         fs::create_dir_all(&environments)?;
-        // Held until every copy of the file is closed, however this process ends. Those who fill
-        // the folder have one as their stdin: where this process is killed, they go on.
+        // Held until every copy of the file is closed, however this process ends. The processes that
+        // fill the folder have one as their stdin: they go on where this process is killed.
         let lock = File::create(environments.join(format!("{name}.lock")))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         if made() {
@@ -115,7 +115,7 @@ pub fn interpreter_with(requirements: &Path) -> PathBuf {
     interpreter
 }
 
-/// What tells one base interpreter from another: its place and version.
+/// The path and version of a base interpreter, which identify it.
 fn identity(base: &OsStr) -> Vec<u8> {
     let mut command = Command::new(base);
     command.args([

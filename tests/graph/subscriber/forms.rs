@@ -49,7 +49,7 @@ async fn a_receive_cancelled_again_and_again_loses_nothing() {
         let graph = Graph::new();
         let notes = graph.notes();
         let mut seen = graph.subscriber(queue);
-        // It stays until all have come: its end would take with it what is not sent yet.
+        // It stays until all have arrived: closing it would drop unsent messages.
         let talking = notes.clone();
         let talker = thread::spawn(move || {
             let notes = talking;
@@ -105,7 +105,7 @@ async fn a_stream_yields_every_sample_and_ends_with_the_node() {
                 assert_eq!(sample.message().expect("it was checked").data, "note");
                 numbers.push(sample.header().sequence);
                 if numbers.len() == 100 {
-                    done.send(()).expect("somebody waits");
+                    done.send(()).expect("the receiver exists");
                 }
             }
             numbers
@@ -159,9 +159,9 @@ fn a_thread_callback_that_fails_or_panics_is_counted_and_the_next_message_comes(
         .queue(0)
         .on_thread(move |message, header| {
             assert_eq!(message.data, "note");
-            sender.send(thread::current().id()).expect("somebody waits");
+            sender.send(thread::current().id()).expect("the receiver exists");
             match header.sequence % 3 {
-                0 => Err("said no"),
+                0 => Err("failed on purpose"),
                 1 => panic!("on purpose"),
                 _ => Ok(()),
             }
@@ -178,7 +178,7 @@ fn a_thread_callback_that_fails_or_panics_is_counted_and_the_next_message_comes(
 }
 
 #[test]
-fn a_thread_runs_as_it_was_asked_or_the_refusal_is_returned() {
+fn a_thread_runs_with_its_options_or_the_error_is_returned() {
     let graph = Graph::new();
     let notes = graph.notes();
     let (sender, called) = channel();
@@ -207,7 +207,7 @@ fn threads_end_with_the_subscriber_and_with_the_node() {
     for queue in [Queue::KeepOldest(0), Queue::Latest] {
         let graph = Graph::new();
         let notes = graph.notes();
-        // Whoever runs the callbacks holds them: when they are gone, so is the thread.
+        // The thread owns the callbacks: once they are dropped, it has ended.
         let tracked = || {
             let held = Arc::new(());
             (Arc::downgrade(&held), held)
@@ -270,14 +270,14 @@ fn a_callback_that_never_returns_does_not_hold_the_node_back() {
         .node
         .subscriber::<StringMessage>(TOPIC)
         .on_thread(move |_, _| {
-            entered.send(()).expect("somebody waits");
+            entered.send(()).expect("the receiver exists");
             let _ = released.recv();
         })
         .expect("a subscriber");
     wait_for_subscribers(&notes, 1);
     publish(&notes, 1);
     enter.recv_timeout(DEADLINE).expect("the callback is called");
-    // That these return at all is the test: the callback waits for what comes after them.
+    // The test is that these return: the callback waits for a channel that outlives them.
     drop(graph.node);
     drop(seen);
 }
@@ -291,7 +291,7 @@ fn a_blocked_receive_ends_with_the_node() {
         let (sender, receiver) = channel();
         let blocked = thread::spawn(move || {
             while let Ok(sample) = seen.recv_blocking() {
-                sender.send(sample.header().sequence).expect("somebody waits");
+                sender.send(sample.header().sequence).expect("the receiver exists");
             }
             (seen.recv_blocking(), seen.recv_timeout(DEADLINE))
         });
@@ -328,7 +328,7 @@ fn a_spinning_receive_gets_every_message_and_ends_with_the_node() {
 }
 
 #[tokio::test]
-async fn a_reader_of_a_flood_leaves_others_their_turn() {
+async fn a_reader_of_a_flood_does_not_starve_other_tasks() {
     for queue in [Queue::KeepOldest(1000), Queue::KeepNewest(1000)] {
         let graph = Graph::new();
         let notes = graph.node.publisher::<StringMessage>(TOPIC).queue(1000).create();
@@ -336,7 +336,7 @@ async fn a_reader_of_a_flood_leaves_others_their_turn() {
         let mut seen = graph.subscriber(queue);
         let received = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&received);
-        // A loop that does nothing but receive, as a task of its own on the same thread.
+        // A loop that only receives, as a separate task on the same thread.
         let reader = tokio::spawn(async move {
             while seen.recv().await.is_ok() {
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -357,7 +357,7 @@ async fn a_reader_of_a_flood_leaves_others_their_turn() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(DEADLINE, ticks).await.expect("the timer has its turn");
+        tokio::time::timeout(DEADLINE, ticks).await.expect("the timer ticks");
         is_over.store(true, Ordering::Relaxed);
         flooder.join().expect("it ends");
         graph.node.handle().shutdown();
@@ -382,7 +382,7 @@ async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtim
             if ticks < 20 || others.is_some() {
                 continue;
             }
-            // Until now nobody else was there.
+            // Until now there was neither a daemon nor a publisher.
             let address = folder.discovery();
             let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
             let late = Node::builder("late").discovery(&address).build().expect("a node");

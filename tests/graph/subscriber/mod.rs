@@ -1,4 +1,4 @@
-//! Subscribers: what they keep for a slow reader, in which forms they deliver, and what they notice.
+//! Subscribers: queues for a slow reader, forms of delivery, and losses, restarts and silences.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a subscriber notices: other types, losses, restarts, silence.
+//! Conditions that a subscriber reports: other types, losses, restarts, silence.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use cortex_tests::{DEADLINE, wait_until};
 use super::{Graph, TOPIC, connect, next, publish};
 
 #[test]
-fn a_lax_subscriber_checks_fields_but_no_fingerprint() {
+fn a_subscriber_that_ignores_fingerprints_still_checks_fields() {
     #[derive(Debug, PartialEq, Message)]
     #[cortex(class = "robot.msgs.Renamed")]
     struct Renamed<'a> {
@@ -54,15 +54,15 @@ fn a_lax_subscriber_checks_fields_but_no_fingerprint() {
     });
 }
 
-/// A plain libzmq publisher that numbers its messages as it is told.
-struct Stranger {
+/// A plain libzmq publisher whose sequence numbers the test sets.
+struct LibzmqPublisher {
     socket: zmq::Socket,
 }
 
-impl Stranger {
+impl LibzmqPublisher {
     fn new(folder: &Folder) -> Self {
         let socket = zmq::Context::new().socket(zmq::XPUB).expect("a socket");
-        let address = folder.address("stranger.sock");
+        let address = folder.address("foreign.sock");
         socket.bind(&address).expect("it binds");
         let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
         let info = Topic {
@@ -70,7 +70,7 @@ impl Stranger {
             address,
             message_type: TypeInfo::of::<StringMessage<'_>>().name().into(),
             fingerprint: StringMessage::FINGERPRINT,
-            publisher_node: "stranger".into(),
+            publisher_node: "foreign".into(),
         };
         client.register(&info, RequestExt::default()).expect("it is free");
         Self { socket }
@@ -88,9 +88,9 @@ impl Stranger {
 }
 
 #[test]
-fn a_gap_is_told_as_a_loss_and_a_step_back_as_a_restart() {
+fn a_gap_is_reported_as_a_loss_and_a_step_back_as_a_restart() {
     let graph = Graph::new();
-    let stranger = Stranger::new(&graph.folder);
+    let foreign = LibzmqPublisher::new(&graph.folder);
     for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
         let losses = Arc::new(Mutex::new(Vec::<Loss>::new()));
         let told = Arc::clone(&losses);
@@ -99,7 +99,7 @@ fn a_gap_is_told_as_a_loss_and_a_step_back_as_a_restart() {
             .subscriber::<StringMessage>(TOPIC)
             .queue(queue)
             .on_loss(move |loss| {
-                told.lock().expect("nobody panics holding it").push(loss);
+                told.lock().expect("not poisoned").push(loss);
                 panic!("on purpose");
             })
             .create()
@@ -108,20 +108,20 @@ fn a_gap_is_told_as_a_loss_and_a_step_back_as_a_restart() {
         let mut sequence = 1_000_000;
         wait_until("the subscriber is connected", || {
             sequence += 1;
-            stranger.send(sequence);
+            foreign.send(sequence);
             seen.recv_timeout(Duration::from_millis(5)).expect("no error").is_some()
         });
         let first = seen.stats();
         let numbers = [0, 1, 5, 6, 0, 1];
         for number in numbers {
-            stranger.send(number);
+            foreign.send(number);
         }
-        // Each is handed over when its loss was told, whoever receives.
+        // Each message is delivered after the report of its loss, in both forms of delivery.
         let came = std::iter::repeat_with(|| next(&mut seen)).skip_while(|&at| at >= 1_000_000);
         assert_eq!(came.take(numbers.len()).collect::<Vec<_>>(), numbers);
         let stats = seen.stats();
         assert_eq!((stats.lost - first.lost, stats.restarted, stats.failed), (3, 2, 3));
-        let losses = losses.lock().expect("nobody panics holding it");
+        let losses = losses.lock().expect("not poisoned");
         let told: Vec<_> = losses.iter().map(|loss| (loss.kind, loss.header.sequence)).collect();
         assert_eq!(
             told,
@@ -137,7 +137,7 @@ fn a_publisher_that_comes_back_elsewhere_is_a_restart_whatever_its_numbers() {
     let mut seen = graph
         .node
         .subscriber::<StringMessage>(TOPIC)
-        .on_loss(move |loss| sender.send(loss.kind).expect("somebody waits"))
+        .on_loss(move |loss| sender.send(loss.kind).expect("the receiver exists"))
         .create()
         .expect("a subscriber");
     let discovery = graph.daemon.address();
@@ -149,7 +149,7 @@ fn a_publisher_that_comes_back_elsewhere_is_a_restart_whatever_its_numbers() {
     drop(first);
     let second = Node::builder("second").discovery(discovery).build().expect("a node");
     let notes = second.publisher::<StringMessage>(TOPIC).create().expect("it binds");
-    // Nobody subscribes yet: the numbers go on.
+    // No subscriber yet; the sequence numbers are still consumed.
     for _ in 0..50 {
         let _ = notes.publish(&StringMessage { data: "early" }).expect("it is published");
     }
@@ -162,7 +162,7 @@ fn a_publisher_that_comes_back_elsewhere_is_a_restart_whatever_its_numbers() {
 
 const LIMIT: Duration = Duration::from_millis(30);
 
-/// A subscriber with a deadline, and what it told.
+/// A subscriber with a deadline, and the silences that it reports.
 fn with_deadline(
     graph: &Graph,
     queue: Queue,
@@ -172,14 +172,14 @@ fn with_deadline(
         .node
         .subscriber(TOPIC)
         .queue(queue)
-        .deadline(LIMIT, move |since| sender.send(since).expect("somebody waits"))
+        .deadline(LIMIT, move |since| sender.send(since).expect("the receiver exists"))
         .create()
         .expect("a subscriber");
     (subscriber, silences)
 }
 
 #[test]
-fn a_silence_is_told_once_by_whoever_waits() {
+fn a_silence_is_reported_once_to_a_blocking_reader() {
     for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
         let graph = Graph::new();
         let notes = graph.notes();
@@ -187,7 +187,7 @@ fn a_silence_is_told_once_by_whoever_waits() {
         connect(&mut seen, &notes);
         for round in 0..3 {
             assert!(seen.recv_timeout(LIMIT * 4).expect("no error").is_none());
-            let since = silences.recv_timeout(DEADLINE).expect("it is told");
+            let since = silences.recv_timeout(DEADLINE).expect("it is reported");
             assert!(since >= LIMIT);
             assert!(seen.recv_timeout(LIMIT * 4).expect("no error").is_none());
             assert_eq!(silences.try_iter().count(), 0, "once");
@@ -199,11 +199,11 @@ fn a_silence_is_told_once_by_whoever_waits() {
 }
 
 #[tokio::test]
-async fn a_silence_is_told_once_to_an_async_reader() {
+async fn a_silence_is_reported_once_to_an_async_reader() {
     let graph = Graph::new();
     let notes = graph.notes();
     let (mut seen, silences) = with_deadline(&graph, Queue::KeepOldest(0));
-    // Told while nobody publishes yet.
+    // Reported before any message was published, too.
     assert!(tokio::time::timeout(LIMIT * 4, seen.recv()).await.is_err());
     assert_eq!(silences.try_iter().count(), 1);
     while notes.subscriber_count() == 0 {

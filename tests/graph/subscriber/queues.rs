@@ -1,4 +1,4 @@
-//! What is kept for a slow reader.
+//! Queue policies for a slow reader.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use super::{Graph, TOPIC, accounted, next, publish, wait_for_subscribers};
 fn latest_shows_the_last_message_to_a_slow_reader() {
     let graph = Graph::new();
     let notes = graph.notes();
-    // It connects by itself: nobody needs to receive for that.
+    // It connects on its own thread, without a receive.
     let mut seen = graph.subscriber(Queue::Latest);
     wait_for_subscribers(&notes, 1);
     for round in 1..=3_u64 {
@@ -123,8 +123,8 @@ async fn a_slow_async_callback_sees_the_latest_next() {
         .on_message(async move |_, header| {
             called.borrow_mut().push(header.sequence);
             if header.sequence == 0 {
-                entered.send(()).expect("somebody waits");
-                // Blocks the thread of the runtime, and all the same nothing old waits.
+                entered.send(()).expect("the receiver exists");
+                // Blocks the thread of the runtime; the queue still keeps the newest message only.
                 released.recv().expect("in time");
             } else {
                 handle.shutdown();
@@ -155,7 +155,7 @@ fn a_slow_thread_callback_sees_the_newest_n_next() {
         .subscriber::<StringMessage>(TOPIC)
         .queue(Queue::KeepNewest(3))
         .on_thread(move |_, header| {
-            entered.send(header.sequence).expect("somebody waits");
+            entered.send(header.sequence).expect("the receiver exists");
             if header.sequence == 0 {
                 released.recv().expect("in time");
             }
