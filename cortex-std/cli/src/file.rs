@@ -188,7 +188,7 @@ mod tests {
             npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n", &[0; 4]);
         assert!(read_npy(&record[..]).is_err());
         let short = npy("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }\n", &[0; 8]);
-        assert_eq!(read_npy(&short[..]).unwrap_err(), "shape gives 32 bytes, data has 8");
+        assert_eq!(read_npy(&short[..]).unwrap_err(), "shape and dtype need 32 bytes, data has 8");
         assert_eq!(read_npy(&b"GIF89a.."[..]).unwrap_err(), "not a .npy file");
         assert!(read_npy(&b"\x93NUMPY\x02\0\xff\xff\xff\xff"[..]).is_err());
     }

@@ -312,7 +312,7 @@ mod tests {
             (
                 json!({ "dtype": "|u1", "shape": [2], "data": [1] }),
                 Type::Any,
-                "shape gives 2 bytes, data has 1",
+                "shape and dtype need 2 bytes, data has 1",
             ),
             (
                 json!({ "a": { "dtype": "|u1", "data": [1, 999] } }),

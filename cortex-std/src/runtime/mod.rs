@@ -245,11 +245,15 @@ mod tests {
         let runtime = Arc::new(runtime("closed-from-within"));
         let inside = Arc::clone(&runtime);
         let (sender, closed) = mpsc::channel();
+        let (spawned, start) = mpsc::channel();
         let body = move |_| {
+            // A thread is refused if the node is closed before it is listed.
+            start.recv().unwrap();
             inside.close();
             sender.send(()).unwrap();
         };
         runtime.threads.spawn(ThreadOptions::default(), body).unwrap();
+        spawned.send(()).unwrap();
         closed.recv_timeout(PATIENCE).unwrap();
         assert!(runtime.is_closed());
     }
