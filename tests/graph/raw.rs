@@ -71,7 +71,7 @@ fn one_raw_subscriber_reads_several_publishers() {
     }
     subscriber.disconnect(first.address()).expect("it was connected");
     wait_until("it has left the first", || {
-        // libzmq lets go when somebody enters the socket.
+        // libzmq releases the owner within a call to the socket.
         let _ = subscriber.recv_timeout(Duration::from_millis(1)).expect("no error");
         first.subscriber_count() == 0
     });

@@ -4,6 +4,8 @@
 Written from WIRE.md: section 1 (frames), 2 (fingerprints), 3 (standard messages), 4 (tagged values),
 5 (single blob), 6 (discovery) and "golden/" (typed notation).
 
+It is one file of more than 500 lines so that the peers import it without a package.
+
     cortex_peer.py selftest GOLDEN_DIR    reproduce every golden byte, both ways
 """
 
