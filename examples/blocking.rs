@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .thread(ThreadOptions::named("ticks"))
         .on_thread(move |tick| {
             let millis = tick.late.as_secs_f64() * 1e3;
-            ticks.publish(&FloatMessage { data: millis }).map(drop)
+            ticks.publish(&FloatMessage { data: millis })
         })?;
 
     // One subscriber has a callback on a thread, and gets only the newest message.

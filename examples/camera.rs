@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("f{}", tick.index);
         let data = ArrayView::from_slice(&pixels, &SHAPE)?;
         let frame = ArrayMessage { data, name: &name, frame_id: "camera" };
-        let _ = frames.publish(&frame)?;
-        Ok::<(), Box<dyn Error>>(())
+        frames.publish(&frame)?;
+        cortex_std::ok()
     });
 
     node.run().await?;

@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let old = node.publisher::<OldRoute>(TOPIC).latched().create()?;
     let route = OldRoute { name: "dock", waypoints: waypoints.clone(), limits: limits.clone() };
-    let _ = old.publish(&route)?;
+    old.publish(&route)?;
     let sample = seen.recv_timeout(Duration::from_secs(10))?.ok_or("no route arrived")?;
     let received = sample.message()?;
     println!("from an old sender: {received:?}");

@@ -105,12 +105,13 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 if done.elapsed() > Duration::from_secs(1) {
                     lifeline.borrow_mut().take();
                 }
-                return Ok(());
+                return cortex_std::ok();
             }
             let mut pixels = frames.loan::<u8>(&[HEIGHT, WIDTH, 3])?;
             paint(&mut pixels, sent);
             sent += 1;
-            pixels.publish(|pixels| ImageMessage::new(pixels, "rgb8")).map(drop)
+            pixels.publish(|pixels| ImageMessage::new(pixels, "rgb8"))?;
+            cortex_std::ok()
         });
         node.run().await?;
     } else {

@@ -32,8 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         pixels.fill((tick.index % 200) as u8);
         pixels[0] = 250;
         // `new` takes width and height from the shape.
-        let _ = pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
-        Ok::<(), Box<dyn Error>>(())
+        pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
+        cortex_std::ok()
     });
 
     node.run().await?;

@@ -51,8 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("[{number}] negative: first={}", negative.first().unwrap_or(&0));
 
         // Moved to the worker, without a copy of the pixels. Sending `image` would not compile.
-        to_worker.send(sample)?;
-        Ok::<(), Box<dyn Error>>(())
+        to_worker.send(sample).map_err(cortex_std::Error::other)
     })?;
     println!("waiting for {TOPIC}");
 

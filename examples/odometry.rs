@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let odometry = node.publisher::<FloatMessage>("/odometry").create()?;
     node.timer(Duration::from_millis(100), async move |_tick| {
-        odometry.publish(&FloatMessage { data: distance.get() }).map(drop)
+        odometry.publish(&FloatMessage { data: distance.get() })
     });
 
     node.run().await?;

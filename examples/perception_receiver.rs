@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     println!("waiting for {TOPIC}");
 

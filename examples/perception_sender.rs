@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // `device` is information for the receiver; the bytes come from this memory.
         let features = TensorView { array, device: "cuda:0", requires_grad: true };
         let objects = Map::from(&objects[..]);
-        let _ = scenes.publish(&Perception { scene: "kitchen", objects, features })?;
-        Ok::<(), Box<dyn Error>>(())
+        scenes.publish(&Perception { scene: "kitchen", objects, features })?;
+        cortex_std::ok()
     });
 
     node.run().await?;

@@ -20,7 +20,7 @@ fn sensor() -> Result<Node, Box<dyn Error>> {
     let measured = node.publisher::<FloatMessage>(MEASURED).create()?;
     node.timer(Duration::from_millis(50), async move |tick| {
         let noise = if tick.index % 2 == 0 { 0.5 } else { -0.5 };
-        measured.publish(&FloatMessage { data: 20.0 + noise }).map(drop)
+        measured.publish(&FloatMessage { data: 20.0 + noise })
     });
     Ok(node)
 }
@@ -32,7 +32,7 @@ fn processor() -> Result<Node, Box<dyn Error>> {
     node.subscriber::<FloatMessage>(MEASURED).on_message(async move |measured, _| {
         let last = mean.unwrap_or(measured.data);
         mean = Some(last + (measured.data - last) / 10.0);
-        smoothed.publish(&FloatMessage { data: last }).map(drop)
+        smoothed.publish(&FloatMessage { data: last })
     })?;
     Ok(node)
 }

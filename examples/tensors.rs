@@ -10,7 +10,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use cortex_std::Node;
-use cortex_std::wire::{ArrayError, ArrayView, TensorMessage, TensorView};
+use cortex_std::wire::{ArrayView, TensorMessage, TensorView};
 
 const TOPIC: &str = "/policy/weights";
 const SHAPE: [usize; 2] = [3, 4];
@@ -25,8 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         weights.iter_mut().for_each(|weight| *weight += 0.5);
         let array = ArrayView::from_slice(&weights, &SHAPE)?;
         let data = TensorView { array, device: "cuda:0", requires_grad: true };
-        let _ = published.publish(&TensorMessage { data, name: "layer0" })?;
-        Ok::<(), Box<dyn Error>>(())
+        published.publish(&TensorMessage { data, name: "layer0" })?;
+        cortex_std::ok()
     });
 
     node.subscriber::<TensorMessage>(TOPIC).on_message(async |message, header| {
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             message.name,
             array.shape()
         );
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     node.run().await?;
     Ok(())

@@ -9,7 +9,7 @@
 use std::error::Error;
 
 use cortex_std::Node;
-use cortex_std::wire::{ArrayError, ArrayMessage};
+use cortex_std::wire::ArrayMessage;
 
 const TOPIC: &str = "/cam/frame";
 
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let sum: u64 = pixels.map(u64::from).sum();
         let mean = sum as f64 / count as f64;
         println!("[{}] {} mean={mean:.1}", header.sequence, frame.name);
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     println!("waiting for {TOPIC}");
 

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("encode: the array's frame", &pixels, buffers[0]);
     let header = Header::of::<ArrayMessage>(0, 0).encode();
     let first: [&[u8]; 3] = [b"views", &header, metadata];
-    let _ = sender.send_from(&first, Arc::clone(&pixels), |pixels| {
+    sender.send_from(&first, Arc::clone(&pixels), |pixels| {
         row("send_from: what the socket gets", pixels, pixels);
         pixels
     })?;

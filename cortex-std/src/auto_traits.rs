@@ -79,6 +79,10 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         ThreadHandle: true true;
         StopToken: true true;
         CreateError: true true;
+        NameError: true true;
+        ThreadError: true true;
+        Error: true true;
+        Result<()>: true true;
         EndpointError: true true;
         SocketError: true true;
         SocketErrorKind: true true;

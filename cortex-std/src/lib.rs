@@ -5,6 +5,7 @@ extern crate self as cortex_std;
 
 // The modules from the top down; imports go down this list, never up.
 //
+// result       the error that stands for all errors of the crate
 // inspect      queries of diagnostic tools
 // node         nodes: what a user holds
 // publisher    publishers of typed messages, loans
@@ -29,6 +30,7 @@ mod name;
 mod node;
 mod publisher;
 pub mod raw;
+mod result;
 mod runtime;
 mod stats;
 mod stop;
@@ -42,11 +44,12 @@ mod auto_traits;
 pub use cortex_wire as wire;
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
-pub use error::{CreateError, PublishError, ReceiveError};
+pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
 pub use publisher::{Loan, Publisher, PublisherBuilder};
 pub use raw::outlet::Published;
+pub use result::{Error, Result, ok};
 pub use runtime::callback::CallbackResult;
 #[cfg(feature = "tokio")]
 pub use runtime::signal::shutdown_signal;

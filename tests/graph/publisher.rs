@@ -106,7 +106,7 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
         frame_id: "",
     };
     wait_until("the last message comes after the gap", || {
-        let _ = arrays.publish(&message).expect("it is published");
+        arrays.publish(&message).expect("it is published");
         let mut last = None;
         while let Some(sample) = stuck.recv_timeout(Duration::from_millis(20)).expect("no error") {
             last = Some(sample.header().sequence);
@@ -242,7 +242,7 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
     assert_eq!(sample.message(), Ok(text("the map")));
 
     // Earlier subscribers received further copies and counted them as repeated only.
-    let _ = map.publish(&text("a new map")).expect("it is published");
+    map.publish(&text("a new map")).expect("it is published");
     for seen in [&mut first, &mut second] {
         let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
         assert_eq!(sample.message(), Ok(text("a new map")));
@@ -257,7 +257,7 @@ fn a_latched_publisher_ends_with_its_node_and_leaves_no_file() {
     let folder = Folder::new();
     let talker = guest(&folder, "talker");
     let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
-    let _ = map.publish(&text("kept")).expect("kept");
+    map.publish(&text("kept")).expect("kept");
     drop(talker);
     drop(map);
     assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());

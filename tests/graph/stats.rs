@@ -114,7 +114,7 @@ fn a_nodes_stats_list_its_publishers_subscribers_and_timers_by_topic() {
             if tick.index == 0 {
                 std::thread::sleep(Duration::from_millis(9));
             }
-            Err("failed on purpose")
+            Err::<(), _>("failed on purpose")
         })
         .expect("a thread");
     wait_until("the timer overran", || timer.ticks() >= 5);

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cortex_std::{CreateError, MissedTicks, Node, ThreadOptions, ThreadTimer, Tick};
+use cortex_std::{MissedTicks, Node, ThreadError, ThreadOptions, ThreadTimer, Tick};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -273,9 +273,9 @@ fn an_option_refused_for_a_timer_thread_is_returned_as_an_error() {
     let node = node(&folder);
     let on = |options| node.timer_builder(PERIOD).thread(options).on_thread(|_| ());
     let nowhere = ThreadOptions { cores: vec![4000], ..options() };
-    assert!(matches!(on(nowhere), Err(CreateError::Affinity { .. })));
+    assert!(matches!(on(nowhere), Err(ThreadError::Affinity { .. })));
     let too_high = ThreadOptions { fifo_priority: Some(100), ..options() };
-    assert!(matches!(on(too_high), Err(CreateError::Scheduling { priority: 100, .. })));
+    assert!(matches!(on(too_high), Err(ThreadError::Scheduling { priority: 100, .. })));
     node.handle().shutdown();
-    assert!(matches!(on(options()), Err(CreateError::ShutDown)));
+    assert!(matches!(on(options()), Err(ThreadError::ShutDown)));
 }

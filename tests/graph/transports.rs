@@ -322,7 +322,7 @@ async fn inside_a_process_callbacks_run_as_they_do_elsewhere() {
     let node = node("inproc://async", "both");
     let notes = node.publisher::<StringMessage>("/t").latched().create().expect("it binds");
     // Latched: a later subscriber receives it.
-    let _ = notes.publish(&StringMessage { data: "kept" }).expect("it is published");
+    notes.publish(&StringMessage { data: "kept" }).expect("it is published");
     let handle = node.handle();
     let seen = node
         .subscriber::<StringMessage>("/t")

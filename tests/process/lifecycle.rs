@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::StringMessage;
-use cortex_std::{CreateError, Node, StopToken, ThreadOptions};
+use cortex_std::{Node, StopToken, ThreadError, ThreadOptions};
 use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, registered};
 use cortex_tests::{DEADLINE, Program, Signal, wait_until};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -61,7 +61,7 @@ fn many_threads_may_shut_a_node_down_at_the_same_time() {
         let body = move |_: StopToken| handle.shutdown();
         let thread = node.spawn_thread(named(&format!("own-{number}")), body);
         // The others may have shut it down by now.
-        assert!(matches!(thread, Ok(_) | Err(CreateError::ShutDown)));
+        assert!(matches!(thread, Ok(_) | Err(ThreadError::ShutDown)));
     }
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -121,7 +121,7 @@ fn one_thread_can_be_stopped_and_another_one_may_panic() {
     node.handle().shutdown();
     assert!(second.is_finished());
     let late = node.spawn_thread(named("late"), wait);
-    assert!(matches!(late, Err(CreateError::ShutDown)));
+    assert!(matches!(late, Err(ThreadError::ShutDown)));
 }
 
 #[test]

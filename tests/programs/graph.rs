@@ -51,7 +51,7 @@ fn publish(node: &Node, topics: &[String]) {
         let timer = node
             .timer_builder(PERIOD)
             .thread(ThreadOptions::named("notes"))
-            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }).map(drop));
+            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }));
         // Runs until the node ends.
         std::mem::forget(timer.expect("a thread"));
     }

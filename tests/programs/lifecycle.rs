@@ -68,9 +68,7 @@ fn publish() {
     let timer = node
         .timer_builder(Duration::from_millis(5))
         .thread(named("notes"))
-        .on_thread(move |_| {
-            notes.publish(&StringMessage { data: &std::process::id().to_string() }).map(drop)
-        })
+        .on_thread(move |_| notes.publish(&StringMessage { data: &std::process::id().to_string() }))
         .expect("a thread");
     println!("ready");
     node.spin().expect("no error");

@@ -79,7 +79,7 @@ struct Copying {
 impl Send for Copying {
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
         self.payload[..8].copy_from_slice(&stamp.to_le_bytes());
-        let _ = self.turns.next().publish(&message(&self.payload))?;
+        self.turns.next().publish(&message(&self.payload))?;
         Ok(())
     }
 }
@@ -92,7 +92,7 @@ struct Owning {
 impl Send for Owning {
     fn send(&mut self, _stamp: u64) -> Result<(), Box<dyn Error>> {
         let payload = Arc::clone(&self.payload);
-        let _ = self.turns.next().publish_from(payload, |payload| message(payload))?;
+        self.turns.next().publish_from(payload, |payload| message(payload))?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::CreateError;
+use crate::error::{CreateError, ThreadError};
 use crate::publisher::PublisherBuilder;
 use crate::raw::RawPublisher;
 use crate::runtime::Runtime;
@@ -44,11 +44,11 @@ pub use builder::NodeBuilder;
 /// use cortex_std::wire::StringMessage;
 ///
 /// #[tokio::main(flavor = "current_thread")]
-/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// async fn main() -> cortex_std::Result<()> {
 ///     let node = Node::builder("clock").build()?;
 ///     let time = node.publisher::<StringMessage>("/time").create()?;
 ///     node.timer(Duration::from_secs(1), async move |tick| {
-///         time.publish(&StringMessage { data: &format!("tick {}", tick.index) }).map(drop)
+///         time.publish(&StringMessage { data: &format!("tick {}", tick.index) })
 ///     });
 ///     node.subscriber::<StringMessage>("/time").on_message(async |message, header| {
 ///         println!("[{}] {}", header.sequence, message.data);
@@ -147,7 +147,7 @@ impl Node {
         &self,
         options: ThreadOptions,
         body: impl FnOnce(StopToken) + Send + 'static,
-    ) -> Result<ThreadHandle, CreateError> {
+    ) -> Result<ThreadHandle, ThreadError> {
         self.runtime.threads.spawn(options, body)
     }
 

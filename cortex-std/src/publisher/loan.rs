@@ -47,7 +47,7 @@ impl<M: Message + 'static> Publisher<M> {
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut pixels = publisher.loan::<u8>(&[480, 640, 3])?;
     /// pixels.fill(127);
-    /// let _ = pixels.publish(|array| ImageMessage::new(array, "rgb8"))?;
+    /// pixels.publish(|array| ImageMessage::new(array, "rgb8"))?;
     /// # Ok(()) }
     /// ```
     pub fn loan<T: Element + bytemuck::Pod>(

@@ -92,7 +92,7 @@ impl<M: Message + 'static> Publisher<M> {
     /// #     publisher: &cortex_std::Publisher<ArrayMessage<'static>>,
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let pixels = Arc::new(vec![0_u8; 640 * 480]);
-    /// let _ = publisher.publish_from(pixels, |pixels| ArrayMessage {
+    /// publisher.publish_from(pixels, |pixels| ArrayMessage {
     ///     data: ArrayView::from_slice(pixels, &[480, 640]).expect("it is that large"),
     ///     name: "grey",
     ///     frame_id: "camera",

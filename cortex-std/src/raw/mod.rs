@@ -19,7 +19,7 @@
 //! reader.subscribe(b"telemetry/")?;
 //! assert!(telemetry.wait_for_subscribers_blocking(1, Duration::from_secs(10)));
 //!
-//! let _ = telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
+//! telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
 //! let message = reader.recv_timeout(Duration::from_secs(10))?.ok_or("it was sent")?;
 //! assert_eq!(message.frame(0), Some(&b"telemetry/arm"[..]));
 //! assert_eq!(message.frame(1), Some(&b"{\"temp\": 36.6}"[..]));

@@ -31,7 +31,6 @@ const SUBSCRIPTION_INTERVAL_NS: u64 = 1_000_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a congested subscriber has lost the message"]
 pub enum Published {
     /// Queued for every subscriber that is not already congested.
     Sent,

@@ -102,7 +102,7 @@ impl RawPublisher {
     /// # fn example(publisher: &RawPublisher) -> Result<(), Box<dyn std::error::Error>> {
     /// let pixels = Arc::new(vec![0_u8; 240 * 320]);
     /// let number = 7_u32.to_le_bytes();
-    /// let _ = publisher.send_from(&[b"cam/raw", &number], pixels, |pixels| pixels)?;
+    /// publisher.send_from(&[b"cam/raw", &number], pixels, |pixels| pixels)?;
     /// # Ok(()) }
     /// ```
     pub fn send_from<O: Send + Sync + 'static>(

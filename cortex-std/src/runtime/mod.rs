@@ -167,6 +167,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::ThreadError;
     use crate::runtime::part::Part;
     use crate::runtime::thread_options::ThreadOptions;
 
@@ -235,7 +236,7 @@ mod tests {
         let part = Arc::new(Probe(Mutex::new(sender)));
         assert!(matches!(runtime.parts.add(&part), Err(CreateError::ShutDown)));
         let spawned = runtime.threads.spawn(ThreadOptions::default(), |_| ());
-        assert!(matches!(spawned, Err(CreateError::ShutDown)));
+        assert!(matches!(spawned, Err(ThreadError::ShutDown)));
         runtime.close();
         assert_eq!(calls.try_recv(), Err(mpsc::TryRecvError::Empty));
     }

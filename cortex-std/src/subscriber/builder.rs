@@ -215,7 +215,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     ///         let image = sample.message()?;
     ///         println!("{:?}", image.data.shape());
     ///     }
-    ///     Ok::<(), cortex_std::wire::DecodeError>(())
+    ///     cortex_std::ok()
     /// });
     /// # Ok(()) }
     /// ```

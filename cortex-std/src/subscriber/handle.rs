@@ -25,7 +25,7 @@ impl SubscriberHandle {
 /// one second; a callback that blocks longer is logged by the thread's name and left running. Dropping
 /// within the callback does not wait.
 #[derive(Debug)]
-#[must_use = "its thread ends when it is dropped"]
+#[must_use = "dropping it ends the subscriber: bind it to a name, such as `_control`"]
 pub struct ThreadSubscriber {
     pub(super) thread: SubscriberThread,
     pub(super) handle: SubscriberHandle,

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::clock_gettime;
 
-use crate::error::CreateError;
+use crate::error::ThreadError;
 use crate::log::LogLimit;
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::run_guarded;
@@ -115,7 +115,7 @@ impl<'n> TimerBuilder<'n> {
     /// println!("{} ticks, {} overruns", control.ticks(), control.overruns());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, CreateError>
+    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, ThreadError>
     where
         F: FnMut(Tick) -> R + Send + 'static,
         R: CallbackResult,
@@ -137,7 +137,7 @@ impl<'n> TimerBuilder<'n> {
 /// Dropping waits for a running callback, at most one second; a callback that blocks longer is logged by the
 /// thread's name and left running. Dropping within the callback does not wait.
 #[derive(Debug)]
-#[must_use = "the timer ends when this is dropped"]
+#[must_use = "dropping it ends the timer: bind it to a name, such as `_control`"]
 pub struct ThreadTimer {
     threads: Arc<Threads>,
     thread: ThreadHandle,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cortex_std::discovery::Daemon;
 use cortex_std::wire::StringMessage;
-use cortex_std::{CreateError, Node, Queue, ReceiveError, Sample, ThreadOptions};
+use cortex_std::{CreateError, Node, Queue, ReceiveError, Sample, ThreadError, ThreadOptions};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 use futures_util::StreamExt;
@@ -199,7 +199,7 @@ fn a_thread_runs_with_its_options_or_the_error_is_returned() {
         .thread(options)
         .on_thread(|_, _| ())
         .expect_err("there is no such core");
-    assert!(matches!(refused, CreateError::Affinity { .. }), "{refused}");
+    assert!(matches!(refused, CreateError::Thread(ThreadError::Affinity { .. })), "{refused}");
 }
 
 #[test]
@@ -346,7 +346,7 @@ async fn a_reader_of_a_flood_does_not_starve_other_tasks() {
         let over = Arc::clone(&is_over);
         let flooder = thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
-                let _ = notes.publish(&StringMessage { data: "flood" }).expect("it is published");
+                notes.publish(&StringMessage { data: "flood" }).expect("it is published");
             }
         });
         let ticks = async {

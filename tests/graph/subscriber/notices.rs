@@ -151,7 +151,7 @@ fn a_publisher_that_comes_back_elsewhere_is_a_restart_whatever_its_numbers() {
     let notes = second.publisher::<StringMessage>(TOPIC).create().expect("it binds");
     // No subscriber yet; the sequence numbers are still consumed.
     for _ in 0..50 {
-        let _ = notes.publish(&StringMessage { data: "early" }).expect("it is published");
+        notes.publish(&StringMessage { data: "early" }).expect("it is published");
     }
     connect(&mut seen, &notes);
     publish(&notes, 1);

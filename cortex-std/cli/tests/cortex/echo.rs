@@ -50,7 +50,7 @@ fn arrays_are_shown_as_a_summary_in_full_or_by_shape() {
     wait_until("it is registered", || images.registration() == Registration::Registered);
     let pixels: Vec<u8> = (0..24).collect();
     let data = ArrayView::from_slice(&pixels, &[2, 4, 3]).expect("an array");
-    let _ = images.publish(&ImageMessage::new(data, "rgb8")).expect("it is kept");
+    images.publish(&ImageMessage::new(data, "rgb8")).expect("it is kept");
     let echo = |flags: &[&str]| {
         run_in(&folder, &[&["topic", "echo", "--once", "/cam"], flags].concat()).with_code(0)
     };
@@ -118,9 +118,9 @@ fn fields_of_an_unknown_class_are_numbered() {
     assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
     // A topic with the same prefix is ignored, and invalid metadata is reported.
-    let _ = publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
-    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
-    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
+    publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
+    publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
+    publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
     let heading = echo.next_line();
     assert!(
         heading.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
