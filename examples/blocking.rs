@@ -16,7 +16,7 @@ const TOPIC: &str = "/ticks";
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("blocking").build()?;
+    let node = Node::builder("blocking").create()?;
     let ticks = node.publisher::<FloatMessage>(TOPIC).create()?;
     let _timer = node
         .timer_builder(Duration::from_millis(20))
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let counted = all.handle();
     node.spawn_thread(ThreadOptions::named("all"), move |_stop| {
         loop {
-            match all.recv_blocking() {
+            match all.blocking_recv() {
                 Ok(sample) => println!("all [{}]", sample.header().sequence),
                 Err(ReceiveError::Closed) => return,
                 Err(error) => return eprintln!("{error}"),

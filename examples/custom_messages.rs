@@ -37,7 +37,7 @@ struct OldRoute<'a> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("router").build()?;
+    let node = Node::builder("router").create()?;
     let mut seen = node.subscriber::<Route>(TOPIC).create()?;
     let waypoints = vec![[0.0, 0.0, 0.0], [1.5, 0.0, 0.25]];
     let limits = BTreeMap::from([("arm".to_owned(), vec![-1.57, 1.57])]);

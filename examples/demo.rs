@@ -69,7 +69,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let daemon = Daemon::bind(&format!("ipc://{}/discovery.sock", folder.path().display()))?;
     let daemon = daemon.spawn()?;
-    let node = Node::builder("camera").discovery(daemon.address()).build()?;
+    let node = Node::builder("camera").discovery(daemon.address()).create()?;
     let frames = node.publisher::<ImageMessage>(TOPIC).create()?;
     println!("discovery {}\ncamera    {}", daemon.address(), frames.address());
 
@@ -88,7 +88,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     });
 
     // The camera starts when the viewer has subscribed, so that the viewer misses no frame.
-    if frames.wait_for_subscribers(1, Duration::from_secs(10)).await {
+    if frames.wait_for_subscribers(1, Duration::from_secs(10)).await.is_ok() {
         let count = match arguments.frames {
             0 => u64::MAX,
             count => count,
@@ -126,7 +126,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// The second process: receives, measures, prints.
 async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let node = Node::builder("viewer").discovery(discovery).build()?;
+    let node = Node::builder("viewer").discovery(discovery).create()?;
     end_with_parent(node.handle());
     let seen = Rc::new(RefCell::new(Seen::new()?));
     let (last, handle) = (arguments.frames.checked_sub(1), node.handle());

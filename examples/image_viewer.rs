@@ -21,7 +21,7 @@ const TOPIC: &str = "/cam/image";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("image_viewer").build()?;
+    let node = Node::builder("image_viewer").create()?;
 
     let (to_worker, samples) = mpsc::channel::<Sample<ImageMessage<'static>>>();
     let worker = thread::spawn(move || {

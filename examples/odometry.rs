@@ -28,7 +28,7 @@ struct WheelState<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("odometry").build()?;
+    let node = Node::builder("odometry").create()?;
     // Callbacks of a node take turns on one thread: no lock is needed.
     let distance = Rc::new(Cell::new(0.0));
 

@@ -25,7 +25,7 @@ struct Perception<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("perception").build()?;
+    let node = Node::builder("perception").create()?;
     let scenes = node.publisher::<Perception>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", scenes.address());
 

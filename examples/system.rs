@@ -16,7 +16,7 @@ const MEASURED: &str = "/temperature/measured";
 const SMOOTHED: &str = "/temperature/smoothed";
 
 fn sensor() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("sensor").build()?;
+    let node = Node::builder("sensor").create()?;
     let measured = node.publisher::<FloatMessage>(MEASURED).create()?;
     node.timer(Duration::from_millis(50), async move |tick| {
         let noise = if tick.index % 2 == 0 { 0.5 } else { -0.5 };
@@ -26,7 +26,7 @@ fn sensor() -> Result<Node, Box<dyn Error>> {
 }
 
 fn processor() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("processor").build()?;
+    let node = Node::builder("processor").create()?;
     let smoothed = node.publisher::<FloatMessage>(SMOOTHED).create()?;
     let mut mean = None;
     node.subscriber::<FloatMessage>(MEASURED).on_message(async move |measured, _| {
@@ -38,7 +38,7 @@ fn processor() -> Result<Node, Box<dyn Error>> {
 }
 
 fn sink() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("sink").build()?;
+    let node = Node::builder("sink").create()?;
     for topic in [MEASURED, SMOOTHED] {
         node.subscriber::<FloatMessage>(topic).on_message(async move |message, header| {
             println!("{topic} [{}] {:.2}", header.sequence, message.data);

@@ -18,7 +18,7 @@ const SHAPE: [usize; 2] = [3, 4];
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("policy").build()?;
+    let node = Node::builder("policy").create()?;
     let published = node.publisher::<TensorMessage>(TOPIC).create()?;
     let mut weights = [0.0_f32; SHAPE[0] * SHAPE[1]];
     node.timer(Duration::from_millis(50), async move |_| {

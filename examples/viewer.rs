@@ -16,7 +16,7 @@ const TOPIC: &str = "/cam/frame";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("viewer").build()?;
+    let node = Node::builder("viewer").create()?;
     let frames = node.subscriber::<ArrayMessage>(TOPIC).on_message(async |frame, header| {
         // `frame` borrows from the received frames: it is not copied, and is valid only here.
         let pixels = frame.data.iter::<u8>()?;

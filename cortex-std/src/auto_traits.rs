@@ -81,6 +81,7 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         CreateError: true true;
         NameError: true true;
         ThreadError: true true;
+        WaitError: true true;
         Error: true true;
         Result<()>: true true;
         EndpointError: true true;

@@ -121,6 +121,18 @@ pub enum PublishError {
     Closed,
 }
 
+/// Why a wait ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The time is up.
+    #[error("the wait timed out")]
+    TimedOut,
+    /// The node was shut down.
+    #[error("the publisher is closed")]
+    Closed,
+}
+
 /// Why nothing was received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

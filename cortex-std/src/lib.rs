@@ -44,7 +44,7 @@ mod auto_traits;
 pub use cortex_wire as wire;
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
-pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError};
+pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
 pub use publisher::{Loan, Publisher, PublisherBuilder};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::discovery::DiscoveryError;
 use crate::endpoint::EndpointError;
-use crate::error::{CreateError, PublishError, ReceiveError, ThreadError};
+use crate::error::{CreateError, PublishError, ReceiveError, ThreadError, WaitError};
 use crate::log::ErrorChain;
 use crate::transport::SocketError;
 use crate::wire::{ArrayError, DecodeError, EncodeError};
@@ -25,7 +25,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// fn main() -> cortex_std::Result<()> {
 ///     # let folder = tempfile::tempdir()?;
 ///     # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-///     let node = Node::builder("talker").discovery(&address).build()?;
+///     let node = Node::builder("talker").discovery(&address).create()?;
 ///     let notes = node.publisher::<StringMessage>("/notes").create()?;
 ///     notes.publish(&StringMessage { data: "hello" })?;
 ///     Ok(())
@@ -46,6 +46,9 @@ pub enum Error {
     /// Nothing was received.
     #[error(transparent)]
     Receive(#[from] ReceiveError),
+    /// A wait ended early.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
     /// A request to the daemon failed.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),

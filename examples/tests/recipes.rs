@@ -170,7 +170,7 @@ fn an_array_that_does_not_fit_its_bytes_is_refused() {
     let sender = RawPublisher::bind(&folder.address("pyzmq.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_pyzmq_receiver");
     let mut receiver = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     let head = |text: &'static str| text.as_bytes();
     let refused: [&[&[u8]]; 10] = [
         &[b"json"],
@@ -281,7 +281,7 @@ fn every_hostile_pickle_is_refused() {
     let sender = RawPublisher::bind(&folder.address("pickle.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_pickle_receiver");
     let mut receiver = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     for (topic, what, pickle, reason) in refused {
         sender.send(&[topic, pickle]).expect("it is sent");
         let line = receiver.expect_line("refused: ");
@@ -335,7 +335,7 @@ fn a_dashboard_refuses_what_is_neither() {
     let sender = RawPublisher::bind(&folder.address("both.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_dashboard");
     let mut dashboard = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     let refused: [&[&[u8]]; 7] = [
         &[b"cam/left"],
         &[b"cam/left", b"123", &[0; 240 * 320]],

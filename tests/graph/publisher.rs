@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{CreateError, Published, Publisher, Subscriber};
+use cortex_std::{CreateError, Published, Publisher, Subscriber, WaitError};
 use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, python, wait_until};
 
@@ -333,21 +333,49 @@ fn waiting_for_subscribers_ends_when_they_are_there_or_when_the_time_is_up() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
-    assert!(notes.wait_for_subscribers_blocking(0, Duration::ZERO));
-    assert!(!notes.wait_for_subscribers_blocking(1, Duration::from_millis(10)));
+    notes.blocking_wait_for_subscribers(0, Duration::ZERO).expect("they subscribe");
+    assert_eq!(
+        notes.blocking_wait_for_subscribers(1, Duration::from_millis(10)),
+        Err(WaitError::TimedOut)
+    );
     let follow = || {
         let subscriber = node.subscriber::<StringMessage>("/t");
         subscriber.on_thread(|_, _| ()).expect("a subscriber")
     };
     let first = follow();
-    assert!(notes.wait_for_subscribers_blocking(1, DEADLINE));
-    assert!(!notes.wait_for_subscribers_blocking(2, Duration::from_millis(10)));
+    notes.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
+    assert_eq!(
+        notes.blocking_wait_for_subscribers(2, Duration::from_millis(10)),
+        Err(WaitError::TimedOut)
+    );
     let second = follow();
-    assert!(notes.wait_for_subscribers_blocking(2, DEADLINE));
+    notes.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     drop((first, second));
     wait_until("both have left", || notes.subscriber_count() == 0);
     node.handle().shutdown();
-    assert!(!notes.wait_for_subscribers_blocking(1, Duration::MAX), "the node ended");
+    assert_eq!(notes.blocking_wait_for_subscribers(1, Duration::MAX), Err(WaitError::Closed));
+}
+
+#[tokio::test]
+async fn several_tasks_may_wait_for_the_subscribers_of_one_publisher() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    let late = notes.wait_for_subscribers(1, Duration::from_millis(10)).await;
+    assert_eq!(late, Err(WaitError::TimedOut));
+    let subscribe = async {
+        // The others wait by now.
+        tokio::task::yield_now().await;
+        let subscriber = node.subscriber::<StringMessage>("/t");
+        subscriber.on_thread(|_, _| ()).expect("a subscriber")
+    };
+    let wait = || notes.wait_for_subscribers(1, DEADLINE);
+    let (first, second, subscriber) = tokio::join!(wait(), wait(), subscribe);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    drop(subscriber);
+    wait_until("it has left", || notes.subscriber_count() == 0);
+    let end = async { node.handle().shutdown() };
+    assert_eq!(tokio::join!(wait(), end).0, Err(WaitError::Closed));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cortex_std::raw::{RawPublisher, RawSubscriber};
 use cortex_std::wire::{self, Header, Message, StringMessage};
-use cortex_std::{CreateError, Published, Registration, StopToken};
+use cortex_std::{CreateError, Published, Registration, StopToken, WaitError};
 use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, node};
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -15,7 +15,7 @@ fn connected(folder: &Folder, prefixes: &[&[u8]]) -> (RawPublisher, RawSubscribe
     for prefix in prefixes {
         subscriber.subscribe(prefix).expect("it subscribes");
     }
-    assert!(publisher.wait_for_subscribers_blocking(prefixes.len(), DEADLINE));
+    publisher.blocking_wait_for_subscribers(prefixes.len(), DEADLINE).expect("they subscribe");
     (publisher, subscriber)
 }
 
@@ -64,7 +64,7 @@ fn one_raw_subscriber_reads_several_publishers() {
     subscriber.connect_also(second.address()).expect("it connects");
     subscriber.subscribe(b"").expect("it subscribes");
     for publisher in [&first, &second] {
-        assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+        publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
         publisher.send(&[publisher.address().as_bytes()]).expect("it is sent");
         let message = subscriber.recv_timeout(DEADLINE).expect("no error").expect("in time");
         assert_eq!(message.frame(0), Some(publisher.address().as_bytes()));
@@ -148,6 +148,6 @@ fn a_node_registers_a_raw_publisher_and_closes_it() {
 
     drop((bridge, reader));
     assert!(raw.send(&[b"/t"]).is_err());
-    assert!(!raw.wait_for_subscribers_blocking(1, DEADLINE));
+    assert_eq!(raw.blocking_wait_for_subscribers(1, DEADLINE), Err(WaitError::Closed));
     assert_nothing_is_left(&folder, daemon);
 }

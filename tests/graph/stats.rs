@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{Latency, Node, Published, ThreadOptions};
+use cortex_std::{Latency, Node, Published, ThreadOptions, WaitError};
 use cortex_tests::graph::{Folder, connect, node};
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -53,7 +53,7 @@ fn the_last_samples_of_each_stage_are_kept_and_their_times_are_in_nanoseconds() 
 fn a_reader_without_a_callback_has_the_first_two_stages_and_an_untraced_one_has_none() {
     let folder = Folder::new();
     let node = Node::builder("both").discovery(&folder.discovery()).trace_latency(3);
-    let node = node.build().expect("a node");
+    let node = node.create().expect("a node");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let mut traced = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     let silent = node.subscriber::<StringMessage>("/t").trace_latency(0);
@@ -189,8 +189,11 @@ fn stats_do_not_wait_for_a_publisher_that_waits_for_room() {
     let stats = arrays.stats();
     assert_eq!((stats.published, stats.subscribers), (last.0, 1));
     assert_eq!(arrays.subscriber_count(), 1);
-    assert!(arrays.wait_for_subscribers_blocking(1, Duration::ZERO));
-    assert!(!arrays.wait_for_subscribers_blocking(2, Duration::from_millis(5)));
+    arrays.blocking_wait_for_subscribers(1, Duration::ZERO).expect("they subscribe");
+    assert_eq!(
+        arrays.blocking_wait_for_subscribers(2, Duration::from_millis(5)),
+        Err(WaitError::TimedOut)
+    );
     assert_eq!(node.stats().publishers[0].1.published, last.0);
     let _ = arrays.registration();
     node.handle().shutdown();

@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 /// A node without a daemon.
 fn node(folder: &Folder) -> Node {
-    Node::builder("clock").discovery(&folder.discovery()).build().expect("a node")
+    Node::builder("clock").discovery(&folder.discovery()).create().expect("a node")
 }
 
 fn options() -> ThreadOptions {

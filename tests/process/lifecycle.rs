@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const PROMISE: Duration = Duration::from_secs(2);
 
 fn node(address: &str) -> Node {
-    Node::builder("both").discovery(address).build().expect("a node")
+    Node::builder("both").discovery(address).create().expect("a node")
 }
 
 fn named(name: &str) -> ThreadOptions {
@@ -79,7 +79,7 @@ fn a_spawned_thread_gets_its_stop_token_and_may_publish_a_last_message() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
     let talker = node(daemon.address());
-    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let listener = Node::builder("listener").discovery(daemon.address()).create().expect("a node");
     let notes = registered(&talker);
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     wait_until("it is connected", || {
@@ -269,7 +269,7 @@ fn a_signal_after_the_node_ended_ends_the_process_by_default() {
 fn a_killed_program_leaves_nothing_that_keeps_the_next_one_from_working() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
-    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let listener = Node::builder("listener").discovery(daemon.address()).create().expect("a node");
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     for _ in 0..3 {
         let mut program = start("publish", daemon.address(), "");

@@ -34,7 +34,7 @@ fn main() {
         daemon.run().expect("no error");
         return;
     }
-    let node = Node::builder(&name).build().expect("a node");
+    let node = Node::builder(&name).create().expect("a node");
     match role.as_str() {
         "publish" => publish(&node, &topics),
         "listen" => listen(&node, &topics),

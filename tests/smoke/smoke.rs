@@ -36,7 +36,7 @@ fn nodes_find_each_other_and_messages_arrive_in_order_and_equal() {
     ] {
         let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
         let address = daemon.address().to_owned();
-        let node = |name| Node::builder(name).discovery(&address).build().expect("a node");
+        let node = |name| Node::builder(name).discovery(&address).create().expect("a node");
         let (camera, viewer) = (node("camera"), node("viewer"));
         let frames = camera.publisher::<ImageMessage>("/cam").create().expect("it binds");
         let numbers = camera.publisher::<IntMessage>("/number").create().expect("it binds");

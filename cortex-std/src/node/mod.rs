@@ -45,7 +45,7 @@ pub use builder::NodeBuilder;
 ///
 /// #[tokio::main(flavor = "current_thread")]
 /// async fn main() -> cortex_std::Result<()> {
-///     let node = Node::builder("clock").build()?;
+///     let node = Node::builder("clock").create()?;
 ///     let time = node.publisher::<StringMessage>("/time").create()?;
 ///     node.timer(Duration::from_secs(1), async move |tick| {
 ///         time.publish(&StringMessage { data: &format!("tick {}", tick.index) })
@@ -135,7 +135,7 @@ impl Node {
     /// # use cortex_std::{Node, ThreadOptions};
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-    /// # let node = Node::builder("robot").discovery(&address).build()?;
+    /// # let node = Node::builder("robot").discovery(&address).create()?;
     /// node.spawn_thread(ThreadOptions::named("lidar"), |stop| {
     ///     while !stop.wait_timeout(Duration::from_millis(10)) {
     ///         // Reads the device.

@@ -88,7 +88,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
     /// // In each of several programs, which are nodes of different names.
-    /// let node = Node::builder("arm-left").discovery(&address).build()?;
+    /// let node = Node::builder("arm-left").discovery(&address).create()?;
     /// let log = node.publisher::<StringMessage>("/log").shared().create()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -11,7 +11,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::discovery::agent::Registration;
-use crate::error::PublishError;
+use crate::error::{PublishError, WaitError};
 use crate::raw::outlet::{Outlet, Parts, Published, Sender, Slot};
 use crate::stats::PublisherStats;
 use crate::stats::node::{Counted, NodeStats};
@@ -34,7 +34,7 @@ pub use loan::Loan;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-/// let node = Node::builder("talker").discovery(&address).build()?;
+/// let node = Node::builder("talker").discovery(&address).create()?;
 /// let notes = node.publisher::<StringMessage>("/notes").create()?;
 /// assert_eq!(notes.publish(&StringMessage { data: "hello" })?, Published::NoSubscribers);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -164,30 +164,39 @@ impl<M> Publisher<M> {
         self.stats().subscribers
     }
 
-    /// Blocks until there are at least `count` subscribers; false after `timeout` or once the node was
-    /// shut down.
-    pub fn wait_for_subscribers_blocking(&self, count: usize, timeout: Duration) -> bool {
-        self.inner.outlet.wait_for_subscribers_blocking(count, timeout)
+    /// Blocks until there are at least `count` subscribers.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`; `Closed` once the node is shut down.
+    pub fn blocking_wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.inner.outlet.blocking_wait_for_subscribers(count, timeout)
     }
 
-    /// Waits until there are at least `count` subscribers; false after `timeout` or once the node was
-    /// shut down.
+    /// Waits until there are at least `count` subscribers.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_wait_for_subscribers`](Self::blocking_wait_for_subscribers).
     ///
     /// # Cancel safety
     ///
     /// It has no effect but the wait.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
     #[cfg(feature = "tokio")]
-    pub async fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> bool {
-        let enough = async {
-            while self.subscriber_count() < count {
-                if self.inner.outlet.is_closed() {
-                    return false;
-                }
-                tokio::time::sleep(crate::raw::outlet::COUNT_INTERVAL).await;
-            }
-            true
-        };
-        tokio::time::timeout(timeout, enough).await.unwrap_or(false)
+    pub async fn wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.inner.outlet.wait_for_subscribers(count, timeout).await
     }
 
     /// The counters. Does not wait for a thread that blocks in a publish.

@@ -17,7 +17,7 @@
 //!
 //! let mut reader = RawSubscriber::connect(&address)?;
 //! reader.subscribe(b"telemetry/")?;
-//! assert!(telemetry.wait_for_subscribers_blocking(1, Duration::from_secs(10)));
+//! telemetry.blocking_wait_for_subscribers(1, Duration::from_secs(10))?;
 //!
 //! telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
 //! let message = reader.recv_timeout(Duration::from_secs(10))?.ok_or("it was sent")?;
@@ -32,6 +32,7 @@ mod message;
 pub(crate) mod outlet;
 mod publisher;
 mod subscriber;
+mod wait;
 
 pub use message::{Payload, RawMessage};
 pub use publisher::RawPublisher;

@@ -18,12 +18,10 @@ use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
-    Frame, Interrupt, Part, PublisherSocket, Sent, TrySent, WaitResult, share_parts,
+    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, TrySent, WaitResult, share_parts,
 };
 use crate::wire::discovery::RequestExt;
 
-/// Interval at which a caller that waits for subscribers counts them.
-pub(crate) const COUNT_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause of a caller of `stats` while another thread sends, which takes microseconds.
 const BUSY_PAUSE: Duration = Duration::from_micros(20);
 /// How long a publisher with subscribers sends without polling its subscriptions.
@@ -174,21 +172,26 @@ impl Outlet {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        matches!(*self.registration.lock(), RegistrationState::Closed)
+    /// Whether the outlet is closed, or about to be closed with its node.
+    pub(super) fn is_closing(&self) -> bool {
+        self.room.stop.is_woken()
     }
 
-    /// Blocks until there are at least `count` subscribers; false after `timeout` or once closed.
-    pub(crate) fn wait_for_subscribers_blocking(&self, count: usize, timeout: Duration) -> bool {
-        let deadline = Instant::now().checked_add(timeout);
-        while self.stats().subscribers < count {
-            let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if is_late || self.is_closed() {
-                return false;
+    /// Is set once the outlet is about to be closed.
+    pub(super) fn stop(&self) -> &Interrupt {
+        &self.room.stop
+    }
+
+    /// The events of subscriptions; `None` once closed, and while a sender waits for room.
+    pub(super) fn events(&self) -> Option<EventSource> {
+        loop {
+            match self.state.try_lock() {
+                Some(state) => return state.open.as_ref().map(|open| open.socket.events()),
+                None if self.room.is_awaited.load(Ordering::SeqCst) => return None,
+                // The thread that sends is done in a moment, or begins to wait.
+                None => std::thread::sleep(BUSY_PAUSE),
             }
-            std::thread::sleep(COUNT_INTERVAL);
         }
-        true
     }
 
     /// The counters, with the subscribers of now; of when the wait began while a sender waits for room.

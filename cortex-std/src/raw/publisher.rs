@@ -8,7 +8,7 @@ use super::bound_socket::BoundSocket;
 use super::outlet::{Outlet, OutletOptions, Parts, Published};
 use crate::discovery::Topic;
 use crate::discovery::agent::Registration;
-use crate::error::{CreateError, PublishError};
+use crate::error::{CreateError, PublishError, WaitError};
 use crate::name::check_name;
 use crate::runtime::Runtime;
 use crate::transport::{Context, OwnedView, Part, PublisherOptions, ViewFamily};
@@ -124,11 +124,39 @@ impl RawPublisher {
         self.outlet.stats().subscribers
     }
 
-    /// Blocks until there are at least `count` subscriptions; false after `timeout` or once the publisher
-    /// is closed.
-    #[must_use = "false means that they did not come"]
-    pub fn wait_for_subscribers_blocking(&self, count: usize, timeout: Duration) -> bool {
-        self.outlet.wait_for_subscribers_blocking(count, timeout)
+    /// Blocks until there are at least `count` subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`; `Closed` once the node is shut down.
+    pub fn blocking_wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.outlet.blocking_wait_for_subscribers(count, timeout)
+    }
+
+    /// Waits until there are at least `count` subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_wait_for_subscribers`](Self::blocking_wait_for_subscribers).
+    ///
+    /// # Cancel safety
+    ///
+    /// It has no effect but the wait.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.outlet.wait_for_subscribers(count, timeout).await
     }
 
     /// Whether the daemon knows the publisher; `None` for one that no node registers.

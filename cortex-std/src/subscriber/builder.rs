@@ -163,7 +163,13 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
             None => Source::Direct(Box::new(receiver)),
             Some(limit) => Source::Queued(QueuedReceiver::start(threads, receiver, limit)?),
         };
-        Ok(Subscriber { source, delivery: Delivery::new(subscription), message: PhantomData })
+        Ok(Subscriber {
+            source,
+            delivery: Delivery::new(subscription),
+            #[cfg(feature = "tokio")]
+            has_ended: false,
+            message: PhantomData,
+        })
     }
 
     /// Calls the callback for every message, from within [`Node::run`](crate::Node::run).

@@ -153,35 +153,30 @@ impl Connections {
         }
     }
 
-    /// Waits until something changed at a socket; returns at once if something did since the last call.
+    /// Ready if something changed at a socket since the last call; otherwise the next change wakes the task.
     /// [`try_recv`](Self::try_recv) must have found nothing before.
-    ///
-    /// # Cancel safety
-    ///
-    /// No change is lost.
     ///
     /// # Errors
     /// When the runtime shuts down.
     #[cfg(feature = "tokio")]
-    pub(super) async fn changed(&mut self) -> Result<(), SocketError> {
+    pub(super) fn poll_changed(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), SocketError>> {
         use std::task::Poll;
 
         for connection in self.connections.iter_mut().filter(|one| one.readiness.is_none()) {
             connection.readiness = Some(Readiness::new(connection.socket.events())?);
         }
-        let readiness = || self.connections.iter().filter_map(|one| one.readiness.as_ref());
-        std::future::poll_fn(|context| {
-            let mut changed = Poll::Pending;
-            // All of them, so that each pending one wakes this task.
-            for readiness in readiness() {
-                if let Poll::Ready(result) = readiness.poll_changed(context) {
-                    result?;
-                    changed = Poll::Ready(Ok(()));
-                }
+        let mut changed = Poll::Pending;
+        // All of them, so that each pending one wakes this task.
+        for readiness in self.connections.iter().filter_map(|one| one.readiness.as_ref()) {
+            if let Poll::Ready(result) = readiness.poll_changed(context) {
+                result?;
+                changed = Poll::Ready(Ok(()));
             }
-            changed
-        })
-        .await
+        }
+        changed
     }
 
     /// Compares the last message with the previous one of the same publisher.

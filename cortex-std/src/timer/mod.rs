@@ -104,7 +104,7 @@ impl<'n> TimerBuilder<'n> {
     /// # use cortex_std::{MissedTicks, Node, ThreadOptions};
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-    /// # let node = Node::builder("arm").discovery(&address).build()?;
+    /// # let node = Node::builder("arm").discovery(&address).create()?;
     /// let control = node
     ///     .timer_builder(Duration::from_millis(1))
     ///     .missed_ticks(MissedTicks::Skip)

@@ -89,7 +89,7 @@ async fn a_stream_yields_every_sample_and_ends_with_the_node() {
         let graph = Graph::new();
         let notes = graph.notes();
         let handle = graph.node.handle();
-        let stream = graph.subscriber(queue).into_stream();
+        let stream = graph.subscriber(queue);
         let (done, finished) = channel::<()>();
         let talker = thread::spawn(move || {
             wait_for_subscribers(&notes, 1);
@@ -113,6 +113,27 @@ async fn a_stream_yields_every_sample_and_ends_with_the_node() {
         let numbers = tokio::time::timeout(DEADLINE, read).await.expect("in time");
         assert!(numbers.iter().copied().eq(0..100));
         talker.join().expect("it ends");
+    }
+}
+
+#[test]
+fn try_recv_returns_what_is_there_and_does_not_wait() {
+    for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
+        let graph = Graph::new();
+        let notes = graph.notes();
+        let mut seen = graph.subscriber(queue);
+        assert!(seen.try_recv().expect("no error").is_none());
+        connect(&mut seen, &notes);
+        publish(&notes, 10);
+        let mut numbers = Vec::new();
+        wait_until("all are read", || {
+            numbers.extend(seen.try_recv().expect("no error").map(|it| it.header().sequence));
+            numbers.len() == 10
+        });
+        assert!(numbers.iter().copied().eq(0..10), "{numbers:?}");
+        assert!(seen.try_recv().expect("no error").is_none());
+        graph.node.handle().shutdown();
+        wait_until("it is closed", || matches!(seen.try_recv(), Err(ReceiveError::Closed)));
     }
 }
 
@@ -290,10 +311,10 @@ fn a_blocked_receive_ends_with_the_node() {
         let mut seen = graph.subscriber(queue);
         let (sender, receiver) = channel();
         let blocked = thread::spawn(move || {
-            while let Ok(sample) = seen.recv_blocking() {
+            while let Ok(sample) = seen.blocking_recv() {
                 sender.send(sample.header().sequence).expect("the receiver exists");
             }
-            (seen.recv_blocking(), seen.recv_timeout(DEADLINE))
+            (seen.blocking_recv(), seen.recv_timeout(DEADLINE))
         });
         wait_for_subscribers(&notes, 1);
         publish(&notes, 1);
@@ -321,7 +342,7 @@ fn a_spinning_receive_gets_every_message_and_ends_with_the_node() {
         for expected in 0..1000 {
             assert_eq!(next(&mut seen), expected);
         }
-        let blocked = thread::spawn(move || seen.recv_blocking());
+        let blocked = thread::spawn(move || seen.blocking_recv());
         graph.node.handle().shutdown();
         assert!(matches!(blocked.join().expect("it ends"), Err(ReceiveError::Closed)));
     }
@@ -369,7 +390,7 @@ async fn a_reader_of_a_flood_does_not_starve_other_tasks() {
 async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtime() {
     let folder = Folder::new();
     let early = Node::builder("early").discovery(&folder.discovery()).host_discovery(false);
-    let early = early.build().expect("a node");
+    let early = early.create().expect("a node");
     let mut seen = early.subscriber::<StringMessage>(TOPIC).create().expect("a subscriber");
     let mut clock = tokio::time::interval(Duration::from_millis(5));
     let (mut ticks, mut others) = (0, None);
@@ -385,7 +406,7 @@ async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtim
             // Until now there was neither a daemon nor a publisher.
             let address = folder.discovery();
             let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
-            let late = Node::builder("late").discovery(&address).build().expect("a node");
+            let late = Node::builder("late").discovery(&address).create().expect("a node");
             let notes = late.publisher::<StringMessage>(TOPIC).create().expect("it binds");
             let talker = thread::spawn(move || {
                 wait_for_subscribers(&notes, 1);

@@ -98,7 +98,7 @@ impl Pub {
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
         // This node may live only for a moment, too short to host the daemon.
         let node =
-            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).create()?;
         let fingerprint = fingerprint::wire(&class);
         let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
         self.wait_for_registration(&publisher, &interrupt)?;

@@ -115,7 +115,7 @@ fn fields_of_an_unknown_class_are_numbered() {
     let publisher = base.raw_publisher("/cmd", "Cmd", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
     let mut echo = start_in(&folder, &["topic", "echo", "-n", "1", "/cmd"]);
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
     // A topic with the same prefix is ignored, and invalid metadata is reported.
     publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
@@ -138,7 +138,7 @@ fn timeout_limits_the_wait_for_a_topic_and_for_each_message() {
     let echo = start_in(&folder, &["topic", "echo", "--once", "--timeout", "30", "/late"]);
     let talker = node(&folder, "talker");
     let publisher = talker.raw_publisher("/late", "StringMessage", 1).expect("it binds");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 1, timestamp_ns: 1, sequence: 0 };
     let sent = publisher.send(&[b"/late", &header.encode(), b"\x91\xa2hi"]).expect("it is sent");
     assert_eq!(sent, Published::Sent);
