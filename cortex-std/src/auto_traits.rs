@@ -55,6 +55,7 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         PublisherStats: true true;
         PublishError: true true;
         Loan<'static, M, u8>: true true;
+        Stamped<'static, M>: true true;
         Registration: true true;
         // It calls `FnMut` callbacks.
         Subscriber<M>: true false;

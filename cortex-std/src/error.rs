@@ -110,15 +110,26 @@ pub enum PublishError {
     /// The message cannot be encoded.
     #[error("cannot encode the message")]
     Encode(#[from] EncodeError),
-    /// The array of a loan cannot be created.
+    /// The array of a loan, or of a closure that makes the message, cannot be created.
     #[error("cannot create the array")]
     Array(#[from] ArrayError),
     /// The socket failed.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Another error of the closure that makes the message.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The node was shut down.
     #[error("the publisher is closed")]
     Closed,
+}
+
+impl PublishError {
+    /// An error of a closure that makes a message: any error type, or a text.
+    #[must_use]
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
 }
 
 /// Why a wait ended early.

@@ -47,7 +47,7 @@ pub use endpoint::EndpointError;
 pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
-pub use publisher::{Loan, Publisher, PublisherBuilder};
+pub use publisher::{Loan, Publisher, PublisherBuilder, Stamped};
 pub use raw::outlet::Published;
 pub use result::{Error, Result, ok};
 pub use runtime::callback::CallbackResult;

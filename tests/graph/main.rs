@@ -9,6 +9,7 @@ mod client;
 mod faults;
 mod promises;
 mod publisher;
+mod publishing;
 mod pubsub;
 mod raw;
 mod shared;
