@@ -141,7 +141,7 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
     let (line, live) = (Rc::clone(&seen), counters.clone());
     let is_terminal = std::io::stdout().is_terminal();
     let period = Duration::from_millis(if is_terminal { 100 } else { 1000 });
-    node.timer(period, async move |_| {
+    node.timer_builder(period).first_after_period().on_tick(async move |_| {
         let text = line.borrow().line(live.stats().lost);
         // On a terminal each line overwrites the last one.
         print!("{}", if is_terminal { format!("\r{text}\x1b[K") } else { text + "\n" });

@@ -76,6 +76,9 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         Tick: true true;
         MissedTicks: true true;
         TimerStats: true true;
+        Quantiles: true true;
+        PublisherInfo: true true;
+        SubscriberInfo: true true;
         ThreadOptions: true true;
         ThreadHandle: true true;
         StopToken: true true;
@@ -107,7 +110,10 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         Probe: true true;
     };
     #[cfg(feature = "tokio")]
-    let of_tokio = assert_auto_traits! { crate::discovery::AsyncClient: true true; };
+    let of_tokio = assert_auto_traits! {
+        crate::discovery::AsyncClient: true true;
+        TimerHandle: true true;
+    };
     #[cfg(not(feature = "tokio"))]
     let of_tokio = Vec::new();
     let asserted: Vec<&str> = asserted
@@ -117,7 +123,8 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         .map(|name| name.split([' ', '<']).next().unwrap_or(name))
         .collect();
     for name in exported() {
-        let is_async = name == "AsyncClient" && cfg!(not(feature = "tokio"));
+        let is_async =
+            ["AsyncClient", "TimerHandle"].contains(&&*name) && cfg!(not(feature = "tokio"));
         assert!(is_async || asserted.contains(&&*name), "{name} is not asserted here");
     }
 }

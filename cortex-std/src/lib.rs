@@ -55,13 +55,17 @@ pub use runtime::callback::CallbackResult;
 pub use runtime::signal::shutdown_signal;
 pub use runtime::thread_options::ThreadOptions;
 pub use runtime::threads::ThreadHandle;
+pub use stats::histogram::Quantiles;
 pub use stats::latency::{Latency, Samples};
 pub use stats::node::{NodeStats, TimerStats};
+pub use stats::parts::{PublisherInfo, SubscriberInfo};
 pub use stats::{PublisherStats, Rejected, SubscriberStats};
 pub use stop::StopToken;
 pub use subscriber::{
     Loss, LossKind, Queue, Sample, SequenceTracker, Step, Subscriber, SubscriberBuilder,
     SubscriberHandle, ThreadSubscriber,
 };
+#[cfg(feature = "tokio")]
+pub use timer::TimerHandle;
 pub use timer::{MissedTicks, ThreadTimer, Tick, TimerBuilder};
 pub use transport::{SocketError, SocketErrorKind};

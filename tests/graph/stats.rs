@@ -199,3 +199,48 @@ fn stats_do_not_wait_for_a_publisher_that_waits_for_room() {
     node.handle().shutdown();
     publisher.join().expect("it ends");
 }
+
+#[test]
+fn a_node_lists_its_publishers_and_subscribers_while_they_exist() {
+    let folder = Folder::new();
+    let node = node(&folder, "lister");
+    let arrays = node.publisher::<ArrayMessage>("/b").create().expect("it binds");
+    let notes = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    let mut seen = node.subscriber::<ArrayMessage>("/b").create().expect("a subscriber");
+    connect(&mut seen, &arrays, 1);
+    let listed: Vec<_> = node
+        .publishers()
+        .into_iter()
+        .map(|publisher| (publisher.topic, publisher.message_type, publisher.address))
+        .collect();
+    let address = |publisher: &str| publisher.to_owned();
+    assert_eq!(
+        listed,
+        [
+            ("/a".to_owned(), "StringMessage", address(notes.address())),
+            ("/b".to_owned(), "ArrayMessage", address(arrays.address())),
+        ]
+    );
+    let subscriber = node.find_subscriber("/b").expect("it is listed");
+    assert_eq!(subscriber.message_type, "ArrayMessage");
+    assert_eq!(subscriber.publishers, [arrays.address()]);
+    let handle = seen.handle();
+    drop((seen, arrays));
+    assert_eq!((node.find_subscriber("/b"), node.find_publisher("/b")), (None, None));
+    assert!(handle.is_stopped());
+    assert!(node.find_publisher("/a").is_some());
+}
+
+#[test]
+fn spin_with_a_timeout_returns_whether_the_node_was_shut_down() {
+    let folder = Folder::new();
+    let node = node(&folder, "spinner");
+    let notes = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    assert!(!node.spin_timeout(Duration::from_millis(5)).expect("no error"));
+    assert_eq!(notes.publish(&StringMessage { data: "x" }).ok(), Some(Published::NoSubscribers));
+    let handle = node.handle();
+    let stopper = std::thread::spawn(move || handle.shutdown());
+    assert!(node.spin_timeout(DEADLINE).expect("no error"));
+    stopper.join().expect("no panic");
+    assert!(notes.publish(&StringMessage { data: "x" }).is_err());
+}

@@ -148,10 +148,11 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             is_latched: self.is_latched,
         };
         let (outlet, advertised) = Outlet::open(bound, outlet_options)?;
+        let message_type = TypeInfo::of::<M>().name();
         let topic = Topic {
             name: self.topic.clone(),
             address: outlet.address().to_owned(),
-            message_type: TypeInfo::of::<M>().name().to_owned(),
+            message_type: message_type.to_owned(),
             fingerprint: M::FINGERPRINT,
             publisher_node: runtime.name.clone(),
         };
@@ -160,7 +161,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         outlet.register(&runtime.agent, topic, ext, advertised);
         runtime.parts.add(&outlet)?;
         let loans = LoanPool::new(LOAN_LIMIT);
-        let inner = Arc::new(Inner { topic: self.topic, outlet, loans });
+        let inner = Arc::new(Inner { topic: self.topic, message_type, outlet, loans });
         runtime.stats.add(&inner);
         Ok(Publisher { inner, message: PhantomData })
     }

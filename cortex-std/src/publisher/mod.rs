@@ -16,6 +16,7 @@ use crate::error::{PublishError, WaitError};
 use crate::raw::outlet::{Outlet, Parts, Published, Sender};
 use crate::stats::PublisherStats;
 use crate::stats::node::{Counted, NodeStats};
+use crate::stats::parts::{NodeParts, PublisherInfo};
 use crate::transport::{LoanPool, OwnedView, Part, Sent, ViewFamily};
 use crate::wire::{Buffers, EncodeError, EncodeErrorKind, Header, Message, encode};
 
@@ -50,6 +51,7 @@ pub struct Publisher<M> {
 
 struct Inner {
     topic: String,
+    message_type: &'static str,
     outlet: Arc<Outlet>,
     loans: LoanPool,
 }
@@ -281,6 +283,14 @@ impl<M> fmt::Debug for Publisher<M> {
 impl Counted for Inner {
     fn add_to(&self, stats: &mut NodeStats) {
         stats.publishers.push((self.topic.clone(), self.outlet.stats()));
+    }
+
+    fn describe(&self, parts: &mut NodeParts) {
+        parts.publishers.push(PublisherInfo {
+            topic: self.topic.clone(),
+            message_type: self.message_type,
+            address: self.outlet.address().to_owned(),
+        });
     }
 }
 

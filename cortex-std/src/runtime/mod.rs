@@ -135,9 +135,9 @@ impl Runtime {
         self.shutdown.requested().await;
     }
 
-    /// Blocks until the shutdown is requested or begins.
-    pub(crate) fn wait_for_shutdown(&self) {
-        self.shutdown.wait();
+    /// Blocks until the shutdown is requested or begins; false at the deadline.
+    pub(crate) fn wait_for_shutdown(&self, deadline: Option<Instant>) -> bool {
+        self.shutdown.wait_until(deadline)
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
         let runtime = Arc::new(runtime("a-signal"));
         let listener: Arc<dyn Listener> = runtime.clone();
         let signal = std::thread::spawn(move || listener.request_shutdown());
-        runtime.wait_for_shutdown();
+        assert!(runtime.wait_for_shutdown(None));
         signal.join().unwrap();
         assert!(!runtime.is_closed());
     }

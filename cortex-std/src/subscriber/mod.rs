@@ -329,10 +329,10 @@ impl<M> Subscriber<M> {
         self.delivery.subscription.counters.snapshot()
     }
 
-    /// A handle to the counters, readable while another thread receives.
+    /// A handle, usable while another thread receives.
     #[must_use]
     pub fn handle(&self) -> SubscriberHandle {
-        SubscriberHandle { counters: Arc::clone(&self.delivery.subscription.counters) }
+        SubscriberHandle { subscription: Arc::clone(&self.delivery.subscription) }
     }
 }
 

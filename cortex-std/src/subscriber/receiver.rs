@@ -71,7 +71,8 @@ impl Receiver {
         let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;
         let watch = agent.watch(&settings.topic)?;
         let cell = Arc::clone(&watch.cell);
-        let subscription = Arc::new(Subscription::new(settings.topic, cell, settings.trace));
+        let subscription =
+            Arc::new(Subscription::new(settings.topic, settings.info.name(), cell, settings.trace));
         stats.add(&subscription);
         Ok(Self {
             connections,
@@ -311,6 +312,12 @@ impl Receiver {
         tracing::warn!(topic = %self.subscription.topic, ?since, "no message arrived");
         let failure = call_guarded(|| (deadline.callback)(since));
         self.subscription.record_failure(failure);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.subscription.stop();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The forms in which messages are delivered, and how they end.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
@@ -134,6 +135,44 @@ fn try_recv_returns_what_is_there_and_does_not_wait() {
         assert!(seen.try_recv().expect("no error").is_none());
         graph.node.handle().shutdown();
         wait_until("it is closed", || matches!(seen.try_recv(), Err(ReceiveError::Closed)));
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_subscriber_ends_in_every_form_while_the_node_runs() {
+    for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
+        let graph = Graph::new();
+        let node = &graph.node;
+        let alive = Rc::new(());
+        let held = Rc::clone(&alive);
+        let on_message = node.subscriber::<StringMessage>(TOPIC).queue(queue);
+        let on_message =
+            on_message.on_message(async move |_, _| drop(Rc::clone(&held))).expect("it is created");
+        let mut awaited = graph.subscriber(queue);
+        let awaited_handle = awaited.handle();
+        let mut blocked = graph.subscriber(queue);
+        let blocked_handle = blocked.handle();
+        assert_eq!(node.subscribers().len(), 3);
+        let thread = thread::spawn(move || blocked.blocking_recv().map(drop));
+        let stop = async {
+            // The others wait by now.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            for handle in [&on_message, &awaited_handle, &blocked_handle] {
+                assert!(!handle.is_stopped());
+                handle.stop();
+            }
+            while Rc::strong_count(&alive) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            node.handle().shutdown();
+        };
+        let all = async { tokio::join!(awaited.recv(), node.run(), stop) };
+        let (received, ran, ()) = tokio::time::timeout(DEADLINE, all).await.expect("in time");
+        assert!(matches!(received, Err(ReceiveError::Closed)));
+        ran.expect("no error");
+        let blocked = thread.join().expect("no panic");
+        assert!(matches!(blocked, Err(ReceiveError::Closed)));
+        assert!(on_message.is_stopped());
     }
 }
 
