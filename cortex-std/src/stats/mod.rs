@@ -6,8 +6,9 @@ pub(crate) mod node;
 pub(crate) mod parts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use crate::clock::system_time;
 use crate::wire::DecodeErrorKind;
 
 use latency::{Latency, Trace};
@@ -24,6 +25,8 @@ pub struct PublisherStats {
     pub congested: u64,
     /// Current subscribers.
     pub subscribers: usize,
+    /// When the last message was published, delivered or not; `None` before the first.
+    pub last_publish_time: Option<SystemTime>,
 }
 
 /// Counters of a subscriber.
@@ -38,6 +41,8 @@ pub struct SubscriberStats {
     pub received: u64,
     /// Bytes of their frames.
     pub received_bytes: u64,
+    /// When the last of them was delivered; `None` before the first.
+    pub last_receive_time: Option<SystemTime>,
     /// Messages that the publisher numbered and that never arrived.
     pub lost: u64,
     /// Messages that arrived and were replaced by newer ones before they were read:
@@ -108,6 +113,7 @@ pub(crate) struct PublisherCounters {
     pub(crate) sent_bytes: Counter,
     pub(crate) congested: Counter,
     pub(crate) subscribers: Counter,
+    pub(crate) last_publish_ns: Counter,
 }
 
 impl PublisherCounters {
@@ -117,6 +123,7 @@ impl PublisherCounters {
             sent_bytes: self.sent_bytes.value(),
             congested: self.congested.value(),
             subscribers: usize::try_from(self.subscribers.value()).unwrap_or(usize::MAX),
+            last_publish_time: system_time(self.last_publish_ns.value()),
         }
     }
 }
@@ -127,6 +134,7 @@ pub(crate) struct SubscriberCounters {
     pub(crate) trace: Option<Trace>,
     pub(crate) received: Counter,
     pub(crate) received_bytes: Counter,
+    pub(crate) last_receive_ns: Counter,
     pub(crate) lost: Counter,
     pub(crate) overwritten: Counter,
     pub(crate) restarted: Counter,
@@ -185,6 +193,7 @@ impl SubscriberCounters {
         SubscriberStats {
             received: self.received.value(),
             received_bytes: self.received_bytes.value(),
+            last_receive_time: system_time(self.last_receive_ns.value()),
             lost: self.lost.value(),
             overwritten: self.overwritten.value(),
             restarted: self.restarted.value(),

@@ -154,6 +154,8 @@ impl Meter {
                 self.restarts += 1;
                 1
             }
+            // A step of a later version: one message.
+            _ => 1,
         };
         let delay_ns = sample.wall_ns.wrapping_sub(header.timestamp_ns).cast_signed();
         let Sample { at, len, .. } = sample;
