@@ -48,7 +48,9 @@ pub use cortex_wire::ndarray;
 pub use cortex_wire::{Header, Message};
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
-pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};
+pub use error::{
+    CreateError, NameError, PublishError, ReceiveError, RegistrationError, ThreadError, WaitError,
+};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
 pub use publisher::{Loan, Publisher, PublisherBuilder, Stamped};

@@ -5,6 +5,7 @@ mod connections;
 mod deadline;
 mod delivery;
 mod handle;
+mod lag;
 mod loss;
 mod queue;
 mod receiver;
