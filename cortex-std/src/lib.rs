@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The derive macro of `cortex-wire` names this crate from outside and from inside alike.
 extern crate self as cortex_std;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::comparison::compare;
 use super::lag::Lag;
 use super::sample::Sample;
 use super::subscription::Subscription;
 use crate::clock::wall_clock_ns;
 use crate::log::LogLimit;
-use crate::wire::{DecodeError, Header, Message};
+use crate::wire::{DecodeError, Header, Message, TypeInfo};
 
 /// Interval of log lines about a reader that is too slow.
 const LAG_LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -26,9 +27,15 @@ impl Rejections {
     }
 
     pub(super) fn reject(&mut self, error: DecodeError) {
+        self.reject_with(error, String::new);
+    }
+
+    /// Rejects a message whose fields do not decode; `details` are appended to the log line.
+    fn reject_with(&mut self, error: DecodeError, details: impl FnOnce() -> String) {
         self.subscription.counters.reject(error.kind);
         if let Some(suppressed) = self.log.pass(Instant::now()) {
-            tracing::warn!(topic = %self.subscription.topic, %error, suppressed, "message rejected");
+            let (topic, details) = (&self.subscription.topic, details());
+            tracing::warn!(%topic, %error, suppressed, "message rejected{details}");
         }
     }
 }
@@ -106,7 +113,8 @@ impl Delivery {
                 Some(message)
             }
             Err(error) => {
-                self.rejections.reject(error);
+                let fields = TypeInfo::of::<M>().fields;
+                self.rejections.reject_with(error, || compare(fields, sample));
                 None
             }
         }

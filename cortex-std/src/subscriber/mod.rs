@@ -1,6 +1,7 @@
 //! Subscribing: the forms in which messages are delivered.
 
 mod builder;
+mod comparison;
 mod connections;
 mod deadline;
 mod delivery;
