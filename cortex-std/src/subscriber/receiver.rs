@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) info: TypeInfo,
     /// Messages that the transport may hold; 0 is no limit.
     pub(super) high_water_mark: u32,
+    /// The length of the queue, where the user set one.
+    pub(super) window: Option<u32>,
     pub(super) ignores_fingerprint: bool,
     pub(super) spin: Duration,
     pub(super) on_loss: Option<LossCallback>,
@@ -60,6 +62,7 @@ impl Receiver {
     ) -> Result<Self, CreateError> {
         let options = SubscriberOptions {
             high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
+            window: settings.window,
             ..SubscriberOptions::default()
         };
         let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;

@@ -42,7 +42,7 @@ impl Readiness {
     ///
     /// # Errors
     /// When the runtime shuts down.
-    pub(crate) fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+    fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         self.fd.poll_read_ready(context).map(|ready| match ready {
             Ok(mut guard) => {
                 guard.clear_ready();
@@ -62,6 +62,30 @@ impl Readiness {
     pub(crate) async fn changed(&self) -> Result<(), SocketError> {
         poll_fn(|context| self.poll_changed(context)).await
     }
+}
+
+/// Waits for a change at any of several sockets; returns at once if there was one since the last call.
+///
+/// # Errors
+/// When the runtime shuts down.
+///
+/// # Cancel safety
+/// No change is lost.
+pub(crate) async fn any_changed<'r>(
+    sockets: impl Iterator<Item = &'r Readiness> + Clone,
+) -> Result<(), SocketError> {
+    poll_fn(|context| {
+        let mut changed = Poll::Pending;
+        // All of them, so that each pending one wakes this task.
+        for readiness in sockets.clone() {
+            if let Poll::Ready(result) = readiness.poll_changed(context) {
+                result?;
+                changed = Poll::Ready(Ok(()));
+            }
+        }
+        changed
+    })
+    .await
 }
 
 fn registration_failed(error: &io::Error) -> SocketError {

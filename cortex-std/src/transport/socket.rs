@@ -39,6 +39,9 @@ impl Default for PublisherOptions {
 pub(crate) struct SubscriberOptions {
     /// Messages of each publisher that may wait here; 0 is no limit. Later ones are lost.
     pub(crate) high_water_mark: i32,
+    /// The length of the queue that the subscriber's user chose: the local transport's publishers keep
+    /// about as many messages for it, those in the kernel included. `None`: as libzmq.
+    pub(crate) window: Option<u32>,
     /// The first pause before a reconnection.
     pub(crate) reconnect: Duration,
     /// The longest pause before a reconnection; the pause doubles up to here.
@@ -54,6 +57,7 @@ impl Default for SubscriberOptions {
     fn default() -> Self {
         Self {
             high_water_mark: 1000,
+            window: None,
             reconnect: Duration::from_millis(10),
             reconnect_max: Duration::from_secs(1),
             heartbeat: Duration::from_secs(1),
@@ -72,12 +76,17 @@ pub(crate) enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// Bytes of the part.
-    pub(crate) fn len(&self) -> usize {
+    /// The bytes of the part.
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Copy(bytes) => bytes.len(),
-            Self::Frame(frame) => frame.as_slice().len(),
+            Self::Copy(bytes) => bytes,
+            Self::Frame(frame) => frame.as_slice(),
         }
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
     }
 }
 
