@@ -1,6 +1,8 @@
 //! Receiving frames by prefix.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::message::RawMessage;
@@ -22,6 +24,7 @@ pub struct RawSubscriber {
     #[cfg(feature = "tokio")]
     readiness: Option<Readiness>,
     socket: Box<dyn SubscriberSocket>,
+    reconnected: Arc<AtomicU64>,
 }
 
 impl RawSubscriber {
@@ -49,6 +52,7 @@ impl RawSubscriber {
             #[cfg(feature = "tokio")]
             readiness: None,
             socket: Transport::DEFAULT.subscriber(&Context::shared()?, &options)?,
+            reconnected: options.reconnected,
         })
     }
 
@@ -86,6 +90,13 @@ impl RawSubscriber {
     /// When the socket fails.
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
         self.socket.unsubscribe(prefix)
+    }
+
+    /// The number of connections over tcp that broke and were made again; messages that were under way are
+    /// lost.
+    #[must_use]
+    pub fn reconnected(&self) -> u64 {
+        self.reconnected.load(Ordering::Relaxed)
     }
 
     /// Waits for the next message.

@@ -3,6 +3,7 @@
 pub(crate) mod latency;
 pub(crate) mod node;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -43,6 +44,9 @@ pub struct SubscriberStats {
     pub overwritten: u64,
     /// Restarts of the publisher.
     pub restarted: u64,
+    /// Connections over tcp that broke and were made again; what was under way is lost. A publisher that
+    /// restarts at its address counts as well.
+    pub reconnected: u64,
     /// Copies of the last message of a latched publisher; not delivered again.
     pub repeated: u64,
     /// How often no message arrived within the deadline.
@@ -128,6 +132,8 @@ pub(crate) struct SubscriberCounters {
     pub(crate) lost: Counter,
     pub(crate) overwritten: Counter,
     pub(crate) restarted: Counter,
+    /// Shared with the sockets, which count.
+    pub(crate) reconnected: Arc<AtomicU64>,
     pub(crate) repeated: Counter,
     pub(crate) silences: Counter,
     pub(crate) failed: Counter,
@@ -186,6 +192,7 @@ impl SubscriberCounters {
             lost: self.lost.value(),
             overwritten: self.overwritten.value(),
             restarted: self.restarted.value(),
+            reconnected: self.reconnected.load(Ordering::Relaxed),
             repeated: self.repeated.value(),
             silences: self.silences.value(),
             failed: self.failed.value(),

@@ -1,6 +1,8 @@
 //! The sockets of publishers and subscribers, as every transport offers them.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::error::SocketError;
@@ -18,19 +20,11 @@ pub(crate) struct PublisherOptions {
     pub(crate) linger: Duration,
     /// Bytes of the longest subscription a peer may send; a longer one costs it the connection.
     pub(crate) max_subscription_len: i64,
-    /// Interval of the heartbeats that a tcp subscriber must answer (libzmq does, since 4.2) within three
-    /// intervals; zero for none.
-    pub(crate) heartbeat: Duration,
 }
 
 impl Default for PublisherOptions {
     fn default() -> Self {
-        Self {
-            high_water_mark: 1000,
-            linger: Duration::ZERO,
-            max_subscription_len: 64 * 1024,
-            heartbeat: Duration::from_secs(5),
-        }
+        Self { high_water_mark: 1000, linger: Duration::ZERO, max_subscription_len: 64 * 1024 }
     }
 }
 
@@ -43,11 +37,10 @@ pub(crate) struct SubscriberOptions {
     pub(crate) reconnect: Duration,
     /// The longest pause before a reconnection; the pause doubles up to here.
     pub(crate) reconnect_max: Duration,
-    /// Interval of the heartbeats that a tcp publisher must answer (libzmq does, since 4.2) within three
-    /// intervals; zero for none.
-    pub(crate) heartbeat: Duration,
     /// Bytes of the longest part that a publisher may send, -1 for no limit.
     pub(crate) max_frame_len: i64,
+    /// Counts connections to an address that was connected before.
+    pub(crate) reconnected: Arc<AtomicU64>,
 }
 
 impl Default for SubscriberOptions {
@@ -56,8 +49,8 @@ impl Default for SubscriberOptions {
             high_water_mark: 1000,
             reconnect: Duration::from_millis(10),
             reconnect_max: Duration::from_secs(1),
-            heartbeat: Duration::from_secs(1),
             max_frame_len: -1,
+            reconnected: Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod errno;
 pub(crate) mod frame;
 pub(crate) mod library;
 mod malloc;
+mod monitor;
 pub(crate) mod owner;
 pub(crate) mod reqrep;
 mod socket;

@@ -1,9 +1,12 @@
 //! The subscriber's socket on libzmq.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::socket::ZmqSocket;
+use super::monitor::{self, KeepAlive};
+use super::socket::{ZmqSocket, is_tcp};
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
@@ -14,11 +17,20 @@ use crate::transport::socket::{SubscriberOptions, SubscriberSocket};
 /// attempt finds a publisher sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How a publisher that disappeared without closing the connection is noticed: after five seconds.
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(2), interval: Duration::from_secs(1), count: 3 };
+/// The same while a subscription is under way.
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A SUB socket.
 #[derive(Debug)]
 pub(crate) struct ZmqSubscriber {
     socket: ZmqSocket,
-    heartbeat: Duration,
+    context: Context,
+    /// Counts reconnections once the socket is watched, which only tcp needs.
+    reconnected: Arc<AtomicU64>,
+    is_watched: bool,
 }
 
 impl ZmqSubscriber {
@@ -33,13 +45,24 @@ impl ZmqSubscriber {
         socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL, options.reconnect)?;
         socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL_MAX, options.reconnect_max)?;
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_frame_len)?;
-        Ok(Self { socket, heartbeat: options.heartbeat })
+        Ok(Self {
+            socket,
+            context: context.clone(),
+            reconnected: Arc::clone(&options.reconnected),
+            is_watched: false,
+        })
     }
 }
 
 impl SubscriberSocket for ZmqSubscriber {
     fn connect(&mut self, address: &str) -> Result<(), SocketError> {
-        self.socket.set_heartbeat(address, self.heartbeat)?;
+        if is_tcp(address) && !self.is_watched {
+            let reconnected = Some(Arc::clone(&self.reconnected));
+            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected };
+            monitor::watch(&self.context, &mut self.socket, watch)?;
+            self.is_watched = true;
+        }
+        self.socket.set_peer_timeout(address, PEER_TIMEOUT)?;
         self.socket.set_millis(zmq_sys::ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
         self.socket.connect(address)
     }

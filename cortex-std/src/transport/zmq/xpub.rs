@@ -1,11 +1,12 @@
 //! The publisher's socket on libzmq.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
 use super::context::Context;
 use super::frame::Frame;
-use super::socket::{SNDMORE, ZmqSocket};
+use super::monitor::{self, KeepAlive};
+use super::socket::{SNDMORE, ZmqSocket, is_tcp};
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
@@ -15,6 +16,14 @@ use crate::transport::socket::{
 
 /// Bytes of a part for which the kernel's default buffer is too small to be fast.
 const LARGE_LEN: usize = 64 * 1024;
+
+/// How a subscriber that disappeared without closing the connection is noticed while nothing is sent: after
+/// eight seconds.
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(1), count: 3 };
+/// The same while messages are sent. It also ends the connection of a subscriber that reads nothing for so
+/// long while its queue is full, which a slow subscriber must not reach.
+const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An XPUB socket.
 #[derive(Debug)]
@@ -39,7 +48,11 @@ impl ZmqPublisher {
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_subscription_len)?;
         socket.set_int(zmq_sys::ZMQ_XPUB_VERBOSER, 1)?;
         socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1)?;
-        socket.set_heartbeat(address, options.heartbeat)?;
+        if is_tcp(address) {
+            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected: None };
+            monitor::watch(context, &mut socket, watch)?;
+        }
+        socket.set_peer_timeout(address, PEER_TIMEOUT)?;
         socket.bind(address)?;
         Ok(Self { socket, accepted: Accepted::at(address) })
     }
