@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cortex_std::raw::{RawPublisher, RawSubscriber};
+use cortex_std::Published;
+use cortex_std::raw::{RawOptions, RawPublisher, RawSubscriber};
+use cortex_std::wire::BytesMessage;
+use cortex_tests::graph::{Folder, node};
 use cortex_tests::{DEADLINE, wait_until};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
@@ -94,6 +97,11 @@ fn forward(mut from: TcpStream, mut to: TcpStream, rate: &AtomicU64, is_cut: &At
     let _ = to.shutdown(Shutdown::Both);
 }
 
+/// A message of so many bytes.
+fn message(len: usize) -> Vec<u8> {
+    vec![7; len]
+}
+
 /// A publisher, and a subscriber to `/t` behind a link of that rate.
 fn linked(rate: u64) -> (RawPublisher, RawSubscriber, SlowLink) {
     let publisher = RawPublisher::bind("tcp://127.0.0.1:*").expect("it binds");
@@ -149,4 +157,90 @@ fn a_slow_reader_on_tcp_keeps_its_connection() {
     thread::sleep(Duration::from_secs(7));
     assert!(subscriber.recv_timeout(DEADLINE).expect("no error").is_some());
     assert_eq!((subscriber.reconnected(), publisher.subscriber_count()), (0, 1));
+}
+
+#[test]
+fn flush_returns_when_the_queue_is_empty_or_with_the_number_of_messages_that_wait() {
+    let (publisher, mut subscriber, link) = linked(100_000);
+    for _ in 0..9 {
+        assert_eq!(publisher.send(&[b"/t", &message(1_000_000)]).expect("sent"), Published::Sent);
+    }
+    let waiting = publisher.flush(Duration::from_millis(100));
+    assert!((1..=9).contains(&waiting), "{waiting}");
+    assert_eq!(publisher.stats().waiting, publisher.flush(Duration::ZERO));
+    link.set_rate(u64::MAX);
+    assert_eq!(publisher.flush(DEADLINE), 0);
+    // The publisher is gone, but what it flushed arrives.
+    drop(publisher);
+    for _ in 0..9 {
+        assert!(subscriber.recv_timeout(DEADLINE).expect("no error").is_some());
+    }
+}
+
+#[test]
+fn a_node_that_closes_sends_what_waits_within_the_linger_time() {
+    let folder = Folder::new();
+    let node = node(&folder, "talker");
+    let bind = || node.publisher::<BytesMessage>("/t").bind("tcp://127.0.0.1:*");
+    let publisher = bind().linger(DEADLINE).create().expect("it binds");
+    let link = SlowLink::to(publisher.address(), 4_000_000);
+    let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
+    subscriber.subscribe(b"/t").expect("it subscribes");
+    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    let array = message(1_000_000);
+    for _ in 0..8 {
+        let sent = publisher.publish(&BytesMessage { data: &array }).expect("it is sent");
+        assert_eq!(sent, Published::Sent);
+    }
+    assert!(publisher.stats().waiting > 0);
+    drop((publisher, node));
+    for _ in 0..8 {
+        assert!(subscriber.recv_timeout(DEADLINE).expect("no error").is_some());
+    }
+}
+
+#[test]
+fn a_node_closes_in_time_although_a_subscriber_reads_nothing() {
+    let folder = Folder::new();
+    let node = node(&folder, "talker");
+    let mut links = Vec::new();
+    for topic in ["/a", "/b", "/c"] {
+        let publisher = node.publisher::<BytesMessage>(topic).bind("tcp://127.0.0.1:*");
+        let publisher = publisher.create().expect("it binds");
+        let link = SlowLink::to(publisher.address(), u64::MAX);
+        let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
+        subscriber.subscribe(topic.as_bytes()).expect("it subscribes");
+        assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+        link.set_rate(1);
+        for _ in 0..10 {
+            let _ = publisher.publish(&BytesMessage { data: &message(1_000_000) }).expect("sent");
+        }
+        links.push((publisher, link, subscriber));
+    }
+    let start = Instant::now();
+    drop(node);
+    // A second for all three together.
+    assert!(start.elapsed() < Duration::from_millis(2500), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_queue_is_limited_in_bytes_and_the_limit_is_in_the_stats() {
+    let options = RawOptions::default().queue(100).queue_bytes(1_000_000);
+    let publisher = RawPublisher::bind_with("tcp://127.0.0.1:*", &options).expect("it binds");
+    let link = SlowLink::to(publisher.address(), u64::MAX);
+    let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
+    subscriber.subscribe(b"/t").expect("it subscribes");
+    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    link.set_rate(1);
+    assert_eq!(publisher.stats().queue_limit, 100);
+    let mut congested = 0;
+    for _ in 0..300 {
+        let sent = publisher.send(&[b"/t", &message(199_998)]).expect("no error");
+        congested += usize::from(sent == Published::Congested);
+    }
+    let stats = publisher.stats();
+    assert_eq!((stats.queue_limit, congested > 0), (5, true));
+    // Five in the queue, and those that libzmq has taken out of it and not sent.
+    assert!((1..=7).contains(&stats.waiting), "{stats:?}");
+    assert_eq!(publisher.flush(Duration::ZERO), stats.waiting);
 }

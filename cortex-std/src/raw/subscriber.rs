@@ -17,7 +17,7 @@ use crate::transport::{
 /// Receives every message whose first frame begins with one of its prefixes, from any number of
 /// addresses, and reconnects on its own.
 ///
-/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 1000 messages wait here; then the
+/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 10 messages and 256 MiB wait here; then the
 /// publisher's queue fills, and then the publisher drops messages.
 pub struct RawSubscriber {
     // Dropped before the socket, whose descriptor it watches.

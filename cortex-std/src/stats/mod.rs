@@ -23,6 +23,12 @@ pub struct PublisherStats {
     pub congested: u64,
     /// Current subscribers.
     pub subscribers: usize,
+    /// Messages that a subscriber's connection has not taken yet.
+    pub waiting: usize,
+    /// Messages that may wait for one subscriber: [`queue`](crate::PublisherBuilder::queue), or fewer where
+    /// the longest message so far fills [`queue_bytes`](crate::PublisherBuilder::queue_bytes) sooner; 0 is
+    /// no limit.
+    pub queue_limit: usize,
 }
 
 /// Counters of a subscriber.
@@ -110,15 +116,20 @@ pub(crate) struct PublisherCounters {
     pub(crate) sent_bytes: Counter,
     pub(crate) congested: Counter,
     pub(crate) subscribers: Counter,
+    pub(crate) waiting: Counter,
+    pub(crate) queue_limit: Counter,
 }
 
 impl PublisherCounters {
     pub(crate) fn snapshot(&self) -> PublisherStats {
+        let count = |counter: &Counter| usize::try_from(counter.value()).unwrap_or(usize::MAX);
         PublisherStats {
             published: self.published.value(),
             sent_bytes: self.sent_bytes.value(),
             congested: self.congested.value(),
-            subscribers: usize::try_from(self.subscribers.value()).unwrap_or(usize::MAX),
+            subscribers: count(&self.subscribers),
+            waiting: count(&self.waiting),
+            queue_limit: count(&self.queue_limit),
         }
     }
 }

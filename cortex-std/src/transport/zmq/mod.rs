@@ -9,7 +9,7 @@ pub(crate) mod context;
 mod errno;
 pub(crate) mod frame;
 pub(crate) mod library;
-mod malloc;
+pub(crate) mod malloc;
 mod monitor;
 pub(crate) mod owner;
 pub(crate) mod reqrep;

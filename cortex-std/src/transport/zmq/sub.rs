@@ -11,7 +11,7 @@ use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::multipart::Multipart;
-use crate::transport::socket::{SubscriberOptions, SubscriberSocket};
+use crate::transport::socket::{SubscriberOptions, SubscriberSocket, limit_of_len};
 
 /// How long one attempt to connect over tcp may take. The kernel retries at growing intervals, so a new
 /// attempt finds a publisher sooner.
@@ -31,6 +31,9 @@ pub(crate) struct ZmqSubscriber {
     /// Counts reconnections once the socket is watched, which only tcp needs.
     reconnected: Arc<AtomicU64>,
     is_watched: bool,
+    max_queue_bytes: usize,
+    /// The high-water mark that is set; it never grows, as that of a publisher.
+    high_water_mark: i32,
 }
 
 impl ZmqSubscriber {
@@ -50,7 +53,20 @@ impl ZmqSubscriber {
             context: context.clone(),
             reconnected: Arc::clone(&options.reconnected),
             is_watched: false,
+            max_queue_bytes: options.max_queue_bytes,
+            high_water_mark: options.high_water_mark,
         })
+    }
+
+    /// Limits the queue by the length of a message that was received.
+    fn limit_queue(&mut self, message: &Multipart) -> Result<(), SocketError> {
+        let len = message.iter().map(<[u8]>::len).sum();
+        let limit = limit_of_len(self.high_water_mark, self.max_queue_bytes, len);
+        if limit != 0 && limit != self.high_water_mark {
+            self.socket.set_int(zmq_sys::ZMQ_RCVHWM, limit)?;
+            self.high_water_mark = limit;
+        }
+        Ok(())
     }
 }
 
@@ -80,7 +96,11 @@ impl SubscriberSocket for ZmqSubscriber {
     }
 
     fn try_recv(&mut self, message: &mut Multipart) -> Result<bool, SocketError> {
-        self.socket.recv_multipart(message)
+        let is_received = self.socket.recv_multipart(message)?;
+        if is_received {
+            self.limit_queue(message)?;
+        }
+        Ok(is_received)
     }
 
     fn recv_until(
@@ -89,7 +109,11 @@ impl SubscriberSocket for ZmqSubscriber {
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<WaitResult, SocketError> {
-        self.socket.recv_until(message, deadline, interrupt)
+        let wait = self.socket.recv_until(message, deadline, interrupt)?;
+        if wait == WaitResult::Ready {
+            self.limit_queue(message)?;
+        }
+        Ok(wait)
     }
 
     fn events(&self) -> EventSource {
