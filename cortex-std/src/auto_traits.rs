@@ -4,7 +4,7 @@ use crate::discovery::{
     Client, Daemon, DaemonHandle, DiscoveryError, Found, Origin, Topic, Verdict,
 };
 use crate::inspect::{Libzmq, Probe};
-use crate::raw::{Payload, RawMessage, RawPublisher, RawSubscriber};
+use crate::raw::{Payload, RawMessage, RawOptions, RawPublisher, RawSubscriber};
 use crate::wire::StringMessage;
 use crate::*;
 
@@ -85,6 +85,7 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         // It borrows any error.
         ErrorChain<'static>: false false;
         RawPublisher: true true;
+        RawOptions: true true;
         RawSubscriber: true true;
         RawMessage: true true;
         Payload<'static>: true true;

@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 
 use crate::discovery::agent::Registration;
 use crate::error::PublishError;
-use crate::raw::outlet::{Outlet, Parts, Published, Sender, Slot};
+use crate::raw::outlet::{Outlet, Parts, Published};
+use crate::raw::sender::{Sender, Slot};
 use crate::stats::PublisherStats;
 use crate::stats::node::{Counted, NodeStats};
 use crate::transport::{LoanPool, OwnedView, Part, Sent, ViewFamily};
@@ -188,6 +189,14 @@ impl<M> Publisher<M> {
             true
         };
         tokio::time::timeout(timeout, enough).await.unwrap_or(false)
+    }
+
+    /// Blocks until the connection of every subscriber has taken all messages, at most for `timeout`;
+    /// returns the number of messages that wait still. What a connection has taken, the kernel sends, also
+    /// after the process has ended.
+    #[must_use = "messages that wait are lost when the process ends"]
+    pub fn flush(&self, timeout: Duration) -> usize {
+        self.inner.outlet.flush(timeout)
     }
 
     /// The counters. Does not wait for a thread that blocks in a publish.

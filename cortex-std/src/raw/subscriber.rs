@@ -1,6 +1,7 @@
 //! Receiving frames by prefix.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::message::RawMessage;
@@ -16,7 +17,7 @@ use crate::transport::{Readiness, any_changed};
 /// Receives every message whose first frame begins with one of its prefixes, from any number of
 /// addresses, and reconnects on its own.
 ///
-/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 1000 messages wait here; then the
+/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 10 messages and 256 MiB wait here; then the
 /// publisher's queue fills, and then the publisher drops messages.
 pub struct RawSubscriber {
     context: Context,
@@ -116,6 +117,13 @@ impl RawSubscriber {
             self.prefixes.swap_remove(index);
         }
         self.sockets.iter_mut().try_for_each(|used| used.socket.unsubscribe(prefix))
+    }
+
+    /// The number of connections over tcp that broke and were made again; messages that were under way are
+    /// lost.
+    #[must_use]
+    pub fn reconnected(&self) -> u64 {
+        self.options.reconnected.load(Ordering::Relaxed)
     }
 
     /// Waits for the next message.

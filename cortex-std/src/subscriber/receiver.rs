@@ -60,15 +60,17 @@ impl Receiver {
         stats: &StatsRegistry,
         settings: Settings,
     ) -> Result<Self, CreateError> {
+        let watch = agent.watch(&settings.topic)?;
+        let cell = Arc::clone(&watch.cell);
+        let topic = Arc::clone(&settings.topic);
+        let subscription = Arc::new(Subscription::new(settings.topic, cell, settings.trace));
         let options = SubscriberOptions {
             high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
             window: settings.window,
+            reconnected: Arc::clone(&subscription.counters.reconnected),
             ..SubscriberOptions::default()
         };
-        let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;
-        let watch = agent.watch(&settings.topic)?;
-        let cell = Arc::clone(&watch.cell);
-        let subscription = Arc::new(Subscription::new(settings.topic, cell, settings.trace));
+        let connections = Connections::new(context, options, topic)?;
         stats.add(&subscription);
         Ok(Self {
             connections,

@@ -17,7 +17,8 @@
 //! ([`PublisherSocket::next_subscription`]); a peer that disconnects unsubscribes. A message that is sent
 //! before the publisher has seen a subscription may be missing there.
 //!
-//! **Congestion.** Each subscriber has a bounded queue, counted in messages. A full queue costs its own
+//! **Congestion.** Each subscriber has a queue that is bounded in messages and in bytes
+//! ([`PublisherSocket::queue_limit`]). A full queue costs its own
 //! subscriber messages and no other: [`PublisherSocket::send`] sends to the rest and reports
 //! [`Sent::Congested`]; [`PublisherSocket::try_send`] sends to all subscribers or to none.
 //!
@@ -66,11 +67,12 @@ pub(crate) use readiness::{Readiness, any_changed};
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriberOptions, SubscriberSocket, TrySent,
-    share_parts,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PublisherOptions, PublisherSocket, Sent,
+    SubscriberOptions, SubscriberSocket, TrySent, share_parts,
 };
 pub(crate) use zmq::frame::Frame;
 pub(crate) use zmq::library;
+pub(crate) use zmq::malloc::release_free_memory;
 pub(crate) use zmq::owner::{OwnedView, ViewFamily};
 pub(crate) use zmq::reqrep::{RepSocket, ReqSocket, RequestError};
 

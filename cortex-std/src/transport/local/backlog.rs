@@ -62,6 +62,11 @@ impl Backlog {
         self.ends.len().saturating_sub(usize::from(self.is_begun))
     }
 
+    /// Messages that are not wholly written.
+    pub(super) fn unsent(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> u64 {
         self.pushed.saturating_sub(self.written)
@@ -183,7 +188,7 @@ fn share(part: &mut Part<'_>) -> Result<Frame, SocketError> {
         *part = Part::Frame(Frame::from_copy(bytes)?);
     }
     match part {
-        Part::Frame(frame) => frame.share(),
+        Part::Frame(frame) | Part::Counted(frame) => frame.share(),
         Part::Copy(bytes) => Frame::from_copy(bytes),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub(super) struct Connectors {
     window: Option<u32>,
     reconnect: Duration,
     reconnect_max: Duration,
+    /// Connections to an address that was connected before.
+    reconnected: Arc<AtomicU64>,
     state: Mutex<State>,
     /// Readable while connections are handed over.
     pub(super) wake: Interrupt,
@@ -66,6 +68,8 @@ struct Connector {
     key: u64,
     address: String,
     pause: Duration,
+    /// Whether the connection was live before.
+    was_live: bool,
     phase: Phase,
 }
 
@@ -95,6 +99,7 @@ impl Connectors {
             window: options.window,
             reconnect: options.reconnect,
             reconnect_max: options.reconnect_max,
+            reconnected: Arc::clone(&options.reconnected),
             state: Mutex::new(State {
                 prefixes: Vec::new(),
                 connectors: Vec::new(),
@@ -116,8 +121,13 @@ impl Connectors {
         let key = state.next_key;
         state.next_key = key.wrapping_add(1);
         let phase = Phase::Waiting { at: Instant::now() };
-        let mut connector =
-            Connector { key, address: address.to_owned(), pause: self.reconnect, phase };
+        let mut connector = Connector {
+            key,
+            address: address.to_owned(),
+            pause: self.reconnect,
+            was_live: false,
+            phase,
+        };
         self.attempt(&mut connector, Instant::now());
         state.connectors.push(connector);
         Ok(())
@@ -306,6 +316,9 @@ impl Handler for Connectors {
             Ok(true) => {
                 let Phase::Greeting { descriptor, minor, .. } = &connector.phase else { return };
                 let (descriptor, minor) = (Arc::clone(descriptor), *minor);
+                if std::mem::replace(&mut connector.was_live, true) {
+                    self.reconnected.fetch_add(1, Ordering::Relaxed);
+                }
                 // The old registration of the descriptor ends before the new one.
                 connector.phase = Phase::Waiting { at: now };
                 let Some(this) = self.this.upgrade() else { return };

@@ -102,7 +102,9 @@ impl Peer {
 
     /// Whether no further message may wait.
     pub(super) fn is_full(&self, byte_limit: u64) -> bool {
-        self.backlog.messages() >= self.limit || self.backlog.bytes() >= byte_limit
+        let messages = self.backlog.messages();
+        // Two messages may wait, however long they are.
+        messages >= self.limit || (messages >= 2 && self.backlog.bytes() >= byte_limit)
     }
 
     /// Receives what the peer sent; calls `changed` for each change of its subscriptions.

@@ -23,7 +23,7 @@ use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent,
+    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, limit_of_len,
 };
 use crate::transport::zmq::frame::Frame;
 
@@ -37,8 +37,6 @@ const MAX_HANDSHAKES: usize = 128;
 const LISTEN_QUEUE: i32 = 128;
 /// Pause before accepting again after the descriptors were exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The most bytes that may wait for one subscriber.
-const BYTE_LIMIT: u64 = 64 << 20;
 /// The most events that wait to be read; a peer that causes more is disconnected.
 const MAX_EVENTS: usize = 100_000;
 
@@ -69,8 +67,9 @@ struct Shared {
     hub: Hub,
     /// The same publisher, for the event thread.
     this: Weak<Shared>,
-    high_water_mark: i32,
-    max_subscription_len: i64,
+    options: PublisherOptions,
+    /// Bytes that may wait for one subscriber.
+    byte_limit: u64,
     state: Mutex<State>,
     /// Readable while subscription events wait.
     events: Interrupt,
@@ -83,6 +82,8 @@ struct State {
     peers: Vec<Peer>,
     changes: VecDeque<SubscriptionEvent>,
     encoder: Encoder,
+    /// Bytes of the longest message so far.
+    longest: usize,
     batch: Batch,
     /// When the last message was sent or coalesced.
     last: Option<Instant>,
@@ -119,30 +120,17 @@ impl LocalPublisher {
         address: &str,
         options: &PublisherOptions,
     ) -> Result<Self, SocketError> {
-        let failed =
-            |errno: Errno| SocketError::from_errno(errno.raw_os_error(), "bind", Some(address));
-        let path = address.strip_prefix("ipc://").unwrap_or_default();
-        let name = SocketAddrUnix::new(path).map_err(failed)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let listener =
-            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
-        match std::fs::remove_file(Path::new(path)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                return Err(SocketError::from_errno(errno, "bind", Some(address)));
-            }
-            _ => {}
-        }
-        bind(&listener, &name).map_err(failed)?;
-        listen(&listener, LISTEN_QUEUE).map_err(failed)?;
-        let listener = Arc::new(listener);
+        let listener = Arc::new(open_listener(address)?);
         let events = Interrupt::new()?;
         let hub = context.hub()?;
         let shared = Arc::new_cyclic(|this| Shared {
             hub: hub.clone(),
             this: this.clone(),
-            high_water_mark: options.high_water_mark,
-            max_subscription_len: options.max_subscription_len,
+            options: options.clone(),
+            byte_limit: match options.max_queue_bytes {
+                0 => u64::MAX,
+                bytes => bytes as u64,
+            },
             state: Mutex::new(State {
                 listener: Some(Arc::clone(&listener)),
                 accepting: None,
@@ -150,6 +138,7 @@ impl LocalPublisher {
                 peers: Vec::new(),
                 changes: VecDeque::new(),
                 encoder: Encoder::default(),
+                longest: 0,
                 batch: Batch::default(),
                 last: None,
                 burst: 0,
@@ -207,9 +196,70 @@ impl PublisherSocket for LocalPublisher {
         Ok(change)
     }
 
+    fn unsent(&self) -> usize {
+        let mut state = self.shared.state.lock();
+        state.flush_batch();
+        let unsent = |peer: &Peer| if peer.is_dead { 0 } else { peer.backlog.unsent() };
+        state.peers.iter().map(unsent).max().unwrap_or(0)
+    }
+
+    fn release(&mut self) -> Result<(), SocketError> {
+        let mut state = self.shared.state.lock();
+        self.shared.remove_dead(&mut state, Instant::now());
+        Ok(())
+    }
+
+    fn queue_limit(&self) -> usize {
+        let PublisherOptions { high_water_mark, max_queue_bytes, .. } = self.shared.options;
+        let longest = self.shared.state.lock().longest;
+        let limit = match longest {
+            0 => high_water_mark,
+            len => limit_of_len(high_water_mark, max_queue_bytes, len),
+        };
+        usize::try_from(limit).unwrap_or(0)
+    }
+
+    fn discard_unsent(&mut self) -> Result<(), SocketError> {
+        self.linger = Duration::ZERO;
+        Ok(())
+    }
+
+    fn bind_again(&mut self) -> Result<(), SocketError> {
+        let listener = Arc::new(open_listener(&self.address)?);
+        let handler: Arc<dyn Handler> = self.shared.clone();
+        let accepting = self.shared.hub.watch(&listener, EventFlags::IN, handler, LISTENER)?;
+        let mut state = self.shared.state.lock();
+        state.listener = Some(listener);
+        let old = state.accepting.replace(accepting);
+        drop(state);
+        drop(old);
+        Ok(())
+    }
+
     fn events(&self) -> EventSource {
         EventSource::new(Arc::new(self.shared.events.clone()))
     }
+}
+
+/// A socket that listens at an ipc address. A file that is there is replaced.
+fn open_listener(address: &str) -> Result<OwnedFd, SocketError> {
+    let failed =
+        |errno: Errno| SocketError::from_errno(errno.raw_os_error(), "bind", Some(address));
+    let path = address.strip_prefix("ipc://").unwrap_or_default();
+    let name = SocketAddrUnix::new(path).map_err(failed)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let listener =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+    match std::fs::remove_file(Path::new(path)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            return Err(SocketError::from_errno(errno, "bind", Some(address)));
+        }
+        _ => {}
+    }
+    bind(&listener, &name).map_err(failed)?;
+    listen(&listener, LISTEN_QUEUE).map_err(failed)?;
+    Ok(listener)
 }
 
 impl Drop for LocalPublisher {
@@ -274,12 +324,13 @@ impl Shared {
         if !is_wanted {
             return Ok(Outcome::Queued);
         }
-        if policy == Policy::Keep && has_backlog && !state.has_room(topic) {
+        if policy == Policy::Keep && has_backlog && !state.has_room(topic, self.byte_limit) {
             return Ok(Outcome::Full);
         }
         let now = Instant::now();
         let is_burst =
             state.last.is_some_and(|last| now.saturating_duration_since(last) < BURST_GAP);
+        state.last = Some(now);
         state.burst = if is_burst { state.burst.saturating_add(1) } else { 0 };
         let mut encoder = std::mem::take(&mut state.encoder);
         encoder.encode(parts);
@@ -289,10 +340,12 @@ impl Shared {
         let outcome = if may_coalesce && self.coalesce(&mut state, &encoder, topic, limit, now) {
             Ok(Outcome::Queued)
         } else {
-            state.send_now(&encoder, parts, policy)
+            let outcome = state.send_now(&encoder, parts, policy, self.byte_limit);
+            // The time of the writes is not part of the gap.
+            state.last = Some(Instant::now());
+            outcome
         };
         state.encoder = encoder;
-        state.last = Some(Instant::now());
         outcome
     }
 
@@ -335,7 +388,7 @@ impl Shared {
     ) -> Result<WaitResult, SocketError> {
         let full: Vec<Arc<OwnedFd>> = {
             let state = self.state.lock();
-            let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(BYTE_LIMIT);
+            let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(self.byte_limit);
             state.peers.iter().filter(is_full).map(|peer| Arc::clone(&peer.descriptor)).collect()
         };
         // Subscriptions may have changed, or the event thread has made room.
@@ -400,8 +453,8 @@ impl Shared {
         let mut peer = Peer::new(
             key,
             Arc::clone(&descriptor),
-            self.high_water_mark,
-            self.max_subscription_len,
+            self.options.high_water_mark,
+            self.options.max_subscription_len,
             deadline,
         );
         let Some(this) = self.this.upgrade() else { return Ok(()) };
@@ -500,7 +553,7 @@ impl Handler for Shared {
 /// Drops the owners of frames that are sent.
 fn release(parts: &mut [Part<'_>]) {
     for part in parts {
-        if let Part::Frame(frame) = part {
+        if let Part::Frame(frame) | Part::Counted(frame) = part {
             *frame = Frame::empty();
         }
     }
@@ -528,18 +581,20 @@ impl State {
         encoder: &Encoder,
         parts: &mut [Part<'_>],
         policy: Policy,
+        byte_limit: u64,
     ) -> Result<Outcome, SocketError> {
         self.flush_batch();
+        self.longest = self.longest.max(encoder.len());
         let mut outcome = Outcome::Queued;
         for peer in &mut self.peers {
             let topic = parts.first().map_or(&[][..], Part::as_slice);
             if !peer.matches(topic) {
                 continue;
             }
-            if policy == Policy::Drop && !peer.backlog.is_empty() && peer.is_full(BYTE_LIMIT) {
+            if policy == Policy::Drop && !peer.backlog.is_empty() && peer.is_full(byte_limit) {
                 // The event thread may not have seen yet that the kernel has room.
                 peer.flush();
-                if peer.is_full(BYTE_LIMIT) {
+                if peer.is_full(byte_limit) {
                     outcome = Outcome::Lost;
                     continue;
                 }
@@ -550,12 +605,12 @@ impl State {
     }
 
     /// Whether every subscriber of the topic has room for one more message.
-    fn has_room(&mut self, topic: &[u8]) -> bool {
+    fn has_room(&mut self, topic: &[u8], byte_limit: u64) -> bool {
         let mut has_room = true;
         for peer in &mut self.peers {
-            if peer.matches(topic) && peer.is_full(BYTE_LIMIT) {
+            if peer.matches(topic) && peer.is_full(byte_limit) {
                 peer.flush();
-                has_room &= !peer.is_full(BYTE_LIMIT) || peer.is_dead;
+                has_room &= !peer.is_full(byte_limit) || peer.is_dead;
             }
         }
         has_room
