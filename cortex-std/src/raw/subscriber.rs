@@ -12,7 +12,7 @@ use crate::transport::{
     WaitResult, wait_any,
 };
 #[cfg(feature = "tokio")]
-use crate::transport::{Readiness, any_changed};
+use crate::transport::{Readiness, poll_any_changed};
 
 /// Receives every message whose first frame begins with one of its prefixes, from any number of
 /// addresses, and reconnects on its own.
@@ -148,7 +148,11 @@ impl RawSubscriber {
             for used in self.sockets.iter_mut().filter(|used| used.readiness.is_none()) {
                 used.readiness = Some(Readiness::new(used.socket.events())?);
             }
-            any_changed(self.sockets.iter().filter_map(|used| used.readiness.as_ref())).await?;
+            let sockets = &self.sockets;
+            std::future::poll_fn(|context| {
+                poll_any_changed(sockets.iter().filter_map(|used| used.readiness.as_ref()), context)
+            })
+            .await?;
         }
         Ok(RawMessage::new(multipart))
     }

@@ -165,7 +165,13 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
             None => Source::Direct(Box::new(receiver)),
             Some(limit) => Source::Queued(QueuedReceiver::start(threads, receiver, limit)?),
         };
-        Ok(Subscriber { source, delivery: Delivery::new(subscription), message: PhantomData })
+        Ok(Subscriber {
+            source,
+            delivery: Delivery::new(subscription),
+            #[cfg(feature = "tokio")]
+            has_ended: false,
+            message: PhantomData,
+        })
     }
 
     /// Calls the callback for every message, from within [`Node::run`](crate::Node::run).
@@ -217,7 +223,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     ///         let image = sample.message()?;
     ///         println!("{:?}", image.data.shape());
     ///     }
-    ///     Ok::<(), cortex_std::wire::DecodeError>(())
+    ///     cortex_std::ok()
     /// });
     /// # Ok(()) }
     /// ```

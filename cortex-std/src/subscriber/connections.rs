@@ -11,7 +11,7 @@ use crate::transport::{
     WaitResult, wait_any,
 };
 #[cfg(feature = "tokio")]
-use crate::transport::{Readiness, any_changed};
+use crate::transport::{Readiness, poll_any_changed};
 use crate::wire::Header;
 
 /// The most publishers of one topic that one subscriber connects to: the daemon returns what was
@@ -153,21 +153,20 @@ impl Connections {
         }
     }
 
-    /// Waits until something changed at a socket; returns at once if something did since the last call.
+    /// Ready if something changed at a socket since the last call; otherwise the next change wakes the task.
     /// [`try_recv`](Self::try_recv) must have found nothing before.
-    ///
-    /// # Cancel safety
-    ///
-    /// No change is lost.
     ///
     /// # Errors
     /// When the runtime shuts down.
     #[cfg(feature = "tokio")]
-    pub(super) async fn changed(&mut self) -> Result<(), SocketError> {
+    pub(super) fn poll_changed(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), SocketError>> {
         for connection in self.connections.iter_mut().filter(|one| one.readiness.is_none()) {
             connection.readiness = Some(Readiness::new(connection.socket.events())?);
         }
-        any_changed(self.connections.iter().filter_map(|one| one.readiness.as_ref())).await
+        poll_any_changed(self.connections.iter().filter_map(|one| one.readiness.as_ref()), context)
     }
 
     /// Compares the last message with the previous one of the same publisher.

@@ -63,7 +63,7 @@ pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
 pub(crate) use multipart::Multipart;
 #[cfg(feature = "tokio")]
-pub(crate) use readiness::{Readiness, any_changed};
+pub(crate) use readiness::{Readiness, poll_any_changed};
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{

@@ -64,28 +64,24 @@ impl Readiness {
     }
 }
 
-/// Waits for a change at any of several sockets; returns at once if there was one since the last call.
+/// Ready if something changed at any of several sockets since the last call; otherwise the next change of
+/// each wakes the task.
 ///
 /// # Errors
 /// When the runtime shuts down.
-///
-/// # Cancel safety
-/// No change is lost.
-pub(crate) async fn any_changed<'r>(
-    sockets: impl Iterator<Item = &'r Readiness> + Clone,
-) -> Result<(), SocketError> {
-    poll_fn(|context| {
-        let mut changed = Poll::Pending;
-        // All of them, so that each pending one wakes this task.
-        for readiness in sockets.clone() {
-            if let Poll::Ready(result) = readiness.poll_changed(context) {
-                result?;
-                changed = Poll::Ready(Ok(()));
-            }
+pub(crate) fn poll_any_changed<'r>(
+    sockets: impl Iterator<Item = &'r Readiness>,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), SocketError>> {
+    let mut changed = Poll::Pending;
+    // All of them, so that each pending one wakes this task.
+    for readiness in sockets {
+        if let Poll::Ready(result) = readiness.poll_changed(context) {
+            result?;
+            changed = Poll::Ready(Ok(()));
         }
-        changed
-    })
-    .await
+    }
+    changed
 }
 
 fn registration_failed(error: &io::Error) -> SocketError {

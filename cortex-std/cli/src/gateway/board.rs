@@ -59,7 +59,7 @@ impl Board {
         if self.name() != Some(hello.node) {
             self.topics.clear();
             self.node = None;
-            match Node::builder(hello.node).discovery(&self.discovery).build() {
+            match Node::builder(hello.node).discovery(&self.discovery).create() {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
                     if is_new {

@@ -104,7 +104,7 @@ impl Pub {
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
         // This node may live only for a moment, too short to host the daemon.
         let node =
-            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).create()?;
         let fingerprint = fingerprint::wire(&class);
         let times = if is_once { Some(1) } else { self.times };
         // A stream goes on without a slow subscriber; a given number of messages is delivered.
