@@ -4,10 +4,11 @@ use cortex_std::wire::{ArrayView, Value};
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::items::{Summary, items};
+use crate::items::{Item, items};
 use crate::message::AnyMessage;
 use crate::output::{Paint, escaped};
 use crate::plain_json::{Arrays, FIRST_ITEMS, key_text};
+use crate::summary::{Range, Summary};
 use crate::time::{duration, utc};
 
 /// Longest text that is shown in full, in characters; of bytes half as many.
@@ -146,13 +147,20 @@ impl Render {
             Arrays::Summary => {
                 let summary = Summary::of(array).filter(|_| array.item_count() > 1);
                 let summary = summary.map_or_else(String::new, |summary| {
-                    let nans = match summary.nans {
+                    let range =
+                        summary.range.map_or_else(String::new, |Range { min, max, mean }| {
+                            format!(
+                                " min {} max {} mean {}",
+                                extreme(&min),
+                                extreme(&max),
+                                short(mean)
+                            )
+                        });
+                    let missing = match summary.missing {
                         0 => String::new(),
-                        nans => format!(" nan {nans}"),
+                        missing => format!(" {} {missing}", summary.missing_name),
                     };
-                    let Summary { min, max, mean, .. } = summary;
-                    let (min, max, mean) = (short(min), short(max), short(mean));
-                    self.paint.faint(&format!(" min {min} max {max} mean {mean}{nans}"))
+                    self.paint.faint(&format!("{range}{missing}"))
                 });
                 format!("{kind}{summary} {}", first(FIRST_ITEMS))
             }
@@ -166,6 +174,15 @@ fn is_flat(value: Value<'_>) -> bool {
         !matches!(item, Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Tensor(_))
     };
     matches!(value, Value::List(list) if list.len() <= 64 && list.iter().all(is_leaf))
+}
+
+/// An extreme of a range: an integer in full, a float as [`short`] writes it.
+fn extreme(item: &Item) -> String {
+    match item {
+        Item::Float32(value) => short((*value).into()),
+        Item::Float(value) => short(*value),
+        exact => exact.to_string(),
+    }
 }
 
 /// A number with four digits after the point, or fewer if these are zero.

@@ -30,8 +30,14 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// be the value of the first field.
 ///
 /// An array is {"dtype": "<f4", "shape": [2, 2], "data": [[1, 2], [3, 4]]}, where data may also be
-/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png. Bytes are
-/// {"bytes": HEX} or a list of numbers. VALUE may be @FILE.json, @- for stdin, or an array file.
+/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png, which become
+/// little-endian. Bytes are {"bytes": HEX}, a list of numbers or @FILE.bin. Text may be @FILE.txt; a
+/// text that begins with @ is written with two, @@TEXT. VALUE may be @FILE.json, @- for stdin, or
+/// another file. A float may be "NaN", "Infinity" or "-Infinity", where any type is possible
+/// {"float": "NaN"}.
+///
+/// Numbers that their field or array cannot hold are refused. The encoding of an image follows from
+/// dtype and channels: mono8, mono16, rgb8, rgba8, 32FC1; name it if the data is something else.
 ///
 /// With --class any class can be published. --fields lists its fields and their types in order,
 /// separated by commas; a type is bool, int, float, str, bytes, list, map, array, tensor or any,
@@ -88,7 +94,7 @@ impl Pub {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let (message, is_once) = self.message();
         let (class, fields, value) = self.parse_message(message)?;
-        let values = field_values::parse(value, &fields, class == field_values::IMAGE)
+        let values = field_values::parse(value, &fields)
             .map_err(|error: ValueError| Failure::Usage(error.to_string()))?;
         let interrupt = Interrupt::get();
 
@@ -172,7 +178,8 @@ impl Pub {
             (Some(class), [value]) if class.contains('.') => {
                 let fields = self.fields.as_deref().map(Fields::parse).transpose();
                 let fields = fields.map_err(|error| Failure::Usage(error.to_string()))?;
-                Ok((class.clone(), fields.unwrap_or_default(), value))
+                let known = || types::by_class(class).map(Fields::of).unwrap_or_default();
+                Ok((class.clone(), fields.unwrap_or_else(known), value))
             }
             (Some(class), [_]) => {
                 Err(Failure::Usage(format!("{class} has no module: give MODULE.CLASS")))
