@@ -7,6 +7,7 @@ mod decode;
 mod doctor;
 mod encode;
 mod failure;
+mod field_path;
 mod field_values;
 mod file;
 mod gateway;

@@ -123,3 +123,16 @@ pub(crate) fn with_frames<T>(
         out = vec![0; needed];
     }
 }
+
+/// Calls `use_value` with a value as a message of it is decoded.
+#[cfg(test)]
+pub(crate) fn with_decoded<T>(value: &OwnedValue, use_value: impl FnOnce(Value<'_>) -> T) -> T {
+    let header = Header { fingerprint: 0, timestamp_ns: 0, sequence: 0 }.encode();
+    let decode = |metadata: &[u8], buffers: &[&[u8]]| {
+        let frames = [&header[..], metadata].into_iter().chain(buffers.iter().copied());
+        let frames: Vec<Vec<u8>> = frames.map(Vec::from).collect();
+        let message = AnyMessage::decode(&frames).expect("a message");
+        use_value(message.fields[0].1)
+    };
+    with_frames(&vec![value.clone()], decode).expect("it is encoded")
+}
