@@ -1,9 +1,9 @@
 //! `cortex encode`: JSON to hex frames.
 
 use clap::Args;
-use cortex_cli::typed_json::{self, ValueError};
+use cortex_cli::typed_json::{self, ValueError, hex};
 use cortex_std::wire::{Header, OwnedValue, Type, TypeInfo, fingerprint};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use cortex_std::ErrorChain;
 
@@ -11,6 +11,7 @@ use crate::failure::Result;
 use crate::input::Input;
 use crate::message::{fingerprint_text, frames_line, with_frames};
 use crate::plain_json::{self, Files};
+use crate::session::Session;
 use crate::strict_json;
 use crate::types;
 
@@ -21,6 +22,9 @@ use crate::types;
 ///
 /// An object needs fields, and fingerprint, class or message for its type; timestamp_ns and sequence
 /// default to 0.
+///
+/// A message needs all fields of its class, in their order. With --json an output line is an object
+/// with the list of frames.
 ///
 /// An invalid line is reported on stderr with its number and skipped; the exit code is then 1.
 #[derive(Debug, Args)]
@@ -36,13 +40,17 @@ pub(crate) struct Encode {
 }
 
 impl Encode {
-    pub(crate) fn run(&self) -> Result {
+    pub(crate) fn run(&self, session: &Session) -> Result {
         self.input.convert("encode", |line| {
             let object = strict_json::parse(line).map_err(|error| error.to_string())?;
             let (header, fields) = read(&object, self.typed).map_err(|error| error.to_string())?;
             let header = header.encode();
             let line = with_frames(&fields, |metadata, buffers| {
-                frames_line([&header[..], metadata].into_iter().chain(buffers.iter().copied()))
+                let frames = [&header[..], metadata].into_iter().chain(buffers.iter().copied());
+                match session.json {
+                    true => json!({ "frames": frames.map(hex).collect::<Vec<_>>() }).to_string(),
+                    false => frames_line(frames),
+                }
             });
             line.map_err(|error| ErrorChain(&error).to_string())
         })

@@ -1,4 +1,4 @@
-//! Input by lines.
+//! Input by lines, and names of topics.
 
 use std::io::BufRead;
 
@@ -44,5 +44,13 @@ impl Input {
             }
         }
         Ok(outcome)
+    }
+}
+
+/// Parses the name of a topic.
+pub(crate) fn topic_name(text: &str) -> Result<String, String> {
+    match (1..=1024).contains(&text.len()) && !text.contains(char::is_control) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has 1 to 1024 bytes without control characters".to_owned()),
     }
 }

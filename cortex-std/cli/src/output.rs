@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthStr;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Colours, used if the output is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +110,15 @@ pub(crate) fn terminal_size() -> (usize, usize) {
             (usize::from(size.ws_col), usize::from(size.ws_row))
         }
         _ => (80, 24),
+    }
+}
+
+/// Refuses `--json` for an output of another format. clap detects no conflict with an option of all
+/// commands that precedes the verb.
+pub(crate) fn refuse_json(is_json: bool, what: &str) -> Result<()> {
+    match is_json {
+        true => Err(Failure::Usage(format!("{what} is not JSON: leave out --json"))),
+        false => Ok(()),
     }
 }
 

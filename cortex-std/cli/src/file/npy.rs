@@ -6,7 +6,7 @@ use std::io::Read;
 
 use cortex_std::wire::{Dtype, DtypeKind, OwnedArray};
 
-use super::little_endian;
+use super::byte_order::little_endian;
 
 /// Longest accepted header of a `.npy` file, in bytes; numpy's own limit is 10,000.
 const MAX_HEADER: usize = 1 << 16;

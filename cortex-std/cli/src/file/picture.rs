@@ -2,7 +2,7 @@
 
 use cortex_std::wire::OwnedArray;
 
-use super::little_endian;
+use super::byte_order::little_endian;
 
 /// The pixels of a PNG file. Shape: `[height, width]` if it is grey, else `[height, width, channels]`;
 /// dtype `|u1`, or `<u2` if it has 16 bits.

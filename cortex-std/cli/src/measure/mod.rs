@@ -40,7 +40,7 @@ const HISTORY_LEN: usize = 30;
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// Names of the topics.
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_parser = crate::input::topic_name)]
     topics: Vec<String>,
     /// Measure all topics, including those that are registered later.
     #[arg(short, long, conflicts_with = "topics")]

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Outcome, Result};
 use crate::field_path::FieldPath;
 use crate::interrupt::Interrupt;
 use crate::message::{AnyMessage, Form, frames_line};
-use crate::output::{Paint, escaped, print, print_json, print_stderr};
+use crate::output::{Paint, escaped, print, print_json, print_stderr, refuse_json};
 use crate::plain_json::Arrays;
 use crate::render::Render;
 use crate::session::Session;
@@ -53,6 +53,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
     cortex topic echo --raw -n 100 /pose | cortex decode")]
 pub(crate) struct Echo {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name)]
     topic: String,
     /// End after the first message.
     #[arg(long, conflicts_with = "count")]
@@ -98,10 +99,8 @@ impl Echo {
         if self.typed && !session.json {
             return Err(Failure::Usage("--typed requires --json".to_owned()));
         }
-        // clap does not know of a conflict with an option of all commands that precedes the verb.
-        if session.json && (self.csv || self.raw) {
-            let other = if self.csv { "--csv" } else { "--raw" };
-            return Err(Failure::Usage(format!("{other} cannot be used with --json")));
+        if self.csv || self.raw {
+            refuse_json(session.json, if self.csv { "a table" } else { "a line of frames" })?;
         }
         let interrupt = Interrupt::get();
         let publishers = session.topic(&self.topic)?.publishers;

@@ -14,6 +14,7 @@ use crate::field_values::{self, Fields};
 use crate::interrupt::Interrupt;
 use crate::message::with_frames;
 use crate::output::{print_json, print_stderr};
+use crate::pace::Pace;
 use crate::session::{Session, seconds};
 use crate::time::wall_ns;
 use crate::types;
@@ -55,6 +56,7 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
     cortex topic pub -w 0 --once /chatter StringMessage hello")]
 pub(crate) struct Pub {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name)]
     topic: String,
     /// Type and field values; with --class only the values.
     #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
@@ -65,7 +67,7 @@ pub(crate) struct Pub {
     /// Fields of that class and their types.
     #[arg(long, value_name = "NAME:TYPE,..", requires = "class")]
     fields: Option<String>,
-    /// Messages per second.
+    /// Messages per second; those that are missed by far are skipped and counted.
     #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
     /// Publish once and end.
@@ -121,8 +123,7 @@ impl Pub {
         }
 
         let times = if is_once { Some(1) } else { self.times };
-        let period = Duration::from_secs_f64(1.0 / self.rate);
-        let mut next = Instant::now();
+        let mut pace = Pace::new(self.rate, Instant::now());
         let mut sequence = 0;
         let mut congested = 0_u64;
         while !interrupt.is_set() && times.is_none_or(|times| sequence < times) {
@@ -137,9 +138,15 @@ impl Pub {
             sequence += 1;
             self.report(session, &header, sent)?;
             if times.is_none_or(|times| sequence < times) {
-                next += period;
+                let next = pace.advance(Instant::now());
                 interrupt.wait(next.saturating_duration_since(Instant::now()));
             }
+        }
+        if pace.skipped() > 0 {
+            let skipped = pace.skipped();
+            print_stderr(&format!(
+                "cortex: {skipped} messages skipped: the process was stopped or too slow for the rate"
+            ));
         }
         interrupt.wait(self.keep_alive);
         if congested > 0 {
@@ -241,7 +248,7 @@ impl Pub {
         if session.json {
             return print_json(&json!({
                 "topic": self.topic,
-                "sequence": header.sequence,
+                "sequence": header.sequence.to_string(),
                 "timestamp_ns": header.timestamp_ns.to_string(),
                 "result": what,
             }));

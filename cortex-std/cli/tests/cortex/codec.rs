@@ -164,3 +164,14 @@ fn a_message_without_its_fields_is_refused() {
     let (encoded, said, code) = run(&["encode", "--typed"], &lines[..1]);
     assert_eq!((encoded.len(), code), (0, Some(1)), "{said}");
 }
+
+#[test]
+fn encode_writes_json_on_request() {
+    let line = r#"{"message": "IntMessage", "sequence": 2, "fields": [{"value": 7}]}"#.to_owned();
+    let (text, _, _) = run(&["encode"], std::slice::from_ref(&line));
+    let (encoded, said, code) = run(&["encode", "--json"], &[line]);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let object: Json = serde_json::from_str(&encoded[0]).expect("JSON");
+    let frames: Vec<_> = text[0].split(' ').collect();
+    assert_eq!(object, json!({ "frames": frames }));
+}

@@ -393,6 +393,18 @@ fn invalid_arguments_are_wrong_usage() {
         &["topic", "echo", "--typed", "/t"],
         &["topic", "echo", "--once", "-n", "2", "/t"],
         &["topic", "list", "--timeout", "soon"],
+        // Invalid addresses and names.
+        &["--discovery", "udp://1", "topic", "list"],
+        &["--discovery", "nowhere", "topic", "hz", "--all"],
+        &["--discovery", &format!("ipc:///{}", "x".repeat(200)), "topic", "echo", "/t"],
+        &["topic", "echo", ""],
+        &["topic", "info", "a\nb"],
+        &["topic", "hz", "a\x07"],
+        &["topic", "pub", "", "IntMessage", "1"],
+        // Formats that are not JSON.
+        &["--json", "graph", "--dot"],
+        &["graph", "--mermaid", "--json"],
+        &["--json", "completions", "bash"],
         &["topic"],
         &["nonsense"],
         &[],

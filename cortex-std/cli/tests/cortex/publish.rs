@@ -1,11 +1,12 @@
 //! `cortex topic pub`.
 
 use std::process::Command;
+use std::time::Duration;
 
 use cortex_std::wire::Message;
 use cortex_std::{Registration, Subscriber};
 use cortex_tests::graph::{Folder, daemon, node, registered};
-use cortex_tests::{DEADLINE, python, wait_until};
+use cortex_tests::{DEADLINE, Signal, python, wait_until};
 use serde_json::{Value as Json, json};
 
 use crate::{end, run_in, start_in};
@@ -136,7 +137,7 @@ fn a_rust_node_receives_any_class_at_the_given_rate() {
     }
     let said = end(publisher).with_code(0).json();
     assert_eq!(said.len(), 5);
-    assert_eq!((&said[4]["sequence"], &said[4]["result"]), (&json!(4), &json!("sent")));
+    assert_eq!((&said[4]["sequence"], &said[4]["result"]), (&json!("4"), &json!("sent")));
 }
 
 #[test]
@@ -381,4 +382,32 @@ fn invalid_values_are_wrong_usage_and_reported() {
         "x: \"double\" is not one of bool, int",
     );
     check(&["--rate", "0", "IntMessage", "1"], "not a rate from 0.001 to 1000000");
+}
+
+#[test]
+fn a_publisher_that_was_stopped_skips_the_messages_that_it_missed() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let arguments =
+        ["topic", "pub", "--json", "-w", "0", "--rate", "100", "/cmd", "IntMessage", "1"];
+    let mut publisher = start_in(&folder, &arguments);
+    let stamp = |said: &Json| -> u64 {
+        said["timestamp_ns"].as_str().and_then(|text| text.parse().ok()).expect("a time")
+    };
+    let mut last = stamp(&publisher.next_json());
+    publisher.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_secs(2));
+    publisher.signal(Signal::CONT);
+    // The commands before the gap, then those after it.
+    let gap = Duration::from_secs(1).as_nanos() as u64;
+    let mut next = stamp(&publisher.next_json());
+    while next - last < gap {
+        last = std::mem::replace(&mut next, stamp(&publisher.next_json()));
+    }
+    let burst: Vec<u64> = (0..20).map(|_| stamp(&publisher.next_json()) - next).collect();
+    // 200 messages were due: none of them comes now.
+    assert!(burst[19] > Duration::from_millis(100).as_nanos() as u64, "{burst:?}");
+    publisher.interrupt();
+    let ended = end(publisher).with_code(0);
+    assert!(ended.stderr.contains(" messages skipped: the process was stopped"), "{ended:?}");
 }
