@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cortex_std::raw::RawPublisher;
 use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
-use cortex_std::{CreateError, Node};
+use cortex_std::{CreateError, Node, Published};
 
 use crate::output::print_stderr;
 use crate::time::wall_ns;
@@ -15,6 +15,8 @@ use cortex_std::ErrorChain;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Republished {
     Published,
+    /// Published, but dropped for a subscriber whose queue is full.
+    Congested,
     /// The hello of the board does not list the topic as published.
     UnknownTopic,
     /// The publisher returned an error, which is logged.
@@ -120,6 +122,7 @@ impl Board {
             *frame = stamped;
         }
         match publisher.send(&frames) {
+            Ok(Published::Congested) => Republished::Congested,
             Ok(_) => Republished::Published,
             Err(error) => {
                 tracing::warn!(topic, error = %ErrorChain(&error), "cannot republish a message of the board");
