@@ -214,7 +214,7 @@ fn a_message_without_the_field_is_skipped_and_the_next_one_is_shown() {
     let start = |flags: &[&str]| {
         let arguments = ["topic", "echo", "--field", "data.b", "-n", "3", "/config"];
         let echo = start_in(&folder, &[&arguments, flags].concat());
-        assert!(publisher.wait_for_subscribers(1, DEADLINE));
+        publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
         // Every second message has {"b": n}, the others {"a": n}.
         for sequence in 0..6 {
             let key = if sequence % 2 == 0 { b'b' } else { b'a' };
@@ -252,7 +252,7 @@ fn a_table_has_a_column_for_each_key_and_reports_keys_without_one() {
     let _daemon = daemon(&folder);
     let (_base, publisher) = dictionaries(&folder);
     let echo = start_in(&folder, &["topic", "echo", "--csv", "-n", "3", "/config"]);
-    assert!(publisher.wait_for_subscribers(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     // {"a": 1, "b": 2}, {"b": 3, "a": 4}, {"b": 5, "c": 6}
     send(&publisher, 0, b"\x91\x82\xa1a\x01\xa1b\x02");
     send(&publisher, 1, b"\x91\x82\xa1b\x03\xa1a\x04");
@@ -280,7 +280,7 @@ fn a_sender_whose_clock_is_not_set_is_reported_and_not_given_an_age() {
     let publisher = board.raw_publisher("/imu", "Imu", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
     let mut echo = start_in(&folder, &["topic", "echo", "--once", "/imu"]);
-    assert!(publisher.wait_for_subscribers(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 3_000_000_000, sequence: 5 };
     let _ = publisher.send(&[b"/imu", &header.encode(), b"\x91\x01"]).expect("it is sent");
     let heading = echo.next_line();
