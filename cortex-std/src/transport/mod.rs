@@ -50,6 +50,7 @@ mod event;
 mod interrupt;
 mod loan;
 mod multipart;
+mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
 mod socket;
@@ -59,6 +60,7 @@ pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
 pub(crate) use multipart::Multipart;
+pub(crate) use peer::peer_process;
 #[cfg(feature = "tokio")]
 pub(crate) use readiness::Readiness;
 #[cfg(test)]
