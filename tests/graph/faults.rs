@@ -55,7 +55,7 @@ fn bad_messages_are_counted_by_reason_and_the_next_good_one_arrives() {
     let folder = Folder::new();
     let daemon = Daemon::bind(&folder.discovery()).expect("it binds").spawn().expect("it starts");
     let foreign = LibzmqPublisher::new::<ArrayMessage<'_>>(&folder, "/t");
-    let node = Node::builder("victim").discovery(daemon.address()).build().expect("a node");
+    let node = Node::builder("victim").discovery(daemon.address()).create().expect("a node");
     let mut seen = node.subscriber::<ArrayMessage>("/t").queue(0).create().expect("a subscriber");
     wait_until("it is connected", || {
         assert!(seen.recv_timeout(Duration::from_millis(1)).expect("no error").is_none());
@@ -106,7 +106,7 @@ fn bad_messages_are_counted_by_reason_and_the_next_good_one_arrives() {
 fn two_topics_of_which_one_is_the_prefix_of_the_other_never_mix() {
     let folder = Folder::new();
     let daemon = Daemon::bind(&folder.discovery()).expect("it binds").spawn().expect("it starts");
-    let node = Node::builder("both").discovery(daemon.address()).build().expect("a node");
+    let node = Node::builder("both").discovery(daemon.address()).create().expect("a node");
     let short = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let long = node.publisher::<StringMessage>("/tother").create().expect("it binds");
     assert_ne!(short.address(), long.address());

@@ -108,7 +108,7 @@ fn linked(rate: u64) -> (RawPublisher, RawSubscriber, SlowLink) {
     let link = SlowLink::to(publisher.address(), rate);
     let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
     subscriber.subscribe(b"/t").expect("it subscribes");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they connect");
     (publisher, subscriber, link)
 }
 
@@ -148,7 +148,7 @@ fn a_slow_reader_on_tcp_keeps_its_connection() {
     let mut subscriber = RawSubscriber::with_queue(1).expect("a subscriber");
     subscriber.connect_also(publisher.address()).expect("it connects");
     subscriber.subscribe(b"/t").expect("it subscribes");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they connect");
     // More than the kernel's buffers hold, so that the connection stalls.
     let array = vec![7_u8; 1_000_000];
     for _ in 0..40 {
@@ -186,7 +186,7 @@ fn a_node_that_closes_sends_what_waits_within_the_linger_time() {
     let link = SlowLink::to(publisher.address(), 4_000_000);
     let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
     subscriber.subscribe(b"/t").expect("it subscribes");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they connect");
     let array = message(1_000_000);
     for _ in 0..8 {
         let sent = publisher.publish(&BytesMessage { data: &array }).expect("it is sent");
@@ -210,7 +210,7 @@ fn a_node_closes_in_time_although_a_subscriber_reads_nothing() {
         let link = SlowLink::to(publisher.address(), u64::MAX);
         let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
         subscriber.subscribe(topic.as_bytes()).expect("it subscribes");
-        assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+        publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they connect");
         link.set_rate(1);
         for _ in 0..10 {
             let _ = publisher.publish(&BytesMessage { data: &message(1_000_000) }).expect("sent");
@@ -230,7 +230,7 @@ fn a_queue_is_limited_in_bytes_and_the_limit_is_in_the_stats() {
     let link = SlowLink::to(publisher.address(), u64::MAX);
     let mut subscriber = RawSubscriber::connect(&link.address()).expect("it connects");
     subscriber.subscribe(b"/t").expect("it subscribes");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they connect");
     link.set_rate(1);
     assert_eq!(publisher.stats().queue_limit, 100);
     let mut congested = 0;

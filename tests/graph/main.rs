@@ -10,6 +10,7 @@ mod faults;
 mod links;
 mod promises;
 mod publisher;
+mod publishing;
 mod pubsub;
 mod raw;
 mod shared;

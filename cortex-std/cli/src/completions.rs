@@ -6,6 +6,8 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::failure::{Outcome, Result};
+use crate::output::refuse_json;
+use crate::session::Session;
 
 /// Write completions for a shell.
 #[derive(Debug, Args)]
@@ -20,7 +22,8 @@ pub(crate) struct Completions {
 
 impl Completions {
     /// Writes the completions of `command`.
-    pub(crate) fn run(&self, mut command: Command) -> Result {
+    pub(crate) fn run(&self, session: &Session, mut command: Command) -> Result {
+        refuse_json(session.json, "a completion script")?;
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "cortex", &mut script);
         let mut out = std::io::stdout().lock();

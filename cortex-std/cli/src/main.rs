@@ -7,10 +7,12 @@ mod decode;
 mod doctor;
 mod encode;
 mod failure;
+mod field_path;
 mod field_values;
 mod file;
 mod gateway;
 mod graph;
+mod image;
 mod input;
 mod interrupt;
 mod items;
@@ -20,10 +22,13 @@ mod measure;
 mod message;
 mod node;
 mod output;
+mod pace;
 mod plain_json;
 mod render;
 mod session;
+mod strict_json;
 mod subscription;
+mod summary;
 mod time;
 mod topic;
 mod types;
@@ -107,7 +112,7 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {
-            print_stderr(&format!("cortex: {reason} (see --help)"));
+            print_stderr(&format!("cortex: {} (see --help)", escaped(&reason)));
             ExitCode::from(2)
         }
     }
@@ -122,8 +127,8 @@ fn run(cli: &Cli) -> Result {
         Verb::Discovery(verb) => verb.run(&cli.session),
         Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
-        Verb::Encode(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(Cli::command()),
+        Verb::Encode(verb) => verb.run(&cli.session),
+        Verb::Completions(verb) => verb.run(&cli.session, Cli::command()),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Numbers, text, lists and maps are those of JSON; bytes are `{"bytes": hex}`; an array is
 //! `{"dtype", "shape", "data"}` with the data in nested lists or hex, a tensor has `device` and
-//! `requires_grad` as well. Floats without a JSON number are `"NaN"`, `"Infinity"`, `"-Infinity"`.
+//! `requires_grad` as well. Floats without a JSON number are `"NaN"`, `"Infinity"`, `"-Infinity"` in a
+//! field or array of floats, and `{"float": "NaN"}` anywhere else.
 
 use cortex_cli::typed_json::{ValueError, hex, shape, short, unhex};
 use cortex_std::wire::{
@@ -10,8 +11,9 @@ use cortex_std::wire::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use crate::file;
-use crate::items::{self, Summary, float_json, items, json_float};
+use crate::file::{self, Reference};
+use crate::items::{self, float_json, items, json_float, json_integer};
+use crate::summary::{Range, Summary};
 
 /// Items of an array that a summary shows.
 pub(crate) const FIRST_ITEMS: usize = 8;
@@ -27,6 +29,24 @@ pub(crate) enum Arrays {
     Shape,
 }
 
+/// Whether a text that begins with `@` names a file. JSON that other programs wrote, such as messages
+/// of a peer, must not read files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// `@PATH` is the content of a file, and `@@TEXT` is the text `@TEXT`.
+    Read,
+    /// Every text is text.
+    Never,
+}
+
+/// Writes the value of a field of type `ty` as plain JSON.
+pub(crate) fn field_to_json(value: Value<'_>, ty: Type, arrays: Arrays) -> Json {
+    match (value, ty) {
+        (Value::Float(value), Type::Float) => float_json(value),
+        _ => to_json(value, arrays),
+    }
+}
+
 /// Writes a value as plain JSON.
 pub(crate) fn to_json(value: Value<'_>, arrays: Arrays) -> Json {
     match value {
@@ -37,7 +57,8 @@ pub(crate) fn to_json(value: Value<'_>, arrays: Arrays) -> Json {
             (_, Ok(value)) => json!(value),
             _ => json!(value.to_string()),
         },
-        Value::Float(value) => float_json(value),
+        Value::Float(value) if value.is_finite() => json!(value),
+        Value::Float(value) => json!({ "float": float_json(value) }),
         Value::Str(value) => json!(value),
         Value::Bytes(value) => json!({ "bytes": hex(value) }),
         Value::List(list) => list.iter().map(|item| to_json(item, arrays)).collect(),
@@ -75,11 +96,13 @@ fn array_json(array: &ArrayView<'_>, arrays: Arrays) -> Json {
         }
         Arrays::Summary => {
             if let Some(summary) = Summary::of(array) {
-                object.insert("min".to_owned(), float_json(summary.min));
-                object.insert("max".to_owned(), float_json(summary.max));
-                object.insert("mean".to_owned(), float_json(summary.mean));
-                if summary.nans > 0 {
-                    object.insert("nan".to_owned(), json!(summary.nans));
+                if let Some(Range { min, max, mean }) = summary.range {
+                    object.insert("min".to_owned(), min.to_json());
+                    object.insert("max".to_owned(), max.to_json());
+                    object.insert("mean".to_owned(), float_json(mean));
+                }
+                if summary.missing > 0 {
+                    object.insert(summary.missing_name.to_owned(), json!(summary.missing));
                 }
             }
             let first = items(array).take(FIRST_ITEMS).map(|item| item.to_json()).collect();
@@ -108,12 +131,16 @@ fn nested(array: &ArrayView<'_>) -> Json {
 ///
 /// # Errors
 /// If the JSON is not a value of that type, or a file that it names cannot be read.
-pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, ValueError> {
+pub(crate) fn from_json(json: &Json, ty: Type, files: Files) -> Result<OwnedValue, ValueError> {
     let found = match (ty, json) {
-        (_, Json::String(text)) if let Some(path) = file::path(text) => {
-            return file::read(path)?.into_value().map_err(|error| error.inside(text));
+        (_, Json::String(text)) if files == Files::Read && text.starts_with('@') => {
+            match file::reference(text) {
+                Some(Reference::File(path)) => Some(as_type(file::read(path)?, ty)),
+                _ => Some(OwnedValue::Str(text.chars().skip(1).collect())),
+            }
         }
-        (Type::Float, _) => json_float(json).map(OwnedValue::Float),
+        (Type::Float, Json::Number(_)) => Some(OwnedValue::Float(exact_float(json)?)),
+        (Type::Float, Json::String(_)) => json_float(json).map(OwnedValue::Float),
         (Type::Array, Json::Array(_) | Json::Number(_)) => {
             // As numpy does for a list of floats.
             let dtype = Dtype::of::<f64>();
@@ -124,7 +151,8 @@ pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, ValueError>
             .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
             .collect::<Option<Vec<_>>>()
             .map(OwnedValue::Bytes),
-        _ => Some(untyped(json)?),
+        (Type::Map, Json::Object(object)) => Some(map(object, Type::Any, files)?),
+        _ => Some(as_type(untyped(json, files)?, ty)),
     };
     let has_type = |value: &OwnedValue| ty == Type::Any || type_of(value) == ty;
     found
@@ -132,13 +160,43 @@ pub(crate) fn from_json(json: &Json, ty: Type) -> Result<OwnedValue, ValueError>
         .ok_or_else(|| ValueError::new(format!("{} is not of type {ty}{}", short(json), hint(ty))))
 }
 
+/// An array as a tensor of the CPU, if the type is that of a tensor.
+fn as_type(value: OwnedValue, ty: Type) -> OwnedValue {
+    match (value, ty) {
+        (OwnedValue::Array(array), Type::Tensor) => OwnedValue::Tensor(OwnedTensor {
+            array,
+            device: "cpu".to_owned(),
+            requires_grad: false,
+        }),
+        (value, _) => value,
+    }
+}
+
+/// The float of a JSON number: a decimal number is rounded to the nearest float, an integer must be
+/// one exactly.
+fn exact_float(json: &Json) -> Result<f64, ValueError> {
+    let value = json_float(json).unwrap_or_default();
+    match json_integer(json) {
+        Some(integer) if value as i128 != integer => Err(ValueError::new(format!(
+            "{integer} is not a 64-bit float, the nearest is {value}: write {integer}.0 to round it"
+        ))),
+        _ => Ok(value),
+    }
+}
+
 fn hint(ty: Type) -> &'static str {
     match ty {
+        Type::Str => ": give text in double quotes",
+        Type::Float => ": give a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
         Type::Bytes => ": give {\"bytes\": HEX} or a list of numbers",
+        Type::List => ": give [..]",
+        Type::Map => ": give {\"key\": value, ..}",
         Type::Array => {
             ": give {\"dtype\", \"shape\", \"data\"}, nested lists of numbers, or @file.npy"
         }
-        Type::Tensor => ": give {\"dtype\", \"shape\", \"data\", \"device\", \"requires_grad\"}",
+        Type::Tensor => {
+            ": give {\"dtype\", \"shape\", \"data\", \"device\", \"requires_grad\"} or @file.npy"
+        }
         _ => "",
     }
 }
@@ -159,7 +217,7 @@ fn type_of(value: &OwnedValue) -> Type {
 }
 
 /// The value of JSON whose type is not given.
-fn untyped(json: &Json) -> Result<OwnedValue, ValueError> {
+fn untyped(json: &Json, files: Files) -> Result<OwnedValue, ValueError> {
     Ok(match json {
         Json::Null => OwnedValue::Nil,
         Json::Bool(value) => OwnedValue::Bool(*value),
@@ -172,27 +230,52 @@ fn untyped(json: &Json) -> Result<OwnedValue, ValueError> {
         Json::String(text) => OwnedValue::Str(text.clone()),
         Json::Array(items) => {
             let item = |(at, item): (usize, &Json)| {
-                from_json(item, Type::Any).map_err(|error| error.inside(&format!("[{at}]")))
+                from_json(item, Type::Any, files).map_err(|error| error.inside(&format!("[{at}]")))
             };
             OwnedValue::List(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
-        Json::Object(object) => {
-            match (object.get("dtype"), object.get("data"), object.get("bytes")) {
-                (Some(dtype), Some(data), _) => array_or_tensor(object, dtype, data)?,
-                (None, None, Some(Json::String(digits))) if object.len() == 1 => {
-                    OwnedValue::Bytes(unhex(digits).map_err(|error| error.inside("bytes"))?)
+        Json::Object(object) => match (object.get("dtype"), object.get("data")) {
+            (Some(dtype), Some(data)) => array_or_tensor(object, dtype, data)?,
+            _ => match object.iter().next() {
+                Some((key, Json::String(text))) if object.len() == 1 && key == "bytes" => {
+                    OwnedValue::Bytes(unhex(text).map_err(|error| error.inside("bytes"))?)
                 }
-                _ => {
-                    let entry = |(key, value): (&String, &Json)| {
-                        let value =
-                            from_json(value, Type::Any).map_err(|error| error.inside(key))?;
-                        Ok((OwnedKey::Str(key.clone()), value))
-                    };
-                    OwnedValue::Map(object.iter().map(entry).collect::<Result<_, ValueError>>()?)
+                Some((key, float)) if object.len() == 1 && is_special_float(key, float) => {
+                    OwnedValue::Float(json_float(float).unwrap_or(f64::NAN))
                 }
-            }
-        }
+                _ => map(object, Type::Any, files)?,
+            },
+        },
     })
+}
+
+/// Whether an entry is `"float": "NaN"` or another float that JSON has no number for.
+fn is_special_float(key: &str, json: &Json) -> bool {
+    key == "float" && json.is_string() && json_float(json).is_some()
+}
+
+/// Whether an object is written as an array, a tensor, bytes or a float, and not as a map.
+pub(crate) fn is_notation(object: &Map<String, Json>) -> bool {
+    let is_single = |(key, json): (&String, &Json)| {
+        object.len() == 1 && (key == "bytes" && json.is_string() || is_special_float(key, json))
+    };
+    (object.contains_key("dtype") && object.contains_key("data")) || object.iter().any(is_single)
+}
+
+/// A map whose values are of type `ty`.
+///
+/// # Errors
+/// If a value is of another type, or a file that it names cannot be read.
+pub(crate) fn map(
+    object: &Map<String, Json>,
+    ty: Type,
+    files: Files,
+) -> Result<OwnedValue, ValueError> {
+    let entry = |(key, value): (&String, &Json)| {
+        let value = from_json(value, ty, files).map_err(|error| error.inside(key))?;
+        Ok((OwnedKey::Str(key.clone()), value))
+    };
+    Ok(OwnedValue::Map(object.iter().map(entry).collect::<Result<_, ValueError>>()?))
 }
 
 fn array_or_tensor(
@@ -204,10 +287,23 @@ fn array_or_tensor(
         ValueError::new(format!("{dtype} is not a dtype such as \"<f4\" or \"|u1\""))
             .inside("dtype")
     })?;
+    const KEYS: [&str; 5] = ["dtype", "shape", "data", "device", "requires_grad"];
+    if let Some(key) = object.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        let reason = format!("an array has no entry {key:?}; its entries are {}", KEYS.join(", "));
+        return Err(ValueError::new(reason));
+    }
     let shape = object.get("shape").map(shape).transpose().map_err(|e| e.inside("shape"))?;
     let array = array_of(dtype, shape, data)?;
-    let device = object.get("device").and_then(Json::as_str);
-    let requires_grad = object.get("requires_grad").and_then(Json::as_bool);
+    let invalid = |key: &str, ty: &str| {
+        ValueError::new(format!("{} is not {ty}", short(&object[key]))).inside(key)
+    };
+    let device = object.get("device");
+    let device = device.map(|device| device.as_str().ok_or_else(|| invalid("device", "text")));
+    let device = device.transpose()?;
+    let requires_grad = object
+        .get("requires_grad")
+        .map(|flag| flag.as_bool().ok_or_else(|| invalid("requires_grad", "true or false")));
+    let requires_grad = requires_grad.transpose()?;
     Ok(match (device, requires_grad) {
         (None, None) => OwnedValue::Array(array),
         (device, requires_grad) => OwnedValue::Tensor(OwnedTensor {
@@ -276,7 +372,8 @@ mod tests {
 
     #[test]
     fn field_values_are_read_by_type() {
-        let read = |json: Json, ty| from_json(&json, ty).map_err(|error| error.to_string());
+        let read =
+            |json: Json, ty| from_json(&json, ty, Files::Read).map_err(|error| error.to_string());
         assert_eq!(read(json!(3), Type::Float), Ok(OwnedValue::Float(3.0)));
         assert_eq!(read(json!(3), Type::Any), Ok(OwnedValue::Int(3.into())));
         assert_eq!(read(json!([1, 255]), Type::Bytes), Ok(OwnedValue::Bytes(vec![1, 255])));
@@ -294,6 +391,24 @@ mod tests {
         for (json, ty, expected) in [
             (json!("3"), Type::Int, "\"3\" is not of type int"),
             (json!(1.5), Type::Int, "1.5 is not of type int"),
+            (json!(3), Type::Str, "3 is not of type str: give text in double quotes"),
+            (
+                json!(9_007_199_254_740_993_u64),
+                Type::Float,
+                "9007199254740993 is not a 64-bit float, the nearest is 9007199254740992: write \
+                 9007199254740993.0 to round it",
+            ),
+            (
+                json!({ "dtype": "|u1", "data": [1], "device": 3 }),
+                Type::Any,
+                "device: 3 is not text",
+            ),
+            (
+                json!({ "dtype": "|u1", "data": [1], "shap": [1] }),
+                Type::Any,
+                "an array has no entry \"shap\"; its entries are dtype, shape, data, device, \
+                 requires_grad",
+            ),
             (
                 json!("x"),
                 Type::Bytes,
@@ -330,7 +445,54 @@ mod tests {
             let data: Vec<u8> = (0..shape.iter().product::<usize>() as u8).collect();
             let array = OwnedArray::from_slice(&data, shape).unwrap();
             let json = to_json(Value::Array(array.view()), Arrays::Full);
-            assert_eq!(from_json(&json, Type::Array), Ok(OwnedValue::Array(array)), "{json}");
+            assert_eq!(
+                from_json(&json, Type::Array, Files::Never),
+                Ok(OwnedValue::Array(array)),
+                "{json}"
+            );
         }
+    }
+
+    #[test]
+    fn nan_and_infinity_have_a_notation_everywhere() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let is_same = |read: OwnedValue| match read {
+                OwnedValue::Float(read) => read.to_bits() == value.to_bits(),
+                _ => false,
+            };
+            for (json, ty) in [
+                (field_to_json(Value::Float(value), Type::Float, Arrays::Full), Type::Float),
+                (to_json(Value::Float(value), Arrays::Full), Type::Any),
+                (to_json(Value::Float(value), Arrays::Full), Type::Float),
+            ] {
+                let read = from_json(&json, ty, Files::Read).unwrap();
+                assert!(is_same(read), "{json}");
+            }
+        }
+        // The text alone is text where any type is possible.
+        assert_eq!(
+            from_json(&json!("NaN"), Type::Any, Files::Read),
+            Ok(OwnedValue::Str("NaN".to_owned()))
+        );
+    }
+
+    #[test]
+    fn text_that_begins_with_an_at_sign_reads_a_file_only_where_files_are_expected() {
+        let read = |text: &str, files| from_json(&json!([text]), Type::List, files);
+        let list = |text: &str| Ok(OwnedValue::List(vec![OwnedValue::Str(text.to_owned())]));
+        assert_eq!(read("@@alice", Files::Read), list("@alice"));
+        assert_eq!(read("@@alice", Files::Never), list("@@alice"));
+        assert_eq!(read("@/etc/hostname.npy", Files::Never), list("@/etc/hostname.npy"));
+        let error = read("@alice", Files::Read).unwrap_err().to_string();
+        assert!(error.starts_with("[0]: alice: ") && error.ends_with("write @@alice"), "{error}");
+    }
+
+    #[test]
+    fn a_map_field_takes_objects_of_any_keys() {
+        let object = json!({ "dtype": "<f4", "data": [1] });
+        let read = from_json(&object, Type::Map, Files::Read).unwrap();
+        assert_eq!(read.get("dtype"), Some(&OwnedValue::Str("<f4".to_owned())));
+        let tensor = from_json(&object, Type::Tensor, Files::Read).unwrap();
+        assert!(matches!(tensor, OwnedValue::Tensor(tensor) if tensor.device == "cpu"));
     }
 }

@@ -109,7 +109,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
     /// // In each of several programs, which are nodes of different names.
-    /// let node = Node::builder("arm-left").discovery(&address).build()?;
+    /// let node = Node::builder("arm-left").discovery(&address).create()?;
     /// let log = node.publisher::<StringMessage>("/log").shared().create()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -171,10 +171,11 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             linger: self.linger,
         };
         let (outlet, advertised) = Outlet::open(bound, outlet_options)?;
+        let message_type = TypeInfo::of::<M>().name();
         let topic = Topic {
             name: self.topic.clone(),
             address: outlet.address().to_owned(),
-            message_type: TypeInfo::of::<M>().name().to_owned(),
+            message_type: message_type.to_owned(),
             fingerprint: M::FINGERPRINT,
             publisher_node: runtime.name.clone(),
         };
@@ -183,7 +184,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         outlet.register(&runtime.agent, topic, ext, advertised);
         runtime.parts.add(&outlet)?;
         let loans = LoanPool::new(LOAN_LIMIT);
-        let inner = Arc::new(Inner { topic: self.topic, outlet, loans });
+        let inner = Arc::new(Inner { topic: self.topic, message_type, outlet, loans });
         runtime.stats.add(&inner);
         Ok(Publisher { inner, message: PhantomData })
     }

@@ -19,11 +19,11 @@ use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
 use crate::runtime::signal;
 use crate::stats::{PublisherCounters, PublisherStats};
-use crate::transport::{Frame, Interrupt, Part, PublisherSocket, Sent, release_free_memory};
+use crate::transport::{
+    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, release_free_memory,
+};
 use crate::wire::discovery::RequestExt;
 
-/// Interval at which a caller that waits for subscribers counts them.
-pub(crate) const COUNT_INTERVAL: Duration = Duration::from_millis(1);
 /// Interval at which a thread that waits for empty queues counts what is unsent.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause of a caller of `stats` while another thread sends, which takes microseconds.
@@ -33,7 +33,6 @@ const SUBSCRIPTION_INTERVAL_NS: u64 = 1_000_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a congested subscriber has lost the message"]
 pub enum Published {
     /// Queued for every subscriber that is not already congested.
     Sent,
@@ -183,21 +182,26 @@ impl Outlet {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        matches!(*self.registration.lock(), RegistrationState::Closed)
+    /// Whether the outlet is closed, or about to be closed with its node.
+    pub(super) fn is_closing(&self) -> bool {
+        self.room.stop.is_woken()
     }
 
-    /// Blocks until there are at least `count` subscribers; false after `timeout` or once closed.
-    pub(crate) fn wait_for_subscribers_blocking(&self, count: usize, timeout: Duration) -> bool {
-        let deadline = Instant::now().checked_add(timeout);
-        while self.stats().subscribers < count {
-            let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if is_late || self.is_closed() {
-                return false;
+    /// Is set once the outlet is about to be closed.
+    pub(super) fn stop(&self) -> &Interrupt {
+        &self.room.stop
+    }
+
+    /// The events of subscriptions; `None` once closed, and while a sender waits for room.
+    pub(super) fn events(&self) -> Option<EventSource> {
+        loop {
+            match self.state.try_lock() {
+                Some(state) => return state.open.as_ref().map(|open| open.socket.events()),
+                None if self.room.is_awaited.load(Ordering::SeqCst) => return None,
+                // The thread that sends is done in a moment, or begins to wait.
+                None => std::thread::sleep(BUSY_PAUSE),
             }
-            std::thread::sleep(COUNT_INTERVAL);
         }
-        true
     }
 
     /// Blocks until every message was taken by the connection of each subscriber, at most for `timeout`;

@@ -8,7 +8,7 @@ use super::bound_socket::BoundSocket;
 use super::outlet::{Outlet, OutletOptions, Parts, Published};
 use crate::discovery::Topic;
 use crate::discovery::agent::Registration;
-use crate::error::{CreateError, PublishError};
+use crate::error::{CreateError, PublishError, WaitError};
 use crate::name::check_name;
 use crate::runtime::Runtime;
 use crate::stats::PublisherStats;
@@ -176,7 +176,7 @@ impl RawPublisher {
     /// # fn example(publisher: &RawPublisher) -> Result<(), Box<dyn std::error::Error>> {
     /// let pixels = Arc::new(vec![0_u8; 240 * 320]);
     /// let number = 7_u32.to_le_bytes();
-    /// let _ = publisher.send_from(&[b"cam/raw", &number], pixels, |pixels| pixels)?;
+    /// publisher.send_from(&[b"cam/raw", &number], pixels, |pixels| pixels)?;
     /// # Ok(()) }
     /// ```
     pub fn send_from<O: Send + Sync + 'static>(
@@ -198,11 +198,39 @@ impl RawPublisher {
         self.outlet.stats().subscribers
     }
 
-    /// Blocks until there are at least `count` subscriptions; false after `timeout` or once the publisher
-    /// is closed.
-    #[must_use = "false means that they did not come"]
-    pub fn wait_for_subscribers_blocking(&self, count: usize, timeout: Duration) -> bool {
-        self.outlet.wait_for_subscribers_blocking(count, timeout)
+    /// Blocks until there are at least `count` subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`; `Closed` once the node is shut down.
+    pub fn blocking_wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.outlet.blocking_wait_for_subscribers(count, timeout)
+    }
+
+    /// Waits until there are at least `count` subscriptions.
+    ///
+    /// # Errors
+    ///
+    /// As [`blocking_wait_for_subscribers`](Self::blocking_wait_for_subscribers).
+    ///
+    /// # Cancel safety
+    ///
+    /// It has no effect but the wait.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn wait_for_subscribers(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        self.outlet.wait_for_subscribers(count, timeout).await
     }
 
     /// The counters.

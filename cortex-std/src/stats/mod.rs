@@ -1,7 +1,9 @@
 //! Counters of publishers and subscribers.
 
+pub(crate) mod histogram;
 pub(crate) mod latency;
 pub(crate) mod node;
+pub(crate) mod parts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -45,6 +45,9 @@ impl Default for PublisherOptions {
 pub(crate) struct SubscriberOptions {
     /// Messages of each publisher that may wait here; 0 is no limit. Later ones are lost.
     pub(crate) high_water_mark: i32,
+    /// The length of the queue that the subscriber's user chose: the local transport's publishers keep
+    /// about as many messages for it, those in the kernel included. `None`: as libzmq.
+    pub(crate) window: Option<u32>,
     /// Bytes of each publisher that may wait here once the first message was received; 0 is no limit. Two
     /// messages may wait, however long they are.
     pub(crate) max_queue_bytes: usize,
@@ -63,6 +66,7 @@ impl Default for SubscriberOptions {
         Self {
             high_water_mark: DEFAULT_QUEUE,
             max_queue_bytes: DEFAULT_QUEUE_BYTES,
+            window: None,
             reconnect: Duration::from_millis(10),
             reconnect_max: Duration::from_secs(1),
             max_frame_len: -1,
@@ -83,12 +87,17 @@ pub(crate) enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// Bytes of the part.
-    pub(crate) fn len(&self) -> usize {
+    /// The bytes of the part.
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Copy(bytes) => bytes.len(),
-            Self::Frame(frame) | Self::Counted(frame) => frame.as_slice().len(),
+            Self::Copy(bytes) => bytes,
+            Self::Frame(frame) | Self::Counted(frame) => frame.as_slice(),
         }
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
     }
 }
 

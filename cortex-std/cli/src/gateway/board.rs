@@ -6,7 +6,7 @@ use std::time::Duration;
 use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
-use cortex_std::{CreateError, Node};
+use cortex_std::{CreateError, Node, Published};
 
 use crate::output::print_stderr;
 use crate::time::wall_ns;
@@ -20,6 +20,8 @@ const BURST_TIMEOUT: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Republished {
     Published,
+    /// Published, but dropped for a subscriber whose queue is full.
+    Congested,
     /// The hello of the board does not list the topic as published.
     UnknownTopic,
     /// The publisher returned an error, which is logged.
@@ -59,7 +61,7 @@ impl Board {
         if self.name() != Some(hello.node) {
             self.topics.clear();
             self.node = None;
-            match Node::builder(hello.node).discovery(&self.discovery).build() {
+            match Node::builder(hello.node).discovery(&self.discovery).create() {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
                     if is_new {
@@ -126,6 +128,7 @@ impl Board {
             *frame = stamped;
         }
         match publisher.send(&frames) {
+            Ok(Published::Congested) => Republished::Congested,
             Ok(_) => Republished::Published,
             Err(error) => {
                 tracing::warn!(topic, error = %ErrorChain(&error), "cannot republish a message of the board");

@@ -22,6 +22,7 @@ use crate::session::Session;
 )]
 pub(crate) struct Info {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name)]
     topic: String,
 }
 

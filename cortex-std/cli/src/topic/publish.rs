@@ -15,6 +15,7 @@ use crate::field_values::{self, Fields};
 use crate::interrupt::Interrupt;
 use crate::message::with_frames;
 use crate::output::{print_json, print_stderr};
+use crate::pace::Pace;
 use crate::session::{Session, seconds};
 use crate::time::wall_ns;
 use crate::types;
@@ -33,8 +34,14 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// be the value of the first field.
 ///
 /// An array is {"dtype": "<f4", "shape": [2, 2], "data": [[1, 2], [3, 4]]}, where data may also be
-/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png. Bytes are
-/// {"bytes": HEX} or a list of numbers. VALUE may be @FILE.json, @- for stdin, or an array file.
+/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png, which become
+/// little-endian. Bytes are {"bytes": HEX}, a list of numbers or @FILE.bin. Text may be @FILE.txt; a
+/// text that begins with @ is written with two, @@TEXT. VALUE may be @FILE.json, @- for stdin, or
+/// another file. A float may be "NaN", "Infinity" or "-Infinity", where any type is possible
+/// {"float": "NaN"}.
+///
+/// Numbers that their field or array cannot hold are refused. The encoding of an image follows from
+/// dtype and channels: mono8, mono16, rgb8, rgba8, 32FC1; name it if the data is something else.
 ///
 /// With --class any class can be published. --fields lists its fields and their types in order,
 /// separated by commas; a type is bool, int, float, str, bytes, list, map, array, tensor or any,
@@ -52,6 +59,7 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
     cortex topic pub -w 0 --once /chatter StringMessage hello")]
 pub(crate) struct Pub {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name)]
     topic: String,
     /// Type and field values; with --class only the values.
     #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
@@ -62,7 +70,7 @@ pub(crate) struct Pub {
     /// Fields of that class and their types.
     #[arg(long, value_name = "NAME:TYPE,..", requires = "class")]
     fields: Option<String>,
-    /// Messages per second.
+    /// Messages per second; those that are missed by far are skipped and counted.
     #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
     /// Publish once and end.
@@ -95,7 +103,7 @@ impl Pub {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let (message, is_once) = self.message();
         let (class, fields, value) = self.parse_message(message)?;
-        let values = field_values::parse(value, &fields, class == field_values::IMAGE)
+        let values = field_values::parse(value, &fields)
             .map_err(|error: ValueError| Failure::Usage(error.to_string()))?;
         let interrupt = Interrupt::get();
 
@@ -105,7 +113,7 @@ impl Pub {
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
         // This node may live only for a moment, too short to host the daemon.
         let node =
-            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).create()?;
         let fingerprint = fingerprint::wire(&class);
         let times = if is_once { Some(1) } else { self.times };
         // A stream goes on without a slow subscriber; a given number of messages is delivered.
@@ -126,8 +134,7 @@ impl Pub {
             )));
         }
 
-        let period = Duration::from_secs_f64(1.0 / self.rate);
-        let mut next = Instant::now();
+        let mut pace = Pace::new(self.rate, Instant::now());
         let mut sequence = 0;
         let mut congested = 0_u64;
         while !interrupt.is_set() && times.is_none_or(|times| sequence < times) {
@@ -142,9 +149,15 @@ impl Pub {
             sequence += 1;
             self.report(session, &header, sent)?;
             if times.is_none_or(|times| sequence < times) {
-                next += period;
+                let next = pace.advance(Instant::now());
                 interrupt.wait(next.saturating_duration_since(Instant::now()));
             }
+        }
+        if pace.skipped() > 0 {
+            let skipped = pace.skipped();
+            print_stderr(&format!(
+                "cortex: {skipped} messages skipped: the process was stopped or too slow for the rate"
+            ));
         }
         interrupt.wait(self.keep_alive);
         let lost = self.flush(&publisher, &interrupt);
@@ -207,7 +220,8 @@ impl Pub {
             (Some(class), [value]) if class.contains('.') => {
                 let fields = self.fields.as_deref().map(Fields::parse).transpose();
                 let fields = fields.map_err(|error| Failure::Usage(error.to_string()))?;
-                Ok((class.clone(), fields.unwrap_or_default(), value))
+                let known = || types::by_class(class).map(Fields::of).unwrap_or_default();
+                Ok((class.clone(), fields.unwrap_or_else(known), value))
             }
             (Some(class), [_]) => {
                 Err(Failure::Usage(format!("{class} has no module: give MODULE.CLASS")))
@@ -274,7 +288,7 @@ impl Pub {
         if session.json {
             return print_json(&json!({
                 "topic": self.topic,
-                "sequence": header.sequence,
+                "sequence": header.sequence.to_string(),
                 "timestamp_ns": header.timestamp_ns.to_string(),
                 "result": what,
             }));

@@ -14,6 +14,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  cortex topic type /cam/frame")]
 pub(crate) struct TypeOf {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name)]
     topic: String,
 }
 

@@ -51,7 +51,7 @@ impl RustPublisher {
                 let header = Header { timestamp_ns, sequence, ..sent }.encode();
                 let mut parts = vec![TOPIC.as_bytes(), &header];
                 parts.extend(frames[1..].iter().map(Vec::as_slice));
-                let _ = publisher.send(&parts).expect("it is sent");
+                publisher.send(&parts).expect("it is sent");
                 sequence += 1;
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -182,6 +182,9 @@ fn messages_of_rust_and_python_nodes_are_shown_alike() {
                 }
                 // The same, in the header behind the fingerprint.
                 _ if flags == ["--raw"] => format!("{} {}", &line[..16], &line[48..]),
+                _ if flags == ["--csv"] => {
+                    line.splitn(3, ',').last().expect("the node and the values").to_owned()
+                }
                 _ => line.split("  #").next().expect("the first part").to_owned(),
             };
             ended.lines.iter().map(mask).collect::<Vec<_>>()
