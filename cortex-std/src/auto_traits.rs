@@ -1,7 +1,7 @@
 //! Which public types are `Send` and `Sync`: the same with and without the feature `tokio`.
 
 use crate::discovery::{
-    Client, Daemon, DaemonHandle, DiscoveryError, Found, Origin, Topic, Verdict,
+    Client, Daemon, DaemonHandle, Diagnosis, DiscoveryError, Fault, Found, Origin, Topic, Verdict,
 };
 use crate::inspect::{Libzmq, Probe};
 use crate::raw::{Payload, RawMessage, RawOptions, RawPublisher, RawSubscriber};
@@ -96,6 +96,8 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         ErrorChain<'static>: false false;
         RawPublisher: true true;
         RawOptions: true true;
+        Diagnosis: true true;
+        Fault: true true;
         RawSubscriber: true true;
         RawMessage: true true;
         Payload<'static>: true true;
