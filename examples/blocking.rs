@@ -16,14 +16,14 @@ const TOPIC: &str = "/ticks";
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("blocking").build()?;
+    let node = Node::builder("blocking").create()?;
     let ticks = node.publisher::<FloatMessage>(TOPIC).create()?;
     let _timer = node
         .timer_builder(Duration::from_millis(20))
         .thread(ThreadOptions::named("ticks"))
         .on_thread(move |tick| {
             let millis = tick.late.as_secs_f64() * 1e3;
-            ticks.publish(&FloatMessage { data: millis }).map(drop)
+            ticks.publish(&FloatMessage { data: millis })
         })?;
 
     // One subscriber has a callback on a thread, and gets only the newest message.
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let counted = all.handle();
     node.spawn_thread(ThreadOptions::named("all"), move |_stop| {
         loop {
-            match all.recv_blocking() {
+            match all.blocking_recv() {
                 Ok(sample) => println!("all [{}]", sample.header().sequence),
                 Err(ReceiveError::Closed) => return,
                 Err(error) => return eprintln!("{error}"),

@@ -19,7 +19,7 @@ const FRAMES_PER_SECOND: u32 = 30;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("camera").build()?;
+    let node = Node::builder("camera").create()?;
     let frames = node.publisher::<ArrayMessage>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", frames.address());
 
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("f{}", tick.index);
         let data = ArrayView::from_slice(&pixels, &SHAPE)?;
         let frame = ArrayMessage { data, name: &name, frame_id: "camera" };
-        let _ = frames.publish(&frame)?;
-        Ok::<(), Box<dyn Error>>(())
+        frames.publish(&frame)?;
+        cortex_std::ok()
     });
 
     node.run().await?;

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count = Duration::from_secs(seconds).as_nanos() / period.as_nanos();
     println!("{count} ticks of {period:?}");
 
-    let node = Node::builder("control_loop").build()?;
+    let node = Node::builder("control_loop").create()?;
     let lateness = Arc::new(Mutex::new(Histogram::<u64>::new_with_bounds(1, LATEST, 3)?));
     let (recorder, handle) = (Arc::clone(&lateness), node.handle());
     let options = ThreadOptions { name: "control".into(), cores: core, fifo_priority: fifo };

@@ -37,14 +37,14 @@ struct OldRoute<'a> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("router").build()?;
+    let node = Node::builder("router").create()?;
     let mut seen = node.subscriber::<Route>(TOPIC).create()?;
     let waypoints = vec![[0.0, 0.0, 0.0], [1.5, 0.0, 0.25]];
     let limits = BTreeMap::from([("arm".to_owned(), vec![-1.57, 1.57])]);
 
     let old = node.publisher::<OldRoute>(TOPIC).latched().create()?;
     let route = OldRoute { name: "dock", waypoints: waypoints.clone(), limits: limits.clone() };
-    let _ = old.publish(&route)?;
+    old.publish(&route)?;
     let sample = seen.recv_timeout(Duration::from_secs(10))?.ok_or("no route arrived")?;
     let received = sample.message()?;
     println!("from an old sender: {received:?}");

@@ -69,7 +69,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let daemon = Daemon::bind(&format!("ipc://{}/discovery.sock", folder.path().display()))?;
     let daemon = daemon.spawn()?;
-    let node = Node::builder("camera").discovery(daemon.address()).build()?;
+    let node = Node::builder("camera").discovery(daemon.address()).create()?;
     let frames = node.publisher::<ImageMessage>(TOPIC).create()?;
     println!("discovery {}\ncamera    {}", daemon.address(), frames.address());
 
@@ -88,7 +88,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     });
 
     // The camera starts when the viewer has subscribed, so that the viewer misses no frame.
-    if frames.wait_for_subscribers(1, Duration::from_secs(10)).await {
+    if frames.wait_for_subscribers(1, Duration::from_secs(10)).await.is_ok() {
         let count = match arguments.frames {
             0 => u64::MAX,
             count => count,
@@ -105,12 +105,13 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
                 if done.elapsed() > Duration::from_secs(1) {
                     lifeline.borrow_mut().take();
                 }
-                return Ok(());
+                return cortex_std::ok();
             }
             let mut pixels = frames.loan::<u8>(&[HEIGHT, WIDTH, 3])?;
             paint(&mut pixels, sent);
             sent += 1;
-            pixels.publish(|pixels| ImageMessage::new(pixels, "rgb8")).map(drop)
+            pixels.publish(|pixels| ImageMessage::new(pixels, "rgb8"))?;
+            cortex_std::ok()
         });
         node.run().await?;
     } else {
@@ -125,7 +126,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
 
 /// The second process: receives, measures, prints.
 async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let node = Node::builder("viewer").discovery(discovery).build()?;
+    let node = Node::builder("viewer").discovery(discovery).create()?;
     end_with_parent(node.handle());
     let seen = Rc::new(RefCell::new(Seen::new()?));
     let (last, handle) = (arguments.frames.checked_sub(1), node.handle());
@@ -140,7 +141,7 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
     let (line, live) = (Rc::clone(&seen), counters.clone());
     let is_terminal = std::io::stdout().is_terminal();
     let period = Duration::from_millis(if is_terminal { 100 } else { 1000 });
-    node.timer(period, async move |_| {
+    node.timer_builder(period).first_after_period().on_tick(async move |_| {
         let text = line.borrow().line(live.stats().lost);
         // On a terminal each line overwrites the last one.
         print!("{}", if is_terminal { format!("\r{text}\x1b[K") } else { text + "\n" });

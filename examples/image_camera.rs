@@ -22,7 +22,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("image_camera").build()?;
+    let node = Node::builder("image_camera").create()?;
     let images = node.publisher::<ImageMessage>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", images.address());
 
@@ -32,8 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         pixels.fill((tick.index % 200) as u8);
         pixels[0] = 250;
         // `new` takes width and height from the shape.
-        let _ = pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
-        Ok::<(), Box<dyn Error>>(())
+        pixels.publish(|data| ImageMessage::new(data, ENCODING))?;
+        cortex_std::ok()
     });
 
     node.run().await?;

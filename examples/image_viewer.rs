@@ -21,7 +21,7 @@ const TOPIC: &str = "/cam/image";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("image_viewer").build()?;
+    let node = Node::builder("image_viewer").create()?;
 
     let (to_worker, samples) = mpsc::channel::<Sample<ImageMessage<'static>>>();
     let worker = thread::spawn(move || {
@@ -51,8 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("[{number}] negative: first={}", negative.first().unwrap_or(&0));
 
         // Moved to the worker, without a copy of the pixels. Sending `image` would not compile.
-        to_worker.send(sample)?;
-        Ok::<(), Box<dyn Error>>(())
+        to_worker.send(sample).map_err(cortex_std::Error::other)
     })?;
     println!("waiting for {TOPIC}");
 

@@ -28,7 +28,7 @@ struct WheelState<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("odometry").build()?;
+    let node = Node::builder("odometry").create()?;
     // Callbacks of a node take turns on one thread: no lock is needed.
     let distance = Rc::new(Cell::new(0.0));
 
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let odometry = node.publisher::<FloatMessage>("/odometry").create()?;
     node.timer(Duration::from_millis(100), async move |_tick| {
-        odometry.publish(&FloatMessage { data: distance.get() }).map(drop)
+        odometry.publish(&FloatMessage { data: distance.get() })
     });
 
     node.run().await?;

@@ -24,7 +24,7 @@ struct Perception<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("perception_receiver").build()?;
+    let node = Node::builder("perception_receiver").create()?;
     node.subscriber::<Perception>(TOPIC).on_message(async |message, header| {
         let TensorView { array, device, requires_grad } = message.features;
         let features = format!("{} on {device}, gradient: {requires_grad}", text(array)?);
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     println!("waiting for {TOPIC}");
 

@@ -25,7 +25,7 @@ struct Perception<'a> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("perception").build()?;
+    let node = Node::builder("perception").create()?;
     let scenes = node.publisher::<Perception>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", scenes.address());
 
@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // `device` is information for the receiver; the bytes come from this memory.
         let features = TensorView { array, device: "cuda:0", requires_grad: true };
         let objects = Map::from(&objects[..]);
-        let _ = scenes.publish(&Perception { scene: "kitchen", objects, features })?;
-        Ok::<(), Box<dyn Error>>(())
+        scenes.publish(&Perception { scene: "kitchen", objects, features })?;
+        cortex_std::ok()
     });
 
     node.run().await?;

@@ -38,11 +38,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         let state = json!({"joints": [0.5, -1.25], "name": "arm", "number": number, "on": null});
         let pickle = serde_pickle::to_vec(&state, serde_pickle::SerOptions::new())?;
-        let _ = sender.send(&[b"pyobj", &pickle])?;
+        sender.send(&[b"pyobj", &pickle])?;
 
         let mut zipped = ZlibEncoder::new(Vec::new(), Compression::default());
         zipped.write_all(&pickle)?;
-        let _ = sender.send(&[b"zipped", &zipped.finish()?])?;
+        sender.send(&[b"zipped", &zipped.finish()?])?;
     }
     Ok(())
 }

@@ -39,19 +39,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         let state =
             json!({"number": number, "pose": {"x": 0.5, "frame": "map"}, "on": [true, null]});
-        let _ = sender.send(&[b"json", &serde_json::to_vec(&state)?])?;
+        sender.send(&[b"json", &serde_json::to_vec(&state)?])?;
 
         // Copied into the message: any borrowed slice works.
         let samples: Vec<f32> = (0..12_u16).map(f32::from).collect();
         let array = ArrayView::from_slice(&samples, &[3, 4])?;
         let head = json!({"dtype": "float32", "shape": array.shape()});
-        let _ = sender.send(&[b"array/copy", &serde_json::to_vec(&head)?, array.data()])?;
+        sender.send(&[b"array/copy", &serde_json::to_vec(&head)?, array.data()])?;
 
         // Not copied: the message keeps the owner until it is sent.
         let head = json!({"dtype": "uint8", "shape": [480, 640]});
         let head = serde_json::to_vec(&head)?;
         let first: [&[u8]; 2] = [b"array/nocopy", &head];
-        let _ = sender.send_from(&first, Arc::clone(&pixels), |pixels| pixels)?;
+        sender.send_from(&first, Arc::clone(&pixels), |pixels| pixels)?;
     }
     Ok(())
 }

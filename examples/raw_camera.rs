@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // Python: struct.pack("<I", frame_id).
         let header = frame_id.to_le_bytes();
         let pixels = Arc::new(vec![(frame_id % 256) as u8; HEIGHT * WIDTH]);
-        let _ = sender.send_from(&[TOPIC, &header], pixels, |pixels| pixels)?;
+        sender.send_from(&[TOPIC, &header], pixels, |pixels| pixels)?;
     }
     Ok(())
 }

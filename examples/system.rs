@@ -16,29 +16,29 @@ const MEASURED: &str = "/temperature/measured";
 const SMOOTHED: &str = "/temperature/smoothed";
 
 fn sensor() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("sensor").build()?;
+    let node = Node::builder("sensor").create()?;
     let measured = node.publisher::<FloatMessage>(MEASURED).create()?;
     node.timer(Duration::from_millis(50), async move |tick| {
         let noise = if tick.index % 2 == 0 { 0.5 } else { -0.5 };
-        measured.publish(&FloatMessage { data: 20.0 + noise }).map(drop)
+        measured.publish(&FloatMessage { data: 20.0 + noise })
     });
     Ok(node)
 }
 
 fn processor() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("processor").build()?;
+    let node = Node::builder("processor").create()?;
     let smoothed = node.publisher::<FloatMessage>(SMOOTHED).create()?;
     let mut mean = None;
     node.subscriber::<FloatMessage>(MEASURED).on_message(async move |measured, _| {
         let last = mean.unwrap_or(measured.data);
         mean = Some(last + (measured.data - last) / 10.0);
-        smoothed.publish(&FloatMessage { data: last }).map(drop)
+        smoothed.publish(&FloatMessage { data: last })
     })?;
     Ok(node)
 }
 
 fn sink() -> Result<Node, Box<dyn Error>> {
-    let node = Node::builder("sink").build()?;
+    let node = Node::builder("sink").create()?;
     for topic in [MEASURED, SMOOTHED] {
         node.subscriber::<FloatMessage>(topic).on_message(async move |message, header| {
             println!("{topic} [{}] {:.2}", header.sequence, message.data);

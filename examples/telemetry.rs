@@ -38,9 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let temp = 36.5 + (seq % 4) as f32 * 0.25;
         // The builder keeps its memory; the frame is copied from it.
         let buffer = build(&mut builder, seq, ts, temp, "fine");
-        let _ = sender.send(&[TOPIC, buffer])?;
+        sender.send(&[TOPIC, buffer])?;
         // No subscriber at this address subscribes to it, so it is not transmitted.
-        let _ = sender.send(&[b"log/arm", b"a line of text"])?;
+        sender.send(&[b"log/arm", b"a line of text"])?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use cortex_std::Node;
-use cortex_std::wire::{ArrayError, ArrayView, TensorMessage, TensorView};
+use cortex_std::wire::{ArrayView, TensorMessage, TensorView};
 
 const TOPIC: &str = "/policy/weights";
 const SHAPE: [usize; 2] = [3, 4];
@@ -18,15 +18,15 @@ const SHAPE: [usize; 2] = [3, 4];
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("policy").build()?;
+    let node = Node::builder("policy").create()?;
     let published = node.publisher::<TensorMessage>(TOPIC).create()?;
     let mut weights = [0.0_f32; SHAPE[0] * SHAPE[1]];
     node.timer(Duration::from_millis(50), async move |_| {
         weights.iter_mut().for_each(|weight| *weight += 0.5);
         let array = ArrayView::from_slice(&weights, &SHAPE)?;
         let data = TensorView { array, device: "cuda:0", requires_grad: true };
-        let _ = published.publish(&TensorMessage { data, name: "layer0" })?;
-        Ok::<(), Box<dyn Error>>(())
+        published.publish(&TensorMessage { data, name: "layer0" })?;
+        cortex_std::ok()
     });
 
     node.subscriber::<TensorMessage>(TOPIC).on_message(async |message, header| {
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             message.name,
             array.shape()
         );
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     node.run().await?;
     Ok(())

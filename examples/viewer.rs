@@ -9,14 +9,14 @@
 use std::error::Error;
 
 use cortex_std::Node;
-use cortex_std::wire::{ArrayError, ArrayMessage};
+use cortex_std::wire::ArrayMessage;
 
 const TOPIC: &str = "/cam/frame";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let node = Node::builder("viewer").build()?;
+    let node = Node::builder("viewer").create()?;
     let frames = node.subscriber::<ArrayMessage>(TOPIC).on_message(async |frame, header| {
         // `frame` borrows from the received frames: it is not copied, and is valid only here.
         let pixels = frame.data.iter::<u8>()?;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let sum: u64 = pixels.map(u64::from).sum();
         let mean = sum as f64 / count as f64;
         println!("[{}] {} mean={mean:.1}", header.sequence, frame.name);
-        Ok::<(), ArrayError>(())
+        cortex_std::ok()
     })?;
     println!("waiting for {TOPIC}");
 

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sender = RawPublisher::bind(&address)?;
     let mut receiver = RawSubscriber::connect(&address)?;
     receiver.subscribe(b"")?;
-    assert!(sender.wait_for_subscribers_blocking(1, IN_TIME), "no subscriber connected");
+    sender.blocking_wait_for_subscribers(1, IN_TIME)?;
 
     // Sending: the message borrows the pixels, and so do the frames.
     let pixels = Arc::new(vec![7_u8; 480 * 640]);
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("encode: the array's frame", &pixels, buffers[0]);
     let header = Header::of::<ArrayMessage>(0, 0).encode();
     let first: [&[u8]; 3] = [b"views", &header, metadata];
-    let _ = sender.send_from(&first, Arc::clone(&pixels), |pixels| {
+    sender.send_from(&first, Arc::clone(&pixels), |pixels| {
         row("send_from: what the socket gets", pixels, pixels);
         pixels
     })?;

@@ -4,7 +4,7 @@ use crate::discovery::{
     Client, Daemon, DaemonHandle, DiscoveryError, Found, Origin, Topic, Verdict,
 };
 use crate::inspect::{Libzmq, Probe};
-use crate::raw::{Payload, RawMessage, RawPublisher, RawSubscriber};
+use crate::raw::{Payload, RawMessage, RawOptions, RawPublisher, RawSubscriber};
 use crate::wire::StringMessage;
 use crate::*;
 
@@ -55,6 +55,7 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         PublisherStats: true true;
         PublishError: true true;
         Loan<'static, M, u8>: true true;
+        Stamped<'static, M>: true true;
         Registration: true true;
         // It calls `FnMut` callbacks.
         Subscriber<M>: true false;
@@ -75,16 +76,25 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         Tick: true true;
         MissedTicks: true true;
         TimerStats: true true;
+        Quantiles: true true;
+        PublisherInfo: true true;
+        SubscriberInfo: true true;
         ThreadOptions: true true;
         ThreadHandle: true true;
         StopToken: true true;
         CreateError: true true;
+        NameError: true true;
+        ThreadError: true true;
+        WaitError: true true;
+        Error: true true;
+        Result<()>: true true;
         EndpointError: true true;
         SocketError: true true;
         SocketErrorKind: true true;
         // It borrows any error.
         ErrorChain<'static>: false false;
         RawPublisher: true true;
+        RawOptions: true true;
         RawSubscriber: true true;
         RawMessage: true true;
         Payload<'static>: true true;
@@ -101,7 +111,10 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         Probe: true true;
     };
     #[cfg(feature = "tokio")]
-    let of_tokio = assert_auto_traits! { crate::discovery::AsyncClient: true true; };
+    let of_tokio = assert_auto_traits! {
+        crate::discovery::AsyncClient: true true;
+        TimerHandle: true true;
+    };
     #[cfg(not(feature = "tokio"))]
     let of_tokio = Vec::new();
     let asserted: Vec<&str> = asserted
@@ -111,7 +124,8 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         .map(|name| name.split([' ', '<']).next().unwrap_or(name))
         .collect();
     for name in exported() {
-        let is_async = name == "AsyncClient" && cfg!(not(feature = "tokio"));
+        let is_async =
+            ["AsyncClient", "TimerHandle"].contains(&&*name) && cfg!(not(feature = "tokio"));
         assert!(is_async || asserted.contains(&&*name), "{name} is not asserted here");
     }
 }

@@ -16,6 +16,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use crate::endpoint::{MAX_PATH_LEN, Probe, probe};
+pub use crate::runtime::signal::ignores_signal;
 use crate::transport::library;
 
 /// A version of libzmq.

@@ -5,6 +5,7 @@ extern crate self as cortex_std;
 
 // The modules from the top down; imports go down this list, never up.
 //
+// result       the error that stands for all errors of the crate
 // inspect      queries of diagnostic tools
 // node         nodes: what a user holds
 // publisher    publishers of typed messages, loans
@@ -29,6 +30,7 @@ mod name;
 mod node;
 mod publisher;
 pub mod raw;
+mod result;
 mod runtime;
 mod stats;
 mod stop;
@@ -42,23 +44,28 @@ mod auto_traits;
 pub use cortex_wire as wire;
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
-pub use error::{CreateError, PublishError, ReceiveError};
+pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
-pub use publisher::{Loan, Publisher, PublisherBuilder};
+pub use publisher::{Loan, Publisher, PublisherBuilder, Stamped};
 pub use raw::outlet::Published;
+pub use result::{Error, Result, ok};
 pub use runtime::callback::CallbackResult;
 #[cfg(feature = "tokio")]
 pub use runtime::signal::shutdown_signal;
 pub use runtime::thread_options::ThreadOptions;
 pub use runtime::threads::ThreadHandle;
+pub use stats::histogram::Quantiles;
 pub use stats::latency::{Latency, Samples};
 pub use stats::node::{NodeStats, TimerStats};
+pub use stats::parts::{PublisherInfo, SubscriberInfo};
 pub use stats::{PublisherStats, Rejected, SubscriberStats};
 pub use stop::StopToken;
 pub use subscriber::{
     Loss, LossKind, Queue, Sample, SequenceTracker, Step, Subscriber, SubscriberBuilder,
     SubscriberHandle, ThreadSubscriber,
 };
+#[cfg(feature = "tokio")]
+pub use timer::TimerHandle;
 pub use timer::{MissedTicks, ThreadTimer, Tick, TimerBuilder};
 pub use transport::{SocketError, SocketErrorKind};

@@ -1,6 +1,6 @@
 //! Names of nodes, topics and threads.
 
-use crate::error::CreateError;
+use crate::error::NameError;
 
 /// Bytes of the longest name. libzmq's store of subscriptions recurses once per byte.
 const MAX_NAME_LEN: usize = 1024;
@@ -10,10 +10,10 @@ const MAX_NAME_LEN: usize = 1024;
 ///
 /// # Errors
 ///
-/// `Name`.
-pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), CreateError> {
+/// When the name is rejected.
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
     if name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control) {
-        return Err(CreateError::Name { what, name: name.to_owned() });
+        return Err(NameError { what, name: name.to_owned() });
     }
     Ok(())
 }

@@ -170,7 +170,7 @@ fn an_array_that_does_not_fit_its_bytes_is_refused() {
     let sender = RawPublisher::bind(&folder.address("pyzmq.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_pyzmq_receiver");
     let mut receiver = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     let head = |text: &'static str| text.as_bytes();
     let refused: [&[&[u8]]; 10] = [
         &[b"json"],
@@ -185,10 +185,10 @@ fn an_array_that_does_not_fit_its_bytes_is_refused() {
         &[b"array/x", b"{}", b"", b""],
     ];
     for frames in refused {
-        let _ = sender.send(frames).expect("it is sent");
+        sender.send(frames).expect("it is sent");
         receiver.expect_line("refused: ");
     }
-    let _ = sender.send(&[b"json", b"[1]"]).expect("it is sent");
+    sender.send(&[b"json", b"[1]"]).expect("it is sent");
     assert_eq!(receiver.next_line(), "json [1]");
     drop(sender);
     end(&folder, [receiver]);
@@ -281,14 +281,14 @@ fn every_hostile_pickle_is_refused() {
     let sender = RawPublisher::bind(&folder.address("pickle.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_pickle_receiver");
     let mut receiver = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     for (topic, what, pickle, reason) in refused {
-        let _ = sender.send(&[topic, pickle]).expect("it is sent");
+        sender.send(&[topic, pickle]).expect("it is sent");
         let line = receiver.expect_line("refused: ");
         assert!(line.contains(reason), "{what}: {line}");
     }
     // The deepest pickle that is allowed is read.
-    let _ = sender.send(&[b"pyobj", &nested(1000)]).expect("it is sent");
+    sender.send(&[b"pyobj", &nested(1000)]).expect("it is sent");
     let line = receiver.next_line();
     assert_eq!(line, format!("pyobj {}{}", "[".repeat(1000), "]".repeat(1000)));
     drop(sender);
@@ -335,7 +335,7 @@ fn a_dashboard_refuses_what_is_neither() {
     let sender = RawPublisher::bind(&folder.address("both.sock")).expect("it binds");
     let binary = env!("CARGO_BIN_EXE_dashboard");
     let mut dashboard = Language::Rust.start(binary, "", &[sender.address()]);
-    assert!(sender.wait_for_subscribers_blocking(2, DEADLINE));
+    sender.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     let refused: [&[&[u8]]; 7] = [
         &[b"cam/left"],
         &[b"cam/left", b"123", &[0; 240 * 320]],
@@ -346,7 +346,7 @@ fn a_dashboard_refuses_what_is_neither() {
         &[b"telemetry/arm", b"\x08\0\0\0\x04\0\x08\0\xfc\xff\xff\x7f"],
     ];
     for frames in refused {
-        let _ = sender.send(frames).expect("it is sent");
+        sender.send(frames).expect("it is sent");
         let line = dashboard.expect_line(" refused: ");
         assert!(line.as_bytes().starts_with(frames[0]), "{line}");
     }

@@ -280,7 +280,7 @@ fn a_board_registers_itself_and_rust_and_python_subscribers_receive_its_images()
     let found = client.look_up("/board/image").expect("an answer").expect("the topic");
     assert_eq!(found.layout, Some(ImageMessage::LAYOUT));
 
-    let node = Node::builder("viewer").discovery(&address).build().expect("a node");
+    let node = Node::builder("viewer").discovery(&address).create().expect("a node");
     let mut subscriber =
         node.subscriber::<ImageMessage<'static>>("/board/image").create().expect("a subscriber");
     for sequence in 0..20 {

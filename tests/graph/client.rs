@@ -25,7 +25,7 @@ fn topic(name: &str) -> Topic {
 /// A node that never is the daemon itself.
 fn node(folder: &Folder, name: &str) -> Node {
     let node = Node::builder(name).discovery(&folder.discovery()).host_discovery(false);
-    node.build().expect("a node")
+    node.create().expect("a node")
 }
 
 fn python_daemon(folder: &Folder) -> Program {
@@ -153,7 +153,7 @@ async fn a_topic_is_waited_for_in_any_start_order() {
     let blocking = std::thread::spawn(move || client.wait_for_topic("/t", LONG));
     let mut client = AsyncClient::connect(&discovery, DEADLINE).expect("a client");
     let (caller, talker) = (node(&folder, "caller"), node(&folder, "talker"));
-    assert_eq!(caller.wait_for_topic_blocking("/t", Duration::ZERO).expect("no error"), None);
+    assert_eq!(caller.blocking_wait_for_topic("/t", Duration::ZERO).expect("no error"), None);
     assert_eq!(caller.wait_for_topic("/t", Duration::ZERO).await.expect("no error"), None);
     let start = async {
         let daemon = daemon(&folder);
@@ -170,7 +170,7 @@ async fn a_topic_is_waited_for_in_any_start_order() {
     let found = found.expect("no error").expect("it is there");
     assert_eq!(found.topic.address, notes.address());
     assert_eq!(seen.expect("no error").as_ref(), Some(&found));
-    assert_eq!(caller.wait_for_topic_blocking("/t", LONG).expect("no error"), Some(found.clone()));
+    assert_eq!(caller.blocking_wait_for_topic("/t", LONG).expect("no error"), Some(found.clone()));
     assert_eq!(blocking.join().expect("no panic").expect("no error"), Some(found));
 }
 
@@ -180,7 +180,7 @@ fn waiting_for_a_topic_ends_with_the_node() {
     let node = node(&folder, "caller");
     let handle = node.handle();
     let ended = std::thread::spawn(move || handle.shutdown());
-    assert_eq!(node.wait_for_topic_blocking("/t", LONG).expect("no error"), None);
+    assert_eq!(node.blocking_wait_for_topic("/t", LONG).expect("no error"), None);
     ended.join().expect("no panic");
 }
 
@@ -192,10 +192,10 @@ async fn a_node_that_requires_a_daemon_fails_early_and_others_wait_visibly() {
     let soon = Duration::from_millis(20);
     let missing = node.require_discovery(soon).await;
     assert!(matches!(missing, Err(DiscoveryError::Unreachable { .. })), "{missing:?}");
-    assert!(node.require_discovery_blocking(soon).is_err());
+    assert!(node.blocking_require_discovery(soon).is_err());
     assert_eq!(notes.registration(), Registration::Pending);
     let _daemon = daemon(&folder);
     node.require_discovery(DEADLINE).await.expect("it is there");
-    node.require_discovery_blocking(DEADLINE).expect("it is there");
+    node.blocking_require_discovery(DEADLINE).expect("it is there");
     wait_until("it is registered", || notes.registration() == Registration::Registered);
 }

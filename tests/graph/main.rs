@@ -7,8 +7,10 @@ use std::process::Command;
 
 mod client;
 mod faults;
+mod links;
 mod promises;
 mod publisher;
+mod publishing;
 mod pubsub;
 mod raw;
 mod shared;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{CreateError, Published, Publisher, Subscriber};
+use cortex_std::{CreateError, Published, Publisher, Subscriber, WaitError};
 use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, python, wait_until};
 
@@ -106,7 +106,7 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing_and_counts_what_it_lost() {
         frame_id: "",
     };
     wait_until("the last message comes after the gap", || {
-        let _ = arrays.publish(&message).expect("it is published");
+        arrays.publish(&message).expect("it is published");
         let mut last = None;
         while let Some(sample) = stuck.recv_timeout(Duration::from_millis(20)).expect("no error") {
             last = Some(sample.header().sequence);
@@ -242,7 +242,7 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
     assert_eq!(sample.message(), Ok(text("the map")));
 
     // Earlier subscribers received further copies and counted them as repeated only.
-    let _ = map.publish(&text("a new map")).expect("it is published");
+    map.publish(&text("a new map")).expect("it is published");
     for seen in [&mut first, &mut second] {
         let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
         assert_eq!(sample.message(), Ok(text("a new map")));
@@ -257,7 +257,7 @@ fn a_latched_publisher_ends_with_its_node_and_leaves_no_file() {
     let folder = Folder::new();
     let talker = guest(&folder, "talker");
     let map = talker.publisher::<StringMessage>("/map").latched().create().expect("it binds");
-    let _ = map.publish(&text("kept")).expect("kept");
+    map.publish(&text("kept")).expect("kept");
     drop(talker);
     drop(map);
     assert_eq!(folder.files(), Vec::<std::path::PathBuf>::new());
@@ -333,21 +333,49 @@ fn waiting_for_subscribers_ends_when_they_are_there_or_when_the_time_is_up() {
     let folder = Folder::new();
     let node = node(&folder, "both");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
-    assert!(notes.wait_for_subscribers_blocking(0, Duration::ZERO));
-    assert!(!notes.wait_for_subscribers_blocking(1, Duration::from_millis(10)));
+    notes.blocking_wait_for_subscribers(0, Duration::ZERO).expect("they subscribe");
+    assert_eq!(
+        notes.blocking_wait_for_subscribers(1, Duration::from_millis(10)),
+        Err(WaitError::TimedOut)
+    );
     let follow = || {
         let subscriber = node.subscriber::<StringMessage>("/t");
         subscriber.on_thread(|_, _| ()).expect("a subscriber")
     };
     let first = follow();
-    assert!(notes.wait_for_subscribers_blocking(1, DEADLINE));
-    assert!(!notes.wait_for_subscribers_blocking(2, Duration::from_millis(10)));
+    notes.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
+    assert_eq!(
+        notes.blocking_wait_for_subscribers(2, Duration::from_millis(10)),
+        Err(WaitError::TimedOut)
+    );
     let second = follow();
-    assert!(notes.wait_for_subscribers_blocking(2, DEADLINE));
+    notes.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     drop((first, second));
     wait_until("both have left", || notes.subscriber_count() == 0);
     node.handle().shutdown();
-    assert!(!notes.wait_for_subscribers_blocking(1, Duration::MAX), "the node ended");
+    assert_eq!(notes.blocking_wait_for_subscribers(1, Duration::MAX), Err(WaitError::Closed));
+}
+
+#[tokio::test]
+async fn several_tasks_may_wait_for_the_subscribers_of_one_publisher() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    let late = notes.wait_for_subscribers(1, Duration::from_millis(10)).await;
+    assert_eq!(late, Err(WaitError::TimedOut));
+    let subscribe = async {
+        // The others wait by now.
+        tokio::task::yield_now().await;
+        let subscriber = node.subscriber::<StringMessage>("/t");
+        subscriber.on_thread(|_, _| ()).expect("a subscriber")
+    };
+    let wait = || notes.wait_for_subscribers(1, DEADLINE);
+    let (first, second, subscriber) = tokio::join!(wait(), wait(), subscribe);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    drop(subscriber);
+    wait_until("it has left", || notes.subscriber_count() == 0);
+    let end = async { node.handle().shutdown() };
+    assert_eq!(tokio::join!(wait(), end).0, Err(WaitError::Closed));
 }
 
 #[test]

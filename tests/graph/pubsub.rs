@@ -134,7 +134,7 @@ fn a_publisher_that_comes_back_is_found_again_under_a_new_daemon_too() {
     let first = guest(&folder, "first");
     let notes = first.publisher::<StringMessage>("/t").create().expect("it binds");
     connect(&mut seen, &notes, 1);
-    let _ = notes.publish(&text("one")).expect("it is published");
+    notes.publish(&text("one")).expect("it is published");
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(text("one")));
     drop(first);
@@ -146,7 +146,7 @@ fn a_publisher_that_comes_back_is_found_again_under_a_new_daemon_too() {
     let notes = second.publisher::<StringMessage>("/t").create().expect("it binds");
     let _second_daemon = daemon(&folder);
     connect(&mut seen, &notes, 1);
-    let _ = notes.publish(&text("two")).expect("it is published");
+    notes.publish(&text("two")).expect("it is published");
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(text("two")));
     assert_eq!(seen.stats().restarted, 1);
@@ -269,7 +269,7 @@ async fn a_callback_that_fails_or_panics_does_not_end_the_node() {
     let clock = Rc::clone(&ticks);
     node.timer(Duration::from_millis(5), async move |_| {
         *clock.borrow_mut() += 1;
-        let _ = notes.publish(&text("x")).map_err(|error| error.to_string())?;
+        notes.publish(&text("x")).map_err(|error| error.to_string())?;
         Err::<(), _>("every time".to_owned())
     });
     tokio::time::timeout(DEADLINE, node.run()).await.expect("in time").expect("no error");
@@ -329,7 +329,7 @@ fn a_full_queue_is_reported_and_the_gap_counted() {
     let before = seen.stats();
     assert!(before.received < 100);
     wait_until("a message comes after the gap", || {
-        let _ = images.publish(&message).expect("it is published");
+        images.publish(&message).expect("it is published");
         seen.recv_timeout(Duration::from_millis(50)).expect("no error").is_some()
     });
     while seen.recv_timeout(Duration::from_millis(200)).expect("no error").is_some() {}

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cortex_std::raw::{RawPublisher, RawSubscriber};
+use cortex_std::raw::{RawOptions, RawPublisher, RawSubscriber};
 use cortex_std::wire::{self, Header, Message, StringMessage};
-use cortex_std::{CreateError, Published, Registration, StopToken};
+use cortex_std::{CreateError, Published, Registration, StopToken, WaitError};
 use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, node};
 use cortex_tests::{DEADLINE, wait_until};
 
 fn connected(folder: &Folder, prefixes: &[&[u8]]) -> (RawPublisher, RawSubscriber) {
-    let publisher = RawPublisher::bind(&folder.address("raw")).expect("it binds");
+    let options = RawOptions::default().queue(1000);
+    let publisher = RawPublisher::bind_with(&folder.address("raw"), &options).expect("it binds");
     let mut subscriber = RawSubscriber::connect(publisher.address()).expect("a subscriber");
     for prefix in prefixes {
         subscriber.subscribe(prefix).expect("it subscribes");
     }
-    assert!(publisher.wait_for_subscribers_blocking(prefixes.len(), DEADLINE));
+    publisher.blocking_wait_for_subscribers(prefixes.len(), DEADLINE).expect("they subscribe");
     (publisher, subscriber)
 }
 
@@ -34,8 +35,8 @@ fn a_raw_subscriber_gets_what_begins_with_a_prefix_and_nothing_else() {
     }
     subscriber.unsubscribe(b"cam/").expect("it was subscribed");
     wait_until("one subscription is left", || publisher.subscriber_count() == 1);
-    let _ = publisher.send(&[b"cam/left"]).expect("it is sent");
-    let _ = publisher.send(&[b"telemetry/end"]).expect("it is sent");
+    publisher.send(&[b"cam/left"]).expect("it is sent");
+    publisher.send(&[b"telemetry/end"]).expect("it is sent");
     let message = subscriber.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(message.frame(0), Some(&b"telemetry/end"[..]));
 }
@@ -64,8 +65,8 @@ fn one_raw_subscriber_reads_several_publishers() {
     subscriber.connect_also(second.address()).expect("it connects");
     subscriber.subscribe(b"").expect("it subscribes");
     for publisher in [&first, &second] {
-        assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
-        let _ = publisher.send(&[publisher.address().as_bytes()]).expect("it is sent");
+        publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
+        publisher.send(&[publisher.address().as_bytes()]).expect("it is sent");
         let message = subscriber.recv_timeout(DEADLINE).expect("no error").expect("in time");
         assert_eq!(message.frame(0), Some(publisher.address().as_bytes()));
     }
@@ -103,7 +104,7 @@ async fn a_raw_subscriber_can_be_awaited() {
         numbers
     });
     for number in 0..100_u32 {
-        let _ = publisher.send(&[&number.to_le_bytes()]).expect("it is sent");
+        publisher.send(&[&number.to_le_bytes()]).expect("it is sent");
         tokio::task::yield_now().await;
     }
     let numbers = tokio::time::timeout(DEADLINE, reader).await.expect("in time").expect("it ends");
@@ -136,7 +137,7 @@ fn a_node_registers_a_raw_publisher_and_closes_it() {
     let mut buffers = wire::heapless::Vec::<&[u8], 1>::new();
     let metadata = wire::encode(&StringMessage { data: "hello" }, &mut metadata, &mut buffers)
         .expect("it fits");
-    let _ = raw.send(&[b"/t", &header, metadata]).expect("it is sent");
+    raw.send(&[b"/t", &header, metadata]).expect("it is sent");
 
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!((sample.header().timestamp_ns, sample.header().sequence), (12, 34));
@@ -148,6 +149,6 @@ fn a_node_registers_a_raw_publisher_and_closes_it() {
 
     drop((bridge, reader));
     assert!(raw.send(&[b"/t"]).is_err());
-    assert!(!raw.wait_for_subscribers_blocking(1, DEADLINE));
+    assert_eq!(raw.blocking_wait_for_subscribers(1, DEADLINE), Err(WaitError::Closed));
     assert_nothing_is_left(&folder, daemon);
 }

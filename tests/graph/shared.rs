@@ -95,7 +95,7 @@ fn a_flood_of_one_publisher_does_not_silence_the_others() {
     std::thread::scope(|scope| {
         let flood = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                let _ = loud_notes.publish(&StringMessage { data: "loud" }).expect("published");
+                loud_notes.publish(&StringMessage { data: "loud" }).expect("published");
             }
         });
         assert_eq!(receive(&mut reader).0, "loud");
@@ -186,7 +186,7 @@ fn python_sees_the_first_publisher_of_a_shared_topic() {
     );
     let connected = peer.expect_event("connected");
     assert_eq!(connected["address"], first_notes.address());
-    assert!(first_notes.wait_for_subscribers_blocking(1, DEADLINE));
+    first_notes.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     publish(&first_notes, "hello");
     let message = peer.expect_event("message");
     assert_eq!(message["fields"][0]["value"]["str"], "hello");
@@ -205,7 +205,7 @@ async fn the_async_forms_receive_from_all_as_well() {
     let mut reader = listener.subscriber::<StringMessage>("/log").create().expect("a subscriber");
     let talk = async {
         for publisher in &publishers {
-            assert!(publisher.wait_for_subscribers(1, DEADLINE).await);
+            publisher.wait_for_subscribers(1, DEADLINE).await.expect("a subscriber");
         }
         // One by one: each has to wake the reader, whichever socket it comes through.
         for round in 0..100 {

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{Latency, Node, Published, ThreadOptions};
+use cortex_std::{Latency, Node, Published, ThreadOptions, WaitError};
 use cortex_tests::graph::{Folder, connect, node};
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -53,7 +53,7 @@ fn the_last_samples_of_each_stage_are_kept_and_their_times_are_in_nanoseconds() 
 fn a_reader_without_a_callback_has_the_first_two_stages_and_an_untraced_one_has_none() {
     let folder = Folder::new();
     let node = Node::builder("both").discovery(&folder.discovery()).trace_latency(3);
-    let node = node.build().expect("a node");
+    let node = node.create().expect("a node");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let mut traced = node.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     let silent = node.subscriber::<StringMessage>("/t").trace_latency(0);
@@ -114,7 +114,7 @@ fn a_nodes_stats_list_its_publishers_subscribers_and_timers_by_topic() {
             if tick.index == 0 {
                 std::thread::sleep(Duration::from_millis(9));
             }
-            Err("failed on purpose")
+            Err::<(), _>("failed on purpose")
         })
         .expect("a thread");
     wait_until("the timer overran", || timer.ticks() >= 5);
@@ -189,10 +189,58 @@ fn stats_do_not_wait_for_a_publisher_that_waits_for_room() {
     let stats = arrays.stats();
     assert_eq!((stats.published, stats.subscribers), (last.0, 1));
     assert_eq!(arrays.subscriber_count(), 1);
-    assert!(arrays.wait_for_subscribers_blocking(1, Duration::ZERO));
-    assert!(!arrays.wait_for_subscribers_blocking(2, Duration::from_millis(5)));
+    arrays.blocking_wait_for_subscribers(1, Duration::ZERO).expect("they subscribe");
+    assert_eq!(
+        arrays.blocking_wait_for_subscribers(2, Duration::from_millis(5)),
+        Err(WaitError::TimedOut)
+    );
     assert_eq!(node.stats().publishers[0].1.published, last.0);
     let _ = arrays.registration();
     node.handle().shutdown();
     publisher.join().expect("it ends");
+}
+
+#[test]
+fn a_node_lists_its_publishers_and_subscribers_while_they_exist() {
+    let folder = Folder::new();
+    let node = node(&folder, "lister");
+    let arrays = node.publisher::<ArrayMessage>("/b").create().expect("it binds");
+    let notes = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    let mut seen = node.subscriber::<ArrayMessage>("/b").create().expect("a subscriber");
+    connect(&mut seen, &arrays, 1);
+    let listed: Vec<_> = node
+        .publishers()
+        .into_iter()
+        .map(|publisher| (publisher.topic, publisher.message_type, publisher.address))
+        .collect();
+    let address = |publisher: &str| publisher.to_owned();
+    assert_eq!(
+        listed,
+        [
+            ("/a".to_owned(), "StringMessage", address(notes.address())),
+            ("/b".to_owned(), "ArrayMessage", address(arrays.address())),
+        ]
+    );
+    let subscriber = node.find_subscriber("/b").expect("it is listed");
+    assert_eq!(subscriber.message_type, "ArrayMessage");
+    assert_eq!(subscriber.publishers, [arrays.address()]);
+    let handle = seen.handle();
+    drop((seen, arrays));
+    assert_eq!((node.find_subscriber("/b"), node.find_publisher("/b")), (None, None));
+    assert!(handle.is_stopped());
+    assert!(node.find_publisher("/a").is_some());
+}
+
+#[test]
+fn spin_with_a_timeout_returns_whether_the_node_was_shut_down() {
+    let folder = Folder::new();
+    let node = node(&folder, "spinner");
+    let notes = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    assert!(!node.spin_timeout(Duration::from_millis(5)).expect("no error"));
+    assert_eq!(notes.publish(&StringMessage { data: "x" }).ok(), Some(Published::NoSubscribers));
+    let handle = node.handle();
+    let stopper = std::thread::spawn(move || handle.shutdown());
+    assert!(node.spin_timeout(DEADLINE).expect("no error"));
+    stopper.join().expect("no panic");
+    assert!(notes.publish(&StringMessage { data: "x" }).is_err());
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cortex_std::{CreateError, MissedTicks, Node, ThreadOptions, ThreadTimer, Tick};
+use cortex_std::{MissedTicks, Node, ThreadError, ThreadOptions, ThreadTimer, Tick};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 /// A node without a daemon.
 fn node(folder: &Folder) -> Node {
-    Node::builder("clock").discovery(&folder.discovery()).build().expect("a node")
+    Node::builder("clock").discovery(&folder.discovery()).create().expect("a node")
 }
 
 fn options() -> ThreadOptions {
@@ -33,7 +33,8 @@ async fn async_ticks(missed: MissedTicks, busy: u64, count: usize) -> Vec<(u64, 
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (ticks, handle) = (Rc::clone(&seen), node.handle());
     let start = tokio::time::Instant::now();
-    node.timer_builder(PERIOD).missed_ticks(missed).on_tick(async move |tick: Tick| {
+    let timer = node.timer_builder(PERIOD).missed_ticks(missed).first_after_period();
+    timer.on_tick(async move |tick: Tick| {
         let now = start.elapsed().as_millis() as u64;
         ticks.borrow_mut().push((tick.index, now, tick.late.as_millis() as u64, tick.overruns));
         if ticks.borrow().len() == 1 {
@@ -84,7 +85,7 @@ async fn async_callbacks_that_fail_or_panic_keep_the_pace() {
     let calls = Rc::new(Cell::new(0));
     let (counter, handle) = (Rc::clone(&calls), node.handle());
     let start = tokio::time::Instant::now();
-    node.timer(PERIOD, async move |tick: Tick| {
+    node.timer_builder(PERIOD).first_after_period().on_tick(async move |tick: Tick| {
         counter.set(counter.get() + 1);
         match tick.index {
             50 => {
@@ -105,7 +106,8 @@ async fn a_period_of_zero_and_an_endless_one_are_valid() {
     let folder = Folder::new();
     let node = node(&folder);
     let handle = node.handle();
-    node.timer(Duration::MAX, async |tick| never(tick));
+    let endless = || node.timer_builder(Duration::MAX).first_after_period();
+    endless().on_tick(async |tick| never(tick));
     node.timer_builder(Duration::ZERO).missed_ticks(MissedTicks::Skip).on_tick(
         async move |tick: Tick| {
             if tick.index > 100 {
@@ -113,9 +115,10 @@ async fn a_period_of_zero_and_an_endless_one_are_valid() {
             }
         },
     );
-    let never = node.timer_builder(Duration::MAX).thread(options()).on_thread(never);
+    let never = endless().thread(options()).on_thread(never).expect("a thread");
     node.run().await.expect("no error");
-    assert!(never.expect("a thread").is_finished());
+    assert!(never.is_finished());
+    assert_eq!(never.ticks(), 0);
 }
 
 /// The ticks of a thread timer whose first callback takes `busy`, with the time since the start.
@@ -127,6 +130,7 @@ fn thread_ticks(missed: MissedTicks, busy: Duration, count: usize) -> (Vec<(Tick
     let timer = node
         .timer_builder(PERIOD)
         .missed_ticks(missed)
+        .first_after_period()
         .thread(options())
         .on_thread(move |tick| {
             // After the receiver is gone, ticks are of no interest.
@@ -197,6 +201,7 @@ fn thread_callbacks_that_fail_or_panic_keep_the_pace() {
     let start = Instant::now();
     let timer = node
         .timer_builder(Duration::from_millis(2))
+        .first_after_period()
         .thread(options())
         .on_thread(|tick| match tick.index % 3 {
             0 => Err("failed on purpose"),
@@ -219,6 +224,7 @@ fn a_thread_timer_ends_with_its_guard_even_in_a_long_period() {
     let (sender, receiver) = channel::<()>();
     let timer = node
         .timer_builder(Duration::from_secs(3600))
+        .first_after_period()
         .thread(options())
         .on_thread(move |_| {
             let _ = sender.send(());
@@ -262,9 +268,11 @@ fn a_thread_timer_may_shut_its_node_down() {
     let folder = Folder::new();
     let node = node(&folder);
     let handle = node.handle();
-    let timer = node.timer_builder(PERIOD).thread(options()).on_thread(move |_| handle.shutdown());
+    // At once, the node could be shut down before the timer exists.
+    let timer = node.timer_builder(PERIOD).first_after_period().thread(options());
+    let timer = timer.on_thread(move |_| handle.shutdown()).expect("a thread");
     node.spin().expect("no error");
-    wait_until("the thread is gone", || timer.as_ref().is_ok_and(ThreadTimer::is_finished));
+    wait_until("the thread is gone", || timer.is_finished());
 }
 
 #[test]
@@ -273,9 +281,83 @@ fn an_option_refused_for_a_timer_thread_is_returned_as_an_error() {
     let node = node(&folder);
     let on = |options| node.timer_builder(PERIOD).thread(options).on_thread(|_| ());
     let nowhere = ThreadOptions { cores: vec![4000], ..options() };
-    assert!(matches!(on(nowhere), Err(CreateError::Affinity { .. })));
+    assert!(matches!(on(nowhere), Err(ThreadError::Affinity { .. })));
     let too_high = ThreadOptions { fifo_priority: Some(100), ..options() };
-    assert!(matches!(on(too_high), Err(CreateError::Scheduling { priority: 100, .. })));
+    assert!(matches!(on(too_high), Err(ThreadError::Scheduling { priority: 100, .. })));
     node.handle().shutdown();
-    assert!(matches!(on(options()), Err(CreateError::ShutDown)));
+    assert!(matches!(on(options()), Err(ThreadError::ShutDown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_tick_of_an_async_timer_comes_at_once_unless_it_is_delayed() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let (seen, handle) = (Rc::new(RefCell::new(Vec::new())), node.handle());
+    let start = tokio::time::Instant::now();
+    let record = |name: &'static str| {
+        let seen = Rc::clone(&seen);
+        async move |tick: Tick| {
+            seen.borrow_mut().push((name, tick.index, start.elapsed().as_millis()));
+        }
+    };
+    node.timer(PERIOD, record("at once"));
+    node.timer_builder(PERIOD).first_after_period().on_tick(record("delayed"));
+    let end = node.timer_builder(PERIOD * 3 / 2).first_after_period();
+    end.on_tick(async move |_| handle.shutdown());
+    node.run().await.expect("no error");
+    let mut seen = seen.take();
+    seen.sort_unstable();
+    assert_eq!(seen, [("at once", 0, 0), ("at once", 1, 10), ("delayed", 0, 10)]);
+}
+
+#[test]
+fn the_first_tick_of_a_thread_timer_comes_at_once() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let timer = node.timer_builder(Duration::from_secs(3600)).thread(options());
+    let timer = timer.on_thread(|_| ()).expect("a thread");
+    wait_until("it ticked", || timer.ticks() == 1);
+    timer.stop();
+    wait_until("it has ended", || timer.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_async_timer_drops_its_callback_while_the_others_run() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let captured = Rc::new(());
+    let (held, handle) = (Rc::clone(&captured), node.handle());
+    let hour = Duration::from_secs(3600);
+    let idle = node.timer(hour, async move |_| drop(Rc::clone(&held)));
+    let stopped = idle.clone();
+    let other = node.timer(PERIOD, async move |tick: Tick| match tick.index {
+        3 => stopped.stop(),
+        5 => {
+            assert_eq!(Rc::strong_count(&captured), 1, "the callback is gone");
+            handle.shutdown();
+        }
+        _ => {}
+    });
+    node.run().await.expect("no error");
+    assert_eq!((idle.stats().ticks, idle.is_stopped()), (1, true));
+    assert_eq!((other.stats().failures, other.is_stopped()), (0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_reports_the_lateness_of_its_ticks() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let handle = node.handle();
+    let timer = node.timer(PERIOD, async move |tick: Tick| match tick.index {
+        0 => tokio::time::sleep(PERIOD * 9 / 2).await,
+        199 => handle.shutdown(),
+        _ => {}
+    });
+    node.run().await.expect("no error");
+    let late = timer.stats().late;
+    // The ticks at 10, 20, 30 and 40 ms came at 45 ms; tokio's clock has milliseconds.
+    assert!(late.max >= PERIOD * 7 / 2, "{late:?}");
+    assert!(late.p99 >= PERIOD && late.p99 <= late.max, "{late:?}");
+    assert!(late.p50 <= Duration::from_millis(1), "{late:?}");
+    assert_eq!(node.stats().timers[0].late, late);
 }

@@ -18,7 +18,7 @@ fn tcp_daemon() -> DaemonHandle {
 }
 
 fn node(address: &str, name: &str) -> Node {
-    Node::builder(name).discovery(address).build().expect("a node")
+    Node::builder(name).discovery(address).create().expect("a node")
 }
 
 fn publisher(node: &Node, topic: &str) -> Notes {
@@ -196,7 +196,7 @@ fn nodes_of_one_process_find_each_other_without_a_daemon_or_a_file() {
     let files = folder.files();
     let inside = |name: &str| {
         let node = Node::builder(name).discovery("inproc://quiet").folder(folder.path());
-        node.build().expect("a node")
+        node.create().expect("a node")
     };
     let (talker, listener) = (inside("talker"), inside("listener"));
     let mut early = subscriber(&listener, "/inside");
@@ -322,7 +322,7 @@ async fn inside_a_process_callbacks_run_as_they_do_elsewhere() {
     let node = node("inproc://async", "both");
     let notes = node.publisher::<StringMessage>("/t").latched().create().expect("it binds");
     // Latched: a later subscriber receives it.
-    let _ = notes.publish(&StringMessage { data: "kept" }).expect("it is published");
+    notes.publish(&StringMessage { data: "kept" }).expect("it is published");
     let handle = node.handle();
     let seen = node
         .subscriber::<StringMessage>("/t")

@@ -65,7 +65,7 @@ fn names<M: Message>() -> &'static [&'static str] {
 fn rust_to_python<M: Message + 'static>(which: Which) {
     let folder = Folder::new();
     let daemon = start(which, &folder);
-    let node = Node::builder("talker").discovery(&folder.discovery()).build().expect("a node");
+    let node = Node::builder("talker").discovery(&folder.discovery()).create().expect("a node");
     let publisher = node.publisher::<M>("/talk").queue(0).create().expect("a publisher");
 
     let cases: Vec<Json> = names::<M>().iter().map(|name| golden::message(name)).collect();
@@ -83,12 +83,12 @@ fn rust_to_python<M: Message + 'static>(which: Which) {
         .flatten(),
     );
     subscriber.expect_event("connected");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE), "no subscriber");
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("a subscriber");
     // Each message is made from the golden frames: read here, and written again.
     let frames: Vec<_> = cases.iter().map(golden::frames).collect();
     for frames in frames.iter().cycle().take(cases.len() * 2) {
         let message = cortex_std::wire::decode::<M>(frames).expect("a golden message");
-        let _ = publisher.publish(&message).expect("it is published");
+        publisher.publish(&message).expect("it is published");
     }
     for (at, case) in cases.iter().cycle().take(cases.len() * 2).enumerate() {
         let message = subscriber.expect_event("message");
@@ -113,7 +113,7 @@ fn notated<M: Message + 'static>(sample: &Sample<M>) -> Vec<Json> {
 fn python_to_rust<M: Message + 'static>(which: Which) {
     let folder = Folder::new();
     let daemon = start(which, &folder);
-    let node = Node::builder("listener").discovery(&folder.discovery()).build().expect("a node");
+    let node = Node::builder("listener").discovery(&folder.discovery()).create().expect("a node");
     let mut subscriber = node.subscriber::<M>("/talk").create().expect("a subscriber");
 
     let golden_file = golden::path("messages.json").display().to_string();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::StringMessage;
-use cortex_std::{CreateError, Node, StopToken, ThreadOptions};
+use cortex_std::{Node, StopToken, ThreadError, ThreadOptions};
 use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, registered};
 use cortex_tests::{DEADLINE, Program, Signal, wait_until};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const PROMISE: Duration = Duration::from_secs(2);
 
 fn node(address: &str) -> Node {
-    Node::builder("both").discovery(address).build().expect("a node")
+    Node::builder("both").discovery(address).create().expect("a node")
 }
 
 fn named(name: &str) -> ThreadOptions {
@@ -61,7 +61,7 @@ fn many_threads_may_shut_a_node_down_at_the_same_time() {
         let body = move |_: StopToken| handle.shutdown();
         let thread = node.spawn_thread(named(&format!("own-{number}")), body);
         // The others may have shut it down by now.
-        assert!(matches!(thread, Ok(_) | Err(CreateError::ShutDown)));
+        assert!(matches!(thread, Ok(_) | Err(ThreadError::ShutDown)));
     }
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -79,7 +79,7 @@ fn a_spawned_thread_gets_its_stop_token_and_may_publish_a_last_message() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
     let talker = node(daemon.address());
-    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let listener = Node::builder("listener").discovery(daemon.address()).create().expect("a node");
     let notes = registered(&talker);
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     wait_until("it is connected", || {
@@ -121,7 +121,7 @@ fn one_thread_can_be_stopped_and_another_one_may_panic() {
     node.handle().shutdown();
     assert!(second.is_finished());
     let late = node.spawn_thread(named("late"), wait);
-    assert!(matches!(late, Err(CreateError::ShutDown)));
+    assert!(matches!(late, Err(ThreadError::ShutDown)));
 }
 
 #[test]
@@ -199,7 +199,8 @@ fn a_thousand_nodes_leave_no_descriptor_no_thread_no_file_and_no_registration() 
 
 #[test]
 fn a_signal_ends_spin_and_leaves_nothing() {
-    for signal in [Signal::INT, Signal::TERM] {
+    // HUP is that of a closed terminal or a lost connection of ssh.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let folder = Folder::new();
         let daemon = daemon(&folder);
         let mut program = start("spin", daemon.address(), "");
@@ -212,6 +213,30 @@ fn a_signal_ends_spin_and_leaves_nothing() {
         assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
         assert_nothing_is_left(&folder, daemon);
     }
+}
+
+#[test]
+fn a_hangup_that_nohup_ignores_does_not_end_spin() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_lifecycle")).args(["spin", ""]);
+    command.env("CORTEX_DISCOVERY", daemon.address());
+    let mut program = Program::spawn(command);
+    program.expect_line("ready");
+    wait_for_its_handlers(&program);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id()));
+    let status = status.expect("it runs");
+    let mask = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a mask");
+        u64::from_str_radix(line.trim(), 16).expect("hex")
+    };
+    let bit = 1 << (Signal::HUP.as_raw() - 1);
+    assert_eq!((mask("SigIgn:") & bit, mask("SigCgt:") & bit), (bit, 0));
+    program.signal(Signal::TERM);
+    program.expect_line("ended");
+    assert!(program.wait().success(), "{}", program.stderr());
+    assert_nothing_is_left(&folder, daemon);
 }
 
 #[test]
@@ -269,7 +294,7 @@ fn a_signal_after_the_node_ended_ends_the_process_by_default() {
 fn a_killed_program_leaves_nothing_that_keeps_the_next_one_from_working() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
-    let listener = Node::builder("listener").discovery(daemon.address()).build().expect("a node");
+    let listener = Node::builder("listener").discovery(daemon.address()).create().expect("a node");
     let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
     for _ in 0..3 {
         let mut program = start("publish", daemon.address(), "");

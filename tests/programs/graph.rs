@@ -34,7 +34,7 @@ fn main() {
         daemon.run().expect("no error");
         return;
     }
-    let node = Node::builder(&name).build().expect("a node");
+    let node = Node::builder(&name).create().expect("a node");
     match role.as_str() {
         "publish" => publish(&node, &topics),
         "listen" => listen(&node, &topics),
@@ -51,7 +51,7 @@ fn publish(node: &Node, topics: &[String]) {
         let timer = node
             .timer_builder(PERIOD)
             .thread(ThreadOptions::named("notes"))
-            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }).map(drop));
+            .on_thread(move |_| notes.publish(&StringMessage { data: "x" }));
         // Runs until the node ends.
         std::mem::forget(timer.expect("a thread"));
     }

@@ -23,7 +23,7 @@ fn main() {
 
 fn node(address: &str, hosts: bool) -> Node {
     let node = Node::builder("both").discovery(address).host_discovery(hosts);
-    node.build().expect("a node")
+    node.create().expect("a node")
 }
 
 fn named(name: &str) -> ThreadOptions {
@@ -31,7 +31,7 @@ fn named(name: &str) -> ThreadOptions {
 }
 
 fn own_node() -> Node {
-    let node = Node::builder("program").build().expect("a node");
+    let node = Node::builder("program").create().expect("a node");
     // Stays registered until the node ends.
     std::mem::forget(registered(&node));
     node
@@ -63,14 +63,12 @@ async fn block(mode: String) {
 }
 
 fn publish() {
-    let node = Node::builder("program").build().expect("a node");
+    let node = Node::builder("program").create().expect("a node");
     let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
     let timer = node
         .timer_builder(Duration::from_millis(5))
         .thread(named("notes"))
-        .on_thread(move |_| {
-            notes.publish(&StringMessage { data: &std::process::id().to_string() }).map(drop)
-        })
+        .on_thread(move |_| notes.publish(&StringMessage { data: &std::process::id().to_string() }))
         .expect("a thread");
     println!("ready");
     node.spin().expect("no error");

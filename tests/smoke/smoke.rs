@@ -36,7 +36,7 @@ fn nodes_find_each_other_and_messages_arrive_in_order_and_equal() {
     ] {
         let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
         let address = daemon.address().to_owned();
-        let node = |name| Node::builder(name).discovery(&address).build().expect("a node");
+        let node = |name| Node::builder(name).discovery(&address).create().expect("a node");
         let (camera, viewer) = (node("camera"), node("viewer"));
         let frames = camera.publisher::<ImageMessage>("/cam").create().expect("it binds");
         let numbers = camera.publisher::<IntMessage>("/number").create().expect("it binds");
@@ -58,8 +58,8 @@ fn nodes_find_each_other_and_messages_arrive_in_order_and_equal() {
         for number in 0..100_u8 {
             let pixels = [number; 4 * 6 * 3];
             let data = ArrayView::from_slice(&pixels, &[4, 6, 3]).expect("it fits");
-            let _ = frames.publish(&ImageMessage::new(data, "rgb8")).expect("it is sent");
-            let _ = numbers.publish(&IntMessage { data: number.into() }).expect("it is sent");
+            frames.publish(&ImageMessage::new(data, "rgb8")).expect("it is sent");
+            numbers.publish(&IntMessage { data: number.into() }).expect("it is sent");
             let sample = images.recv_timeout(DEADLINE).expect("no error").expect("in time");
             let image = sample.message().expect("an image");
             assert_eq!((image.width, image.height, image.encoding), (6, 4, "rgb8"));

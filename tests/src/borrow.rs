@@ -117,7 +117,7 @@ fn a_callback_cannot_move_its_message_into_a_task() {}
 /// fn last_of(
 ///     frames: &mut Subscriber<ImageMessage<'static>>,
 /// ) -> Result<ImageMessage<'static>, ReceiveError> {
-///     let sample = frames.recv_blocking()?;
+///     let sample = frames.blocking_recv()?;
 ///     Ok(sample.message()?)
 /// }
 /// ```
@@ -126,7 +126,7 @@ fn a_callback_cannot_move_its_message_into_a_task() {}
 /// # use cortex_std::wire::ImageMessage;
 /// # use cortex_std::{ReceiveError, Subscriber};
 /// fn last_of(frames: &mut Subscriber<ImageMessage<'static>>) -> Result<String, ReceiveError> {
-///     let sample = frames.recv_blocking()?;
+///     let sample = frames.blocking_recv()?;
 ///     Ok(sample.message()?.encoding.to_owned())
 /// }
 /// ```

@@ -68,7 +68,7 @@ pub fn daemon(folder: &Folder) -> DaemonHandle {
 /// If it cannot be made.
 #[must_use]
 pub fn node(folder: &Folder, name: &str) -> Node {
-    Node::builder(name).discovery(&folder.discovery()).build().expect("a node")
+    Node::builder(name).discovery(&folder.discovery()).create().expect("a node")
 }
 
 /// A node of this graph that never hosts the daemon.
@@ -78,7 +78,7 @@ pub fn node(folder: &Folder, name: &str) -> Node {
 #[must_use]
 pub fn guest(folder: &Folder, name: &str) -> Node {
     let node = Node::builder(name).discovery(&folder.discovery()).host_discovery(false);
-    node.build().expect("a node")
+    node.create().expect("a node")
 }
 
 /// A publisher of text on `/t`, once the daemon knows of it.

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 type Messages = Publisher<ArrayMessage<'static>>;
 
 fn node(setup: &Setup, name: &str) -> Result<Node, Box<dyn Error>> {
-    Ok(Node::builder(name).discovery(&setup.discovery()).build()?)
+    Ok(Node::builder(name).discovery(&setup.discovery()).create()?)
 }
 
 fn topic(index: usize) -> String {
@@ -44,9 +44,9 @@ pub(super) fn sender(
         .collect::<Result<Vec<Messages>, _>>()?;
     bound()?;
     for publisher in &publishers {
-        if !publisher.wait_for_subscribers_blocking(setup.subscribers, TIMEOUT) {
-            return Err(format!("timeout: {} lacks subscribers", publisher.topic()).into());
-        }
+        publisher
+            .blocking_wait_for_subscribers(setup.subscribers, TIMEOUT)
+            .map_err(|error| format!("{} lacks subscribers: {error}", publisher.topic()))?;
     }
     let payload = vec![0; setup.len];
     let next = (0..publishers.len()).cycle();
@@ -79,7 +79,7 @@ struct Copying {
 impl Send for Copying {
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
         self.payload[..8].copy_from_slice(&stamp.to_le_bytes());
-        let _ = self.turns.next().publish(&message(&self.payload))?;
+        self.turns.next().publish(&message(&self.payload))?;
         Ok(())
     }
 }
@@ -92,7 +92,7 @@ struct Owning {
 impl Send for Owning {
     fn send(&mut self, _stamp: u64) -> Result<(), Box<dyn Error>> {
         let payload = Arc::clone(&self.payload);
-        let _ = self.turns.next().publish_from(payload, |payload| message(payload))?;
+        self.turns.next().publish_from(payload, |payload| message(payload))?;
         Ok(())
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn receive(setup: &Setup, inbox: &Inbox) -> Result<(), Box<dyn Error>
             let mut subscriber = subscriber.create()?;
             std::thread::spawn(move || {
                 loop {
-                    let sample = subscriber.recv_blocking().expect("it receives");
+                    let sample = subscriber.blocking_recv().expect("it receives");
                     inbox.record(sample.message().expect("it was checked").data.data());
                 }
             });

@@ -225,6 +225,6 @@ fn node() -> Result<(tempfile::TempDir, Node), Box<dyn Error>> {
     let folder = tempfile::Builder::new().prefix("cortex-bench").tempdir()?;
     let address = format!("ipc://{}/discovery.sock", folder.path().display());
     Daemon::bind(&address)?.spawn()?;
-    let node = Node::builder("timers").discovery(&address).build()?;
+    let node = Node::builder("timers").discovery(&address).create()?;
     Ok((folder, node))
 }

@@ -89,6 +89,7 @@ macro_rules! failed {
 failed!(
     cortex_std::discovery::DiscoveryError,
     cortex_std::CreateError,
+    cortex_std::ThreadError,
     cortex_std::PublishError,
     cortex_std::ReceiveError,
     cortex_std::SocketError,

@@ -185,7 +185,7 @@ fn check_messages_and_commands(folder: &Folder, board: &Board) {
         last = Some(count);
         if after_command == 0 {
             let command = IntMessage { data: 1000.into() };
-            let _ = period.publish(&command).expect("it is sent");
+            period.publish(&command).expect("it is sent");
         }
         after_command += 1;
     }

@@ -223,6 +223,11 @@ impl Claim {
         Ok(())
     }
 
+    /// The path that is claimed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Locks again, after the lock file or its folder was deleted.
     ///
     /// # Errors

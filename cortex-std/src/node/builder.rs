@@ -1,4 +1,4 @@
-//! Building a node.
+//! Creating a node.
 
 use std::path::{Path, PathBuf};
 
@@ -54,12 +54,12 @@ impl NodeBuilder {
         self
     }
 
-    /// Builds the node. The daemon need not run yet.
+    /// Creates the node. The daemon need not run yet.
     ///
     /// # Errors
     ///
     /// When the name or the address is invalid, or the system has no thread or socket left.
-    pub fn build(self) -> Result<Node, CreateError> {
+    pub fn create(self) -> Result<Node, CreateError> {
         check_name("node", &self.name)?;
         let discovery = self.discovery.unwrap_or_else(default_address);
         let endpoint: Endpoint = discovery.parse()?;

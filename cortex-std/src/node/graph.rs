@@ -64,7 +64,7 @@ impl Node {
     /// # Errors
     ///
     /// When the process has no file descriptor left.
-    pub fn wait_for_topic_blocking(
+    pub fn blocking_wait_for_topic(
         &self,
         topic: &str,
         timeout: Duration,
@@ -116,7 +116,7 @@ impl Node {
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
     /// # let _daemon = cortex_std::discovery::Daemon::bind(&address)?.spawn()?;
-    /// let node = Node::builder("arm").discovery(&address).build()?;
+    /// let node = Node::builder("arm").discovery(&address).create()?;
     /// node.require_discovery(Duration::from_secs(2)).await?;
     /// # Ok(())
     /// # }
@@ -132,7 +132,7 @@ impl Node {
     /// # Errors
     ///
     /// `Unreachable` when no daemon answers in time.
-    pub fn require_discovery_blocking(&self, timeout: Duration) -> Result<(), DiscoveryError> {
+    pub fn blocking_require_discovery(&self, timeout: Duration) -> Result<(), DiscoveryError> {
         let mut client = Client::connect(&self.runtime.endpoint.to_string(), REQUEST_TIMEOUT)?;
         client.wait_for_daemon(timeout)
     }

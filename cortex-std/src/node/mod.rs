@@ -2,14 +2,15 @@
 
 mod builder;
 mod graph;
+mod parts;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::error::CreateError;
+use crate::error::{CreateError, ThreadError};
 use crate::publisher::PublisherBuilder;
-use crate::raw::RawPublisher;
+use crate::raw::{RawOptions, RawPublisher};
 use crate::runtime::Runtime;
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::CallbackResult;
@@ -20,9 +21,9 @@ use crate::runtime::threads::ThreadHandle;
 use crate::stats::node::NodeStats;
 use crate::stop::StopToken;
 use crate::subscriber::SubscriberBuilder;
-#[cfg(feature = "tokio")]
-use crate::timer::Tick;
 use crate::timer::TimerBuilder;
+#[cfg(feature = "tokio")]
+use crate::timer::{Tick, TimerHandle};
 use crate::wire::Message;
 
 pub use builder::NodeBuilder;
@@ -44,11 +45,11 @@ pub use builder::NodeBuilder;
 /// use cortex_std::wire::StringMessage;
 ///
 /// #[tokio::main(flavor = "current_thread")]
-/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let node = Node::builder("clock").build()?;
+/// async fn main() -> cortex_std::Result<()> {
+///     let node = Node::builder("clock").create()?;
 ///     let time = node.publisher::<StringMessage>("/time").create()?;
 ///     node.timer(Duration::from_secs(1), async move |tick| {
-///         time.publish(&StringMessage { data: &format!("tick {}", tick.index) }).map(drop)
+///         time.publish(&StringMessage { data: &format!("tick {}", tick.index) })
 ///     });
 ///     node.subscriber::<StringMessage>("/time").on_message(async |message, header| {
 ///         println!("[{}] {}", header.sequence, message.data);
@@ -97,18 +98,36 @@ impl Node {
         message_type: &str,
         fingerprint: u64,
     ) -> Result<RawPublisher, CreateError> {
-        RawPublisher::bind_in_node(&self.runtime, topic, message_type, fingerprint)
+        self.raw_publisher_with(topic, message_type, fingerprint, &RawOptions::default())
     }
 
-    /// Calls the callback every `period`, from within [`run`](Self::run), on an absolute grid; missed ticks
-    /// follow in a burst.
+    /// As [`raw_publisher`](Self::raw_publisher), with other settings than the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`raw_publisher`](Self::raw_publisher).
+    pub fn raw_publisher_with(
+        &self,
+        topic: &str,
+        message_type: &str,
+        fingerprint: u64,
+        options: &RawOptions,
+    ) -> Result<RawPublisher, CreateError> {
+        RawPublisher::bind_in_node(&self.runtime, topic, message_type, fingerprint, options)
+    }
+
+    /// Calls the callback every `period`, from within [`run`](Self::run), on an absolute grid: first when
+    /// that begins. Missed ticks follow in a burst.
+    ///
+    /// The timer runs until it is [stopped](TimerHandle::stop) or the node is shut down; dropping the handle
+    /// has no effect.
     #[cfg(feature = "tokio")]
-    pub fn timer<F, R>(&self, period: Duration, callback: F)
+    pub fn timer<F, R>(&self, period: Duration, callback: F) -> TimerHandle
     where
         F: AsyncFnMut(Tick) -> R + 'static,
         R: CallbackResult + 'static,
     {
-        self.timer_builder(period).on_tick(callback);
+        self.timer_builder(period).on_tick(callback)
     }
 
     /// Builder for a timer whose callback runs within [`run`](Self::run), or on a dedicated thread for
@@ -135,7 +154,7 @@ impl Node {
     /// # use cortex_std::{Node, ThreadOptions};
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-    /// # let node = Node::builder("robot").discovery(&address).build()?;
+    /// # let node = Node::builder("robot").discovery(&address).create()?;
     /// node.spawn_thread(ThreadOptions::named("lidar"), |stop| {
     ///     while !stop.wait_timeout(Duration::from_millis(10)) {
     ///         // Reads the device.
@@ -147,7 +166,7 @@ impl Node {
         &self,
         options: ThreadOptions,
         body: impl FnOnce(StopToken) + Send + 'static,
-    ) -> Result<ThreadHandle, CreateError> {
+    ) -> Result<ThreadHandle, ThreadError> {
         self.runtime.threads.spawn(options, body)
     }
 
@@ -164,7 +183,7 @@ impl Node {
         NodeHandle { runtime: Arc::clone(&self.runtime) }
     }
 
-    /// Runs the callbacks until Ctrl-C, SIGTERM or [`NodeHandle::shutdown`]; then unregisters and closes
+    /// Runs the callbacks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then unregisters and closes
     /// all parts of this node.
     ///
     /// A callback that blocks the thread delays that. So half a second after a signal another thread closes
@@ -172,6 +191,37 @@ impl Node {
     /// and 143 for SIGTERM; sooner after a second signal.
     ///
     /// After a node has run, a signal while no node runs ends the process, as without this crate.
+    ///
+    /// The future is not `Send`, since callbacks share state without locks: `tokio::spawn` does not accept
+    /// it. Several nodes of one thread run together with `tokio::try_join!`; beside other tasks, a node runs
+    /// in a [`LocalSet`](tokio::task::LocalSet).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cortex_std::Node;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    /// let arm = Node::builder("arm").discovery(&address).create()?;
+    /// let camera = Node::builder("camera").discovery(&address).create()?;
+    /// # for node in [&arm, &camera] { node.handle().shutdown(); }
+    /// tokio::try_join!(arm.run(), camera.run())?;
+    ///
+    /// // In a task of its own; the program goes on beside it.
+    /// let local = tokio::task::LocalSet::new();
+    /// let lidar = Node::builder("lidar").discovery(&address).create()?;
+    /// let handle = lidar.handle();
+    /// let task = local.spawn_local(async move { lidar.run().await });
+    /// local.run_until(async move {
+    ///     handle.shutdown();
+    ///     task.await
+    /// }).await??;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -202,7 +252,7 @@ impl Node {
         Ok(())
     }
 
-    /// Blocks until Ctrl-C, SIGTERM or [`NodeHandle::shutdown`]; then unregisters and closes all parts of
+    /// Blocks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then unregisters and closes all parts of
     /// this node. For nodes that work on threads: it calls no async callback and needs no tokio.
     ///
     /// Signals are handled as in [`run`](Self::run).
@@ -211,14 +261,45 @@ impl Node {
     ///
     /// When no thread or file descriptor is left to handle signals.
     pub fn spin(&self) -> std::io::Result<()> {
+        self.spin_until(None).map(|_| ())
+    }
+
+    /// As [`spin`](Self::spin), at most for `timeout`; returns whether the node was shut down. After a
+    /// timeout the node continues, and this may be called again.
+    ///
+    /// # Errors
+    ///
+    /// As [`spin`](Self::spin).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    /// # let node = cortex_std::Node::builder("robot").discovery(&address).create()?;
+    /// # node.handle().shutdown();
+    /// while !node.spin_timeout(Duration::from_secs(1))? {
+    ///     println!("{:?}", node.stats());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "true means that the node was shut down"]
+    pub fn spin_timeout(&self, timeout: Duration) -> std::io::Result<bool> {
+        self.spin_until(Instant::now().checked_add(timeout))
+    }
+
+    fn spin_until(&self, deadline: Option<Instant>) -> std::io::Result<bool> {
         #[cfg(feature = "tokio")]
         if !self.tasks.is_empty() {
             tracing::warn!(node = self.name(), "spin calls no async callbacks: use run");
         }
         let _listening = listen(self.runtime.clone())?;
-        self.runtime.wait_for_shutdown();
-        self.runtime.close();
-        Ok(())
+        let is_stopping = self.runtime.wait_for_shutdown(deadline);
+        if is_stopping {
+            self.runtime.close();
+        }
+        Ok(is_stopping)
     }
 }
 

@@ -47,7 +47,7 @@ impl<M: Message + 'static> Publisher<M> {
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut pixels = publisher.loan::<u8>(&[480, 640, 3])?;
     /// pixels.fill(127);
-    /// let _ = pixels.publish(|array| ImageMessage::new(array, "rgb8"))?;
+    /// pixels.publish(|array| ImageMessage::new(array, "rgb8"))?;
     /// # Ok(()) }
     /// ```
     pub fn loan<T: Element + bytemuck::Pod>(
@@ -74,6 +74,8 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
 
     /// Publishes the message that the closure makes of the array.
     ///
+    /// The caller's thread takes as long as for [`Publisher::publish_from`].
+    ///
     /// # Errors
     ///
     /// As [`Publisher::publish`].
@@ -81,11 +83,32 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
         self,
         message: impl for<'a> FnOnce(ArrayView<'a>) -> M::View<'a>,
     ) -> Result<Published, PublishError> {
+        self.publish_stamped(None, message)
+    }
+
+    /// As [`publish`](Self::publish), with a timestamp of the caller as [`Publisher::at`] sets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::publish`].
+    pub fn publish_at(
+        self,
+        timestamp_ns: u64,
+        message: impl for<'a> FnOnce(ArrayView<'a>) -> M::View<'a>,
+    ) -> Result<Published, PublishError> {
+        self.publish_stamped(Some(timestamp_ns), message)
+    }
+
+    fn publish_stamped(
+        self,
+        timestamp_ns: Option<u64>,
+        message: impl for<'a> FnOnce(ArrayView<'a>) -> M::View<'a>,
+    ) -> Result<Published, PublishError> {
         let filled = Arc::new(Filled { memory: self.memory, shape: self.shape });
         let owned = OwnedView::<Family<M>, Filled>::try_new(filled, |filled| {
             ArrayView::new(T::DTYPE, &filled.shape, &filled.memory).map(message)
         })?;
-        self.publisher.publish_owned(&owned)
+        self.publisher.publish_owned(timestamp_ns, &owned)
     }
 }
 

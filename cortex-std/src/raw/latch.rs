@@ -44,7 +44,7 @@ impl Latch {
         let thread = std::thread::Builder::new()
             .name("cortex-latch".into())
             .spawn(run)
-            .map_err(CreateError::Thread)?;
+            .map_err(CreateError::thread)?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }

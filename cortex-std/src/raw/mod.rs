@@ -17,9 +17,9 @@
 //!
 //! let mut reader = RawSubscriber::connect(&address)?;
 //! reader.subscribe(b"telemetry/")?;
-//! assert!(telemetry.wait_for_subscribers_blocking(1, Duration::from_secs(10)));
+//! telemetry.blocking_wait_for_subscribers(1, Duration::from_secs(10))?;
 //!
-//! let _ = telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
+//! telemetry.send(&[b"telemetry/arm", b"{\"temp\": 36.6}"])?;
 //! let message = reader.recv_timeout(Duration::from_secs(10))?.ok_or("it was sent")?;
 //! assert_eq!(message.frame(0), Some(&b"telemetry/arm"[..]));
 //! assert_eq!(message.frame(1), Some(&b"{\"temp\": 36.6}"[..]));
@@ -31,10 +31,12 @@ mod latch;
 mod message;
 pub(crate) mod outlet;
 mod publisher;
+pub(crate) mod sender;
 mod subscriber;
+mod wait;
 
 pub use message::{Payload, RawMessage};
-pub use publisher::RawPublisher;
+pub use publisher::{RawOptions, RawPublisher};
 pub use subscriber::RawSubscriber;
 
 pub(crate) use bound_socket::BoundSocket;

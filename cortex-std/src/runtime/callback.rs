@@ -6,10 +6,11 @@ use std::panic::AssertUnwindSafe;
 
 use crate::log::ErrorChain;
 
-/// What a callback may return: nothing, or a result whose error is logged with its whole cause chain and
-/// counted.
+/// What a callback may return: nothing, or a result of any value, which is ignored, whose error is logged
+/// with its whole cause chain and counted.
 ///
-/// The error may be any [`Error`], a `String`, a `Box<dyn Error>` or what `anyhow` makes of them.
+/// The error may be any [`Error`], a `String`, a `Box<dyn Error>` or what `anyhow` makes of them. A call such
+/// as `publisher.publish(..)` may be the last expression; [`ok`](crate::ok) ends a callback that uses `?`.
 pub trait CallbackResult {
     /// The error as text, with its causes.
     fn error(self) -> Option<String>;
@@ -21,7 +22,7 @@ impl CallbackResult for () {
     }
 }
 
-impl<E: Into<Box<dyn Error>>> CallbackResult for Result<(), E> {
+impl<T, E: Into<Box<dyn Error>>> CallbackResult for Result<T, E> {
     fn error(self) -> Option<String> {
         self.err().map(|error| ErrorChain(&*error.into()).to_string())
     }
@@ -69,6 +70,7 @@ mod tests {
         let boxed = || Err::<(), Box<dyn Error>>("boxed".into());
         assert_eq!(call_guarded(boxed).as_deref(), Some("boxed"));
         assert_eq!(call_guarded(|| Ok::<(), String>(())), None);
+        assert_eq!(call_guarded(|| Ok::<_, String>("an ignored value")), None);
         assert_eq!(call_guarded(|| panic!("no {}", 7) as ()).as_deref(), Some("panicked: no 7"));
     }
 }

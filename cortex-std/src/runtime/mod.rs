@@ -107,8 +107,9 @@ impl Runtime {
             self.agent.shut_down();
             // The threads may publish until they end: a last command stops a motor.
             self.threads.join(deadline);
+            let begun = Instant::now();
             for part in &parts {
-                part.close();
+                part.close(begun);
             }
             drop(parts);
             // Last: other nodes use the daemon until now, and the next one restores its registry.
@@ -135,9 +136,9 @@ impl Runtime {
         self.shutdown.requested().await;
     }
 
-    /// Blocks until the shutdown is requested or begins.
-    pub(crate) fn wait_for_shutdown(&self) {
-        self.shutdown.wait();
+    /// Blocks until the shutdown is requested or begins; false at the deadline.
+    pub(crate) fn wait_for_shutdown(&self, deadline: Option<Instant>) -> bool {
+        self.shutdown.wait_until(deadline)
     }
 }
 
@@ -167,6 +168,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::ThreadError;
     use crate::runtime::part::Part;
     use crate::runtime::thread_options::ThreadOptions;
 
@@ -195,7 +197,7 @@ mod tests {
     }
 
     impl Part for Probe {
-        fn close(&self) {
+        fn close(&self, _begun: Instant) {
             self.report("close");
         }
 
@@ -235,7 +237,7 @@ mod tests {
         let part = Arc::new(Probe(Mutex::new(sender)));
         assert!(matches!(runtime.parts.add(&part), Err(CreateError::ShutDown)));
         let spawned = runtime.threads.spawn(ThreadOptions::default(), |_| ());
-        assert!(matches!(spawned, Err(CreateError::ShutDown)));
+        assert!(matches!(spawned, Err(ThreadError::ShutDown)));
         runtime.close();
         assert_eq!(calls.try_recv(), Err(mpsc::TryRecvError::Empty));
     }
@@ -272,7 +274,7 @@ mod tests {
         let runtime = Arc::new(runtime("a-signal"));
         let listener: Arc<dyn Listener> = runtime.clone();
         let signal = std::thread::spawn(move || listener.request_shutdown());
-        runtime.wait_for_shutdown();
+        assert!(runtime.wait_for_shutdown(None));
         signal.join().unwrap();
         assert!(!runtime.is_closed());
     }

@@ -76,14 +76,16 @@ impl Shutdown {
         *self.phase.lock() != Phase::Running
     }
 
-    /// Blocks until the shutdown is requested or begins.
-    pub(super) fn wait(&self) {
+    /// Blocks until the shutdown is requested or begins; false at the deadline.
+    pub(super) fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut phase = self.phase.lock();
         while *phase == Phase::Running {
-            phase = match self.changed.wait_until(phase, None) {
-                Ok(phase) | Err(phase) => phase,
-            };
+            match self.changed.wait_until(phase, deadline) {
+                Ok(woken) => phase = woken,
+                Err(late) => return *late != Phase::Running,
+            }
         }
+        true
     }
 
     /// Waits until the shutdown is requested or begins.
@@ -185,7 +187,7 @@ mod tests {
             let shutdown = &shutdown;
             let waiter = scope.spawn(move || {
                 sender.send(()).unwrap();
-                shutdown.wait();
+                shutdown.wait_until(None);
             });
             waiting.recv().unwrap();
             assert!(!shutdown.is_requested());

@@ -10,7 +10,7 @@ use thread_priority::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
-use crate::error::CreateError;
+use crate::error::ThreadError;
 use crate::name::check_name;
 
 /// The name of a thread without a name.
@@ -54,13 +54,13 @@ impl ThreadOptions {
     }
 
     /// Applies affinity and priority to this thread.
-    fn apply(&self) -> Result<(), CreateError> {
+    fn apply(&self) -> Result<(), ThreadError> {
         if !self.cores.is_empty() {
             set_cores(&self.cores)
-                .map_err(|source| CreateError::Affinity { cores: self.cores.clone(), source })?;
+                .map_err(|source| ThreadError::Affinity { cores: self.cores.clone(), source })?;
         }
         if let Some(priority) = self.fifo_priority {
-            set_fifo(priority).map_err(|source| CreateError::Scheduling { priority, source })?;
+            set_fifo(priority).map_err(|source| ThreadError::Scheduling { priority, source })?;
         }
         Ok(())
     }
@@ -70,11 +70,11 @@ impl ThreadOptions {
 ///
 /// # Errors
 ///
-/// `Name`, `Thread`, `Affinity`, `Scheduling`.
+/// `Name`, `Start`, `Affinity`, `Scheduling`.
 pub(crate) fn spawn(
     options: ThreadOptions,
     body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, CreateError> {
+) -> Result<JoinHandle<()>, ThreadError> {
     let options = options.or_named(DEFAULT_NAME);
     check_name("thread", &options.name)?;
     let (report, reported) = sync_channel(1);
@@ -89,7 +89,7 @@ pub(crate) fn spawn(
                 body();
             }
         })
-        .map_err(CreateError::Thread)?;
+        .map_err(ThreadError::Start)?;
     match reported.recv() {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(refused)) => {
@@ -97,7 +97,7 @@ pub(crate) fn spawn(
             let _ = thread.join();
             Err(refused)
         }
-        Err(_) => Err(CreateError::Thread(io::Error::other("the thread ended at once"))),
+        Err(_) => Err(ThreadError::Start(io::Error::other("the thread ended at once"))),
     }
 }
 
@@ -164,18 +164,18 @@ mod tests {
             result.unwrap_err()
         };
         let on = |cores: &[usize]| ThreadOptions { cores: cores.to_vec(), ..Default::default() };
-        assert!(matches!(refused(on(&[1000])), CreateError::Affinity { .. }));
-        assert!(matches!(refused(on(&[0, 1000])), CreateError::Affinity { .. }));
-        assert!(matches!(refused(on(&[usize::MAX])), CreateError::Affinity { .. }));
+        assert!(matches!(refused(on(&[1000])), ThreadError::Affinity { .. }));
+        assert!(matches!(refused(on(&[0, 1000])), ThreadError::Affinity { .. }));
+        assert!(matches!(refused(on(&[usize::MAX])), ThreadError::Affinity { .. }));
         let fifo =
             |priority| ThreadOptions { fifo_priority: Some(priority), ..ThreadOptions::default() };
         for priority in [0, 100, 255] {
             let error = refused(fifo(priority));
-            assert!(matches!(error, CreateError::Scheduling { .. }), "{error}");
+            assert!(matches!(error, ThreadError::Scheduling { .. }), "{error}");
             assert!(std::error::Error::source(&error).is_some());
         }
         let error = refused(ThreadOptions::named("two\0names"));
-        assert!(matches!(error, CreateError::Name { what: "thread", .. }));
+        assert!(matches!(error, ThreadError::Name(_)));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
                 thread.join().unwrap();
                 assert_eq!(receiver.recv().unwrap(), ("7".to_owned(), "1".to_owned()));
             }
-            Err(CreateError::Scheduling { priority: 7, source }) => {
+            Err(ThreadError::Scheduling { priority: 7, source }) => {
                 assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
             }
             Err(other) => panic!("{other}"),

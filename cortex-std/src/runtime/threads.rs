@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::callback::panic_text;
 use super::thread_options::{DEFAULT_NAME, ThreadOptions, spawn};
-use crate::error::CreateError;
+use crate::error::ThreadError;
 use crate::mutex::{Condvar, Mutex};
 use crate::stop::StopToken;
 
@@ -80,7 +80,7 @@ impl Threads {
         self: &Arc<Self>,
         options: ThreadOptions,
         body: impl FnOnce(StopToken) + Send + 'static,
-    ) -> Result<ThreadHandle, CreateError> {
+    ) -> Result<ThreadHandle, ThreadError> {
         let options = options.or_named(DEFAULT_NAME);
         let handle = ThreadHandle {
             name: options.name.as_str().into(),
@@ -90,7 +90,7 @@ impl Threads {
         let (threads, inside) = (Arc::clone(self), handle.clone());
         // Not locked meanwhile: a refused thread drops what `body` captured, which may run any code.
         if self.state.lock().is_closed {
-            return Err(CreateError::ShutDown);
+            return Err(ThreadError::ShutDown);
         }
         let thread = spawn(options, move || {
             let stop = inside.stop.clone();
@@ -109,7 +109,7 @@ impl Threads {
         if state.is_closed {
             drop(state);
             self.end(&handle);
-            return Err(CreateError::ShutDown);
+            return Err(ThreadError::ShutDown);
         }
         Ok(handle)
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use super::histogram::Quantiles;
+use super::parts::NodeParts;
 use super::{PublisherStats, SubscriberStats};
 use crate::mutex::Mutex;
 
@@ -33,12 +35,17 @@ pub struct TimerStats {
     pub overruns: u64,
     /// Calls of the callback that returned an error or panicked.
     pub failures: u64,
+    /// How late the callback was called after the time of its tick, since the start of the timer.
+    pub late: Quantiles,
 }
 
 /// A part of a node with counters.
 pub(crate) trait Counted: Send + Sync {
     /// Adds the counters of this part.
     fn add_to(&self, stats: &mut NodeStats);
+
+    /// Adds the description of a publisher or a subscriber.
+    fn describe(&self, _parts: &mut NodeParts) {}
 }
 
 /// The parts of a node that have counters.
@@ -68,10 +75,24 @@ impl StatsRegistry {
         self.last.get_or_init(|| self.collect());
     }
 
+    /// The publishers and subscribers that exist.
+    pub(crate) fn parts(&self) -> NodeParts {
+        let mut listed = NodeParts::default();
+        for part in self.existing() {
+            part.describe(&mut listed);
+        }
+        listed.publishers.sort_by(|one, other| one.topic.cmp(&other.topic));
+        listed.subscribers.sort_by(|one, other| one.topic.cmp(&other.topic));
+        listed
+    }
+
+    fn existing(&self) -> Vec<Arc<dyn Counted>> {
+        self.parts.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn collect(&self) -> NodeStats {
-        let parts: Vec<_> = self.parts.lock().iter().filter_map(Weak::upgrade).collect();
         let mut stats = NodeStats::default();
-        for part in parts {
+        for part in self.existing() {
             part.add_to(&mut stats);
         }
         stats.publishers.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use super::sequence::{SequenceTracker, Step};
 use crate::log::ErrorChain;
-#[cfg(feature = "tokio")]
-use crate::transport::Readiness;
 use crate::transport::{
     Context, Interrupt, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport,
     WaitResult, wait_any,
 };
+#[cfg(feature = "tokio")]
+use crate::transport::{Readiness, poll_any_changed};
 use crate::wire::Header;
 
 /// The most publishers of one topic that one subscriber connects to: the daemon returns what was
@@ -146,42 +146,27 @@ impl Connections {
             }
             let events: Vec<_> =
                 self.connections.iter().map(|connection| connection.socket.events()).collect();
-            let wait = wait_any(events.iter(), deadline, interrupt)?;
+            let wait = wait_any(events.iter(), deadline, Some(interrupt))?;
             if wait != WaitResult::Ready {
                 return Ok(wait);
             }
         }
     }
 
-    /// Waits until something changed at a socket; returns at once if something did since the last call.
+    /// Ready if something changed at a socket since the last call; otherwise the next change wakes the task.
     /// [`try_recv`](Self::try_recv) must have found nothing before.
-    ///
-    /// # Cancel safety
-    ///
-    /// No change is lost.
     ///
     /// # Errors
     /// When the runtime shuts down.
     #[cfg(feature = "tokio")]
-    pub(super) async fn changed(&mut self) -> Result<(), SocketError> {
-        use std::task::Poll;
-
+    pub(super) fn poll_changed(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), SocketError>> {
         for connection in self.connections.iter_mut().filter(|one| one.readiness.is_none()) {
             connection.readiness = Some(Readiness::new(connection.socket.events())?);
         }
-        let readiness = || self.connections.iter().filter_map(|one| one.readiness.as_ref());
-        std::future::poll_fn(|context| {
-            let mut changed = Poll::Pending;
-            // All of them, so that each pending one wakes this task.
-            for readiness in readiness() {
-                if let Poll::Ready(result) = readiness.poll_changed(context) {
-                    result?;
-                    changed = Poll::Ready(Ok(()));
-                }
-            }
-            changed
-        })
-        .await
+        poll_any_changed(self.connections.iter().filter_map(|one| one.readiness.as_ref()), context)
     }
 
     /// Compares the last message with the previous one of the same publisher.

@@ -2,20 +2,53 @@
 
 use std::sync::Arc;
 
+use super::subscription::Subscription;
 use super::thread::SubscriberThread;
-use crate::stats::{SubscriberCounters, SubscriberStats};
+use crate::stats::SubscriberStats;
 
-/// The counters of a subscriber, readable from any thread.
+/// A handle to a subscriber, for any thread and any callback. Dropping it has no effect.
 #[derive(Debug, Clone)]
 pub struct SubscriberHandle {
-    pub(super) counters: Arc<SubscriberCounters>,
+    pub(super) subscription: Arc<Subscription>,
 }
 
 impl SubscriberHandle {
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> SubscriberStats {
-        self.counters.snapshot()
+        self.subscription.counters.snapshot()
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.subscription.topic
+    }
+
+    /// Stops the subscriber, without waiting for it: a running callback is the last one, and every receive
+    /// returns `Closed`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use cortex_std::{Node, wire::StringMessage};
+    /// # fn example(node: &Node) -> cortex_std::Result<()> {
+    /// # #[cfg(feature = "tokio")] {
+    /// let notes = node.subscriber::<StringMessage>("/notes").on_message(async |note, _| {
+    ///     println!("{}", note.data);
+    /// })?;
+    /// notes.stop();
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    pub fn stop(&self) {
+        self.subscription.stop();
+    }
+
+    /// Whether the subscriber was stopped or dropped, or its node was shut down.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.subscription.is_closed()
     }
 }
 
@@ -25,7 +58,7 @@ impl SubscriberHandle {
 /// one second; a callback that blocks longer is logged by the thread's name and left running. Dropping
 /// within the callback does not wait.
 #[derive(Debug)]
-#[must_use = "its thread ends when it is dropped"]
+#[must_use = "dropping it ends the subscriber: bind it to a name, such as `_control`"]
 pub struct ThreadSubscriber {
     pub(super) thread: SubscriberThread,
     pub(super) handle: SubscriberHandle,
@@ -38,7 +71,7 @@ impl ThreadSubscriber {
         self.handle.stats()
     }
 
-    /// A handle to the counters.
+    /// A handle to the counters, which can stop the subscriber.
     #[must_use]
     pub fn handle(&self) -> SubscriberHandle {
         self.handle.clone()

@@ -10,12 +10,20 @@ mod queue;
 mod receiver;
 mod sample;
 mod sequence;
+#[cfg(feature = "tokio")]
+mod stream;
 mod subscription;
 mod thread;
+#[cfg(feature = "tokio")]
+mod wakeups;
 
 use std::fmt;
+#[cfg(feature = "tokio")]
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
+#[cfg(feature = "tokio")]
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::error::ReceiveError;
@@ -50,7 +58,7 @@ use sample::Received;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-/// let node = Node::builder("listener").discovery(&address).build()?;
+/// let node = Node::builder("listener").discovery(&address).create()?;
 /// let mut notes = node.subscriber::<StringMessage>("/notes").create()?;
 /// if let Some(sample) = notes.recv_timeout(Duration::from_millis(10))? {
 ///     println!("[{}] {}", sample.header().sequence, sample.message()?.data);
@@ -60,6 +68,9 @@ use sample::Received;
 pub struct Subscriber<M> {
     source: Source,
     delivery: Delivery,
+    /// Whether the stream has returned its last item.
+    #[cfg(feature = "tokio")]
+    has_ended: bool,
     message: PhantomData<fn() -> M>,
 }
 
@@ -87,48 +98,7 @@ impl<M: Message + 'static> Subscriber<M> {
     /// Outside of a tokio runtime with I/O enabled.
     #[cfg(feature = "tokio")]
     pub async fn recv(&mut self) -> Result<Sample<M>, ReceiveError> {
-        // A task that only receives must not starve the others under a flood.
-        tokio::task::coop::consume_budget().await;
-        loop {
-            let received = self.receive().await?;
-            if let Some(sample) = self.check(received) {
-                return Ok(sample);
-            }
-        }
-    }
-
-    /// The messages as a stream, which ends with the node; an error of the socket is its last item.
-    ///
-    /// # Panics
-    ///
-    /// The stream, outside of a tokio runtime with I/O enabled.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use cortex_std::{Node, wire::StringMessage};
-    /// use futures_util::StreamExt;
-    ///
-    /// # async fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut notes = node.subscriber::<StringMessage>("/notes").create()?.into_stream();
-    /// while let Some(sample) = notes.next().await {
-    ///     println!("{}", sample?.message()?.data);
-    /// }
-    /// # Ok(()) }
-    /// ```
-    #[cfg(feature = "tokio")]
-    pub fn into_stream(
-        self,
-    ) -> impl futures_util::Stream<Item = Result<Sample<M>, ReceiveError>> + Send + Unpin {
-        let next = async |subscriber: Option<Self>| {
-            let mut subscriber = subscriber?;
-            match subscriber.recv().await {
-                Ok(sample) => Some((Ok(sample), Some(subscriber))),
-                Err(ReceiveError::Closed) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        };
-        Box::pin(futures_util::stream::unfold(Some(self), next))
+        poll_fn(|context| self.poll_sample(context)).await
     }
 
     /// Calls the callback for every message until the node is shut down. May run in a separate task.
@@ -185,6 +155,38 @@ impl<M: Message + 'static> Subscriber<M> {
         }
     }
 
+    /// The next message if one is there, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` once the node is shut down; `Socket` when the socket fails.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use cortex_std::{Node, Queue, Subscriber, wire::FloatMessage};
+    /// /// The newest command, for a loop that keeps the previous one otherwise.
+    /// fn newest(commands: &mut Subscriber<FloatMessage>) -> cortex_std::Result<Option<f64>> {
+    ///     let mut newest = None;
+    ///     while let Some(sample) = commands.try_recv()? {
+    ///         newest = Some(sample.message()?.data);
+    ///     }
+    ///     Ok(newest)
+    /// }
+    /// ```
+    pub fn try_recv(&mut self) -> Result<Option<Sample<M>>, ReceiveError> {
+        loop {
+            let received = match &mut self.source {
+                Source::Direct(receiver) => receiver.try_recv()?,
+                Source::Queued(queued) => queued.try_recv()?,
+            };
+            let Some(received) = received else { return Ok(None) };
+            if let Some(sample) = self.check(received) {
+                return Ok(Some(sample));
+            }
+        }
+    }
+
     /// Blocks until the next message; `None` after `timeout`.
     ///
     /// # Errors
@@ -208,7 +210,7 @@ impl<M: Message + 'static> Subscriber<M> {
     /// # Errors
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
-    pub fn recv_blocking(&mut self) -> Result<Sample<M>, ReceiveError> {
+    pub fn blocking_recv(&mut self) -> Result<Sample<M>, ReceiveError> {
         loop {
             if let Some(received) = self.receive_until(None)?
                 && let Some(sample) = self.check(received)
@@ -220,9 +222,26 @@ impl<M: Message + 'static> Subscriber<M> {
 
     #[cfg(feature = "tokio")]
     async fn receive(&mut self) -> Result<Received, ReceiveError> {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    #[cfg(feature = "tokio")]
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Received, ReceiveError>> {
         match &mut self.source {
-            Source::Direct(receiver) => receiver.recv().await,
-            Source::Queued(queued) => queued.recv().await,
+            Source::Direct(receiver) => receiver.poll_recv(context),
+            Source::Queued(queued) => queued.poll_recv(context),
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    fn poll_sample(&mut self, context: &mut Context<'_>) -> Poll<Result<Sample<M>, ReceiveError>> {
+        loop {
+            // A task that only receives must not starve the others under a flood.
+            ready!(wakeups::poll_budget(context));
+            let received = ready!(self.poll_receive(context))?;
+            if let Some(sample) = self.check(received) {
+                return Poll::Ready(Ok(sample));
+            }
         }
     }
 
@@ -310,10 +329,10 @@ impl<M> Subscriber<M> {
         self.delivery.subscription.counters.snapshot()
     }
 
-    /// A handle to the counters, readable while another thread receives.
+    /// A handle, usable while another thread receives.
     #[must_use]
     pub fn handle(&self) -> SubscriberHandle {
-        SubscriberHandle { counters: Arc::clone(&self.delivery.subscription.counters) }
+        SubscriberHandle { subscription: Arc::clone(&self.delivery.subscription) }
     }
 }
 

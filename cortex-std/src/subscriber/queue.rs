@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
+#[cfg(feature = "tokio")]
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::receiver::Receiver;
@@ -122,18 +124,25 @@ impl QueuedReceiver {
         }
     }
 
-    /// Waits for the next message.
-    ///
-    /// # Cancel safety
-    ///
-    /// No message is lost.
+    /// Receives a message without waiting.
+    pub(super) fn try_recv(&self) -> Result<Option<Received>, ReceiveError> {
+        self.ring.state.lock().take()
+    }
+
+    /// The next message; otherwise the task is woken when there is one.
     #[cfg(feature = "tokio")]
-    pub(super) async fn recv(&self) -> Result<Received, ReceiveError> {
-        loop {
-            if let Some(received) = self.ring.state.lock().take()? {
-                return Ok(received);
+    pub(super) fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Received, ReceiveError>> {
+        let mut state = self.ring.state.lock();
+        match state.take()? {
+            Some(received) => Poll::Ready(Ok(received)),
+            None => {
+                // Under the lock: the next message finds the waker.
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
             }
-            self.ring.notify.notified().await;
         }
     }
 }
@@ -168,8 +177,6 @@ struct Ring {
     limit: usize,
     state: Mutex<State>,
     filled: Condvar,
-    #[cfg(feature = "tokio")]
-    notify: tokio::sync::Notify,
 }
 
 #[derive(Default)]
@@ -177,6 +184,9 @@ struct State {
     waiting: VecDeque<Received>,
     /// Set once no message will follow, with the error where there is one.
     end: Option<Option<SocketError>>,
+    /// Wakes the task that waits for a message.
+    #[cfg(feature = "tokio")]
+    waker: Option<Waker>,
 }
 
 impl State {
@@ -195,8 +205,6 @@ impl Ring {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             state: Mutex::default(),
             filled: Condvar::new(),
-            #[cfg(feature = "tokio")]
-            notify: tokio::sync::Notify::new(),
         }
     }
 
@@ -206,25 +214,32 @@ impl Ring {
         let is_full = self.limit != 0 && state.waiting.len() >= self.limit;
         let old = if is_full { state.waiting.pop_front() } else { None };
         state.waiting.push_back(received);
-        drop(state);
-        self.wake();
+        self.wake(state);
         old
     }
 
     fn end(&self, error: Option<SocketError>) {
-        let waiting = {
-            let mut state = self.state.lock();
-            state.end = Some(error);
-            std::mem::take(&mut state.waiting)
-        };
+        let mut state = self.state.lock();
+        state.end = Some(error);
+        let waiting = std::mem::take(&mut state.waiting);
+        self.wake(state);
         drop(waiting);
-        self.wake();
     }
 
-    fn wake(&self) {
+    /// Wakes the reader, after the lock is released.
+    fn wake(
+        &self,
+        #[cfg_attr(not(feature = "tokio"), expect(unused_mut, reason = "only a task has a waker"))]
+        mut state: MutexGuard<'_, State>,
+    ) {
+        #[cfg(feature = "tokio")]
+        let waker = state.waker.take();
+        drop(state);
         self.filled.notify_one();
         #[cfg(feature = "tokio")]
-        self.notify.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //! decoding.
 
 use std::sync::Arc;
+#[cfg(feature = "tokio")]
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::connections::{Connections, MAX_CONNECTIONS};
@@ -11,6 +13,8 @@ use super::loss::{Loss, LossCallback, LossKind};
 use super::sample::Received;
 use super::sequence::Step;
 use super::subscription::Subscription;
+#[cfg(feature = "tokio")]
+use super::wakeups::{Wakeups, poll_yield};
 use crate::discovery::Found;
 use crate::discovery::agent::{Agent, WatchGuard};
 use crate::error::{CreateError, ReceiveError};
@@ -25,6 +29,8 @@ pub(super) struct Settings {
     pub(super) info: TypeInfo,
     /// Messages that the transport may hold; 0 is no limit.
     pub(super) high_water_mark: u32,
+    /// The length of the queue, where the user set one.
+    pub(super) window: Option<u32>,
     pub(super) ignores_fingerprint: bool,
     pub(super) spin: Duration,
     pub(super) on_loss: Option<LossCallback>,
@@ -46,6 +52,8 @@ pub(super) struct Receiver {
     rejections: Rejections,
     on_loss: Option<LossCallback>,
     deadline: Option<Deadline>,
+    #[cfg(feature = "tokio")]
+    wakeups: Wakeups,
 }
 
 impl Receiver {
@@ -58,14 +66,18 @@ impl Receiver {
         stats: &StatsRegistry,
         settings: Settings,
     ) -> Result<Self, CreateError> {
-        let options = SubscriberOptions {
-            high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
-            ..SubscriberOptions::default()
-        };
-        let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;
         let watch = agent.watch(&settings.topic)?;
         let cell = Arc::clone(&watch.cell);
-        let subscription = Arc::new(Subscription::new(settings.topic, cell, settings.trace));
+        let topic = Arc::clone(&settings.topic);
+        let subscription =
+            Arc::new(Subscription::new(settings.topic, settings.info.name(), cell, settings.trace));
+        let options = SubscriberOptions {
+            high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
+            window: settings.window,
+            reconnected: Arc::clone(&subscription.counters.reconnected),
+            ..SubscriberOptions::default()
+        };
+        let connections = Connections::new(context, options, topic)?;
         stats.add(&subscription);
         Ok(Self {
             connections,
@@ -78,6 +90,8 @@ impl Receiver {
             on_loss: settings.on_loss,
             deadline: settings.deadline.map(|(limit, callback)| Deadline::new(limit, callback)),
             subscription,
+            #[cfg(feature = "tokio")]
+            wakeups: Wakeups::default(),
         })
     }
 
@@ -117,39 +131,53 @@ impl Receiver {
         }
     }
 
-    /// Waits for the next message.
+    /// Receives a message without waiting.
     ///
     /// # Errors
     ///
     /// As [`recv_until`](Self::recv_until).
+    pub(super) fn try_recv(&mut self) -> Result<Option<Received>, ReceiveError> {
+        let mut multipart = Multipart::default();
+        self.refresh()?;
+        while self.connections.try_recv(&mut multipart)? {
+            if let Some(received) = self.accept(std::mem::take(&mut multipart)) {
+                return Ok(Some(received));
+            }
+        }
+        self.check_silence();
+        Ok(None)
+    }
+
+    /// The next message; otherwise the task is woken when there may be one.
     ///
-    /// # Cancel safety
+    /// # Errors
     ///
-    /// No message is lost.
+    /// As [`recv_until`](Self::recv_until).
     #[cfg(feature = "tokio")]
-    pub(super) async fn recv(&mut self) -> Result<Received, ReceiveError> {
+    pub(super) fn poll_recv(
+        &mut self,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Result<Received, ReceiveError>> {
         let mut multipart = Multipart::default();
         loop {
             self.refresh()?;
             if self.connections.try_recv(&mut multipart)? {
                 match self.accept(std::mem::take(&mut multipart)) {
-                    Some(received) => return Ok(received),
+                    Some(received) => return Poll::Ready(Ok(received)),
                     // Rejected messages must not keep the thread.
-                    None => tokio::task::yield_now().await,
+                    None => ready!(poll_yield(context)),
                 }
                 continue;
             }
+            let has_changed = self.connections.poll_changed(context)?.is_ready();
+            let has_found = self.wakeups.poll_found(&self.subscription.cell, context).is_ready();
             let due = self.deadline.as_ref().and_then(Deadline::due);
-            let silence = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                changed = self.connections.changed() => changed?,
-                () = self.subscription.cell.changed() => {}
-                () = silence => self.check_silence(),
+            let is_due = self.wakeups.poll_due(due, context).is_ready();
+            if is_due {
+                self.check_silence();
+            }
+            if !(has_changed || has_found || is_due) {
+                return Poll::Pending;
             }
         }
     }
@@ -289,6 +317,12 @@ impl Receiver {
         tracing::warn!(topic = %self.subscription.topic, ?since, "no message arrived");
         let failure = call_guarded(|| (deadline.callback)(since));
         self.subscription.record_failure(failure);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.subscription.stop();
     }
 }
 

@@ -7,12 +7,14 @@ use crate::discovery::agent::WatchCell;
 use crate::mutex::Mutex;
 use crate::stats::SubscriberCounters;
 use crate::stats::node::{Counted, NodeStats};
+use crate::stats::parts::{NodeParts, SubscriberInfo};
 
 /// A subscription to a topic: its counters, its publishers, and whether it is stopped.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) topic: Arc<str>,
-    pub(super) counters: Arc<SubscriberCounters>,
+    message_type: &'static str,
+    pub(super) counters: SubscriberCounters,
     /// What the agent found.
     pub(super) cell: Arc<WatchCell>,
     publishers: Mutex<Vec<String>>,
@@ -21,10 +23,16 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// Keeps `samples` times of each stage.
-    pub(super) fn new(topic: Arc<str>, cell: Arc<WatchCell>, samples: usize) -> Self {
+    pub(super) fn new(
+        topic: Arc<str>,
+        message_type: &'static str,
+        cell: Arc<WatchCell>,
+        samples: usize,
+    ) -> Self {
         Self {
             topic,
-            counters: Arc::new(SubscriberCounters::tracing(samples)),
+            message_type,
+            counters: SubscriberCounters::tracing(samples),
             cell,
             publishers: Mutex::default(),
             is_stopped: AtomicBool::new(false),
@@ -40,10 +48,10 @@ impl Subscription {
         *self.publishers.lock() = addresses.iter().map(|&address| address.to_owned()).collect();
     }
 
-    /// Makes every receive return `Closed`, also one that blocks on another thread.
+    /// Makes every receive return `Closed`, also one that waits on another thread or in another task.
     pub(super) fn stop(&self) {
         self.is_stopped.store(true, Ordering::SeqCst);
-        self.cell.interrupt().wake();
+        self.cell.wake();
     }
 
     /// Whether the subscription was stopped or its node was shut down.
@@ -62,6 +70,19 @@ impl Subscription {
 
 impl Counted for Subscription {
     fn add_to(&self, stats: &mut NodeStats) {
-        stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
+        // A handle keeps the counters of a subscriber that has ended.
+        if !self.is_stopped.load(Ordering::SeqCst) {
+            stats.subscribers.push((self.topic.to_string(), self.counters.snapshot()));
+        }
+    }
+
+    fn describe(&self, parts: &mut NodeParts) {
+        if !self.is_stopped.load(Ordering::SeqCst) {
+            parts.subscribers.push(SubscriberInfo {
+                topic: self.topic.to_string(),
+                message_type: self.message_type,
+                publishers: self.publishers(),
+            });
+        }
     }
 }

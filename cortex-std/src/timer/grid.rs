@@ -41,8 +41,9 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    pub(super) fn new(period: Duration, missed: MissedTicks) -> Self {
-        Self { next: period, period, missed, index: 0, overruns: 0 }
+    /// The grid that begins at `first`.
+    pub(super) fn new(first: Duration, period: Duration, missed: MissedTicks) -> Self {
+        Self { next: first, period, missed, index: 0, overruns: 0 }
     }
 
     pub(super) fn tick(&self, now: Duration) -> Tick {
@@ -87,7 +88,7 @@ mod tests {
     const ALL: [MissedTicks; 3] = [MissedTicks::Burst, MissedTicks::Skip, MissedTicks::Delay];
 
     fn grid_after(busy: Duration, missed: MissedTicks) -> (Duration, u64, u64) {
-        let mut grid = Grid::new(PERIOD, missed);
+        let mut grid = Grid::new(PERIOD, PERIOD, missed);
         // The first tick is on time and its callback takes `busy`.
         grid.advance(grid.next + busy);
         (grid.next, grid.index, grid.overruns)
@@ -118,7 +119,7 @@ mod tests {
     fn extreme_periods_and_pauses_do_not_overflow() {
         for missed in ALL {
             for period in [Duration::from_nanos(1), MAX_PERIOD] {
-                let mut grid = Grid::new(period, missed);
+                let mut grid = Grid::new(period, period, missed);
                 for now in [MAX_PERIOD, MAX_PERIOD * 10, Duration::MAX, Duration::MAX] {
                     let _ = grid.tick(now);
                     grid.advance(now);

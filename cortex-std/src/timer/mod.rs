@@ -1,6 +1,8 @@
-//! Timers on an absolute grid.
+//! Timers on an absolute grid: building and driving them.
 
+mod counters;
 mod grid;
+mod handle;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,20 +11,23 @@ use rustix::io::Errno;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::clock_gettime;
 
-use crate::error::CreateError;
+use crate::error::ThreadError;
 use crate::log::LogLimit;
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::run_guarded;
 use crate::runtime::callback::{CallbackResult, call_guarded};
 use crate::runtime::tasks::Tasks;
 use crate::runtime::thread_options::ThreadOptions;
-use crate::runtime::threads::{ThreadHandle, Threads};
-use crate::stats::Counter;
-use crate::stats::node::{Counted, NodeStats, StatsRegistry, TimerStats};
+use crate::runtime::threads::Threads;
+use crate::stats::node::StatsRegistry;
 use crate::stop::{StopToken, timespec};
 
 pub use grid::{MissedTicks, Tick};
+pub use handle::ThreadTimer;
+#[cfg(feature = "tokio")]
+pub use handle::TimerHandle;
 
+use counters::Counters;
 use grid::{Grid, MAX_PERIOD};
 
 /// The last part of a sleep, which a stop does not interrupt.
@@ -38,6 +43,7 @@ pub struct TimerBuilder<'n> {
     tasks: &'n Tasks,
     period: Duration,
     missed: MissedTicks,
+    is_first_delayed: bool,
     thread: ThreadOptions,
 }
 
@@ -55,6 +61,7 @@ impl<'n> TimerBuilder<'n> {
             // A period of zero would leave no time to other tasks.
             period: period.clamp(Duration::from_nanos(1), MAX_PERIOD),
             missed: MissedTicks::default(),
+            is_first_delayed: false,
             thread: ThreadOptions::default(),
         }
     }
@@ -65,28 +72,50 @@ impl<'n> TimerBuilder<'n> {
         self
     }
 
+    /// Makes the first tick come one period after the start of the timer instead of at once.
+    pub fn first_after_period(mut self) -> Self {
+        self.is_first_delayed = true;
+        self
+    }
+
     /// Name, affinity and priority of the thread of [`on_thread`](Self::on_thread).
     pub fn thread(mut self, options: ThreadOptions) -> Self {
         self.thread = options;
         self
     }
 
-    /// Calls the callback on every tick, from within [`Node::run`](crate::Node::run); first one period
-    /// after that begins.
+    /// Calls the callback on every tick, from within [`Node::run`](crate::Node::run); first when that begins.
     ///
-    /// An error or a panic of the callback is logged and counted, and the next tick comes at its time.
+    /// An error or a panic of the callback is logged and counted, and the next tick comes at its time. The
+    /// timer runs until it is [stopped](TimerHandle::stop) or the node is shut down; dropping the handle has
+    /// no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn example(node: &cortex_std::Node) {
+    /// let blink = node
+    ///     .timer_builder(Duration::from_millis(500))
+    ///     .first_after_period()
+    ///     .on_tick(async |tick| println!("{}", tick.index));
+    /// blink.stop();
+    /// # }
+    /// ```
     #[cfg(feature = "tokio")]
-    pub fn on_tick<F, R>(self, callback: F)
+    pub fn on_tick<F, R>(self, callback: F) -> TimerHandle
     where
         F: AsyncFnMut(Tick) -> R + 'static,
         R: CallbackResult + 'static,
     {
         let counters = Arc::new(Counters::new(self.period, None));
         self.stats.add(&counters);
-        self.tasks.add(drive(Grid::new(self.period, self.missed), counters, callback));
+        let handle = TimerHandle::new(&counters);
+        self.tasks.add(drive(self.grid(), handle.clone(), callback));
+        handle
     }
 
-    /// Calls the callback on every tick, on a dedicated thread; first one period from now.
+    /// Calls the callback on every tick, on a dedicated thread; first at once.
     ///
     /// For control loops: the thread sleeps until absolute times of the monotonic clock, so that neither
     /// the callback's duration nor lateness accumulates, and no other callback delays it. It ends with the
@@ -104,7 +133,7 @@ impl<'n> TimerBuilder<'n> {
     /// # use cortex_std::{MissedTicks, Node, ThreadOptions};
     /// # let folder = tempfile::tempdir()?;
     /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
-    /// # let node = Node::builder("arm").discovery(&address).build()?;
+    /// # let node = Node::builder("arm").discovery(&address).create()?;
     /// let control = node
     ///     .timer_builder(Duration::from_millis(1))
     ///     .missed_ticks(MissedTicks::Skip)
@@ -115,118 +144,51 @@ impl<'n> TimerBuilder<'n> {
     /// println!("{} ticks, {} overruns", control.ticks(), control.overruns());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, CreateError>
+    pub fn on_thread<F, R>(self, callback: F) -> Result<ThreadTimer, ThreadError>
     where
         F: FnMut(Tick) -> R + Send + 'static,
         R: CallbackResult,
     {
+        let grid = self.grid();
         let options = self.thread.or_named("cortex-timer");
         let counters = Arc::new(Counters::new(self.period, Some(options.name.clone())));
         let counted = Arc::clone(&counters);
-        let grid = Grid::new(self.period, self.missed);
         let threads = self.threads;
         let thread =
             threads.spawn(options, move |stop| drive_thread(grid, &stop, &counted, callback))?;
         self.stats.add(&counters);
         Ok(ThreadTimer { threads: Arc::clone(threads), thread, counters })
     }
-}
 
-/// A timer with a dedicated thread, which ends when this is dropped, and with its node.
-///
-/// Dropping waits for a running callback, at most one second; a callback that blocks longer is logged by the
-/// thread's name and left running. Dropping within the callback does not wait.
-#[derive(Debug)]
-#[must_use = "the timer ends when this is dropped"]
-pub struct ThreadTimer {
-    threads: Arc<Threads>,
-    thread: ThreadHandle,
-    counters: Arc<Counters>,
-}
-
-impl ThreadTimer {
-    /// Calls of the callback that have returned.
-    #[must_use]
-    pub fn ticks(&self) -> u64 {
-        self.counters.ticks.value()
-    }
-
-    /// Ticks whose time had passed before the previous one was done.
-    #[must_use]
-    pub fn overruns(&self) -> u64 {
-        self.counters.overruns.value()
-    }
-
-    /// Calls of the callback that returned an error or panicked.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.counters.failures.value()
-    }
-
-    /// Whether the timer has ended.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
-}
-
-impl Drop for ThreadTimer {
-    fn drop(&mut self) {
-        self.threads.end(&self.thread);
-    }
-}
-
-#[derive(Debug)]
-struct Counters {
-    period: Duration,
-    thread: Option<String>,
-    ticks: Counter,
-    overruns: Counter,
-    failures: Counter,
-}
-
-impl Counters {
-    fn new(period: Duration, thread: Option<String>) -> Self {
-        let [ticks, overruns, failures] = Default::default();
-        Self { period, thread, ticks, overruns, failures }
-    }
-
-    /// A tick is done.
-    fn record_tick(&self, grid: &Grid) {
-        self.overruns.set(grid.overruns);
-        self.ticks.add(1);
-    }
-}
-
-impl Counted for Counters {
-    fn add_to(&self, stats: &mut NodeStats) {
-        stats.timers.push(TimerStats {
-            period: self.period,
-            thread: self.thread.clone(),
-            ticks: self.ticks.value(),
-            overruns: self.overruns.value(),
-            failures: self.failures.value(),
-        });
+    fn grid(&self) -> Grid {
+        let first = if self.is_first_delayed { self.period } else { Duration::ZERO };
+        Grid::new(first, self.period, self.missed)
     }
 }
 
 #[cfg(feature = "tokio")]
-async fn drive<F, R>(mut grid: Grid, counters: Arc<Counters>, mut callback: F)
+async fn drive<F, R>(mut grid: Grid, timer: TimerHandle, mut callback: F)
 where
     F: AsyncFnMut(Tick) -> R,
     R: CallbackResult,
 {
     let start = tokio::time::Instant::now();
     let mut log = LogLimit::default();
+    let counters = &timer.counters;
     loop {
-        tokio::time::sleep_until(start + grid.next).await;
+        tokio::select! {
+            biased;
+            () = timer.stopped() => return,
+            () = tokio::time::sleep_until(start + grid.next) => {}
+        }
         let tick = grid.tick(start.elapsed());
+        counters.late.record(tick.late);
         if let Some(error) = run_guarded(callback(tick)).await {
             counters.failures.add(1);
             report(&mut log, tick, &error);
         }
         grid.advance(start.elapsed());
-        counters.record_tick(&grid);
+        counters.record_tick(grid.overruns);
         // A burst must let other tasks run.
         tokio::task::yield_now().await;
     }
@@ -243,12 +205,13 @@ fn drive_thread<R: CallbackResult>(
     let mut log = LogLimit::default();
     while sleep_until(start.saturating_add(grid.next), stop) {
         let tick = grid.tick(elapsed());
+        counters.late.record(tick.late);
         if let Some(error) = call_guarded(|| callback(tick)) {
             counters.failures.add(1);
             report(&mut log, tick, &error);
         }
         grid.advance(elapsed());
-        counters.record_tick(&grid);
+        counters.record_tick(grid.overruns);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The forms in which messages are delivered, and how they end.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use cortex_std::discovery::Daemon;
 use cortex_std::wire::StringMessage;
-use cortex_std::{CreateError, Node, Queue, ReceiveError, Sample, ThreadOptions};
+use cortex_std::{CreateError, Node, Queue, ReceiveError, Sample, ThreadError, ThreadOptions};
 use cortex_tests::graph::Folder;
 use cortex_tests::{DEADLINE, wait_until};
 use futures_util::StreamExt;
@@ -89,7 +90,7 @@ async fn a_stream_yields_every_sample_and_ends_with_the_node() {
         let graph = Graph::new();
         let notes = graph.notes();
         let handle = graph.node.handle();
-        let stream = graph.subscriber(queue).into_stream();
+        let stream = graph.subscriber(queue);
         let (done, finished) = channel::<()>();
         let talker = thread::spawn(move || {
             wait_for_subscribers(&notes, 1);
@@ -113,6 +114,65 @@ async fn a_stream_yields_every_sample_and_ends_with_the_node() {
         let numbers = tokio::time::timeout(DEADLINE, read).await.expect("in time");
         assert!(numbers.iter().copied().eq(0..100));
         talker.join().expect("it ends");
+    }
+}
+
+#[test]
+fn try_recv_returns_what_is_there_and_does_not_wait() {
+    for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
+        let graph = Graph::new();
+        let notes = graph.notes();
+        let mut seen = graph.subscriber(queue);
+        assert!(seen.try_recv().expect("no error").is_none());
+        connect(&mut seen, &notes);
+        publish(&notes, 10);
+        let mut numbers = Vec::new();
+        wait_until("all are read", || {
+            numbers.extend(seen.try_recv().expect("no error").map(|it| it.header().sequence));
+            numbers.len() == 10
+        });
+        assert!(numbers.iter().copied().eq(0..10), "{numbers:?}");
+        assert!(seen.try_recv().expect("no error").is_none());
+        graph.node.handle().shutdown();
+        wait_until("it is closed", || matches!(seen.try_recv(), Err(ReceiveError::Closed)));
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_subscriber_ends_in_every_form_while_the_node_runs() {
+    for queue in [Queue::KeepOldest(0), Queue::KeepNewest(0)] {
+        let graph = Graph::new();
+        let node = &graph.node;
+        let alive = Rc::new(());
+        let held = Rc::clone(&alive);
+        let on_message = node.subscriber::<StringMessage>(TOPIC).queue(queue);
+        let on_message =
+            on_message.on_message(async move |_, _| drop(Rc::clone(&held))).expect("it is created");
+        let mut awaited = graph.subscriber(queue);
+        let awaited_handle = awaited.handle();
+        let mut blocked = graph.subscriber(queue);
+        let blocked_handle = blocked.handle();
+        assert_eq!(node.subscribers().len(), 3);
+        let thread = thread::spawn(move || blocked.blocking_recv().map(drop));
+        let stop = async {
+            // The others wait by now.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            for handle in [&on_message, &awaited_handle, &blocked_handle] {
+                assert!(!handle.is_stopped());
+                handle.stop();
+            }
+            while Rc::strong_count(&alive) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            node.handle().shutdown();
+        };
+        let all = async { tokio::join!(awaited.recv(), node.run(), stop) };
+        let (received, ran, ()) = tokio::time::timeout(DEADLINE, all).await.expect("in time");
+        assert!(matches!(received, Err(ReceiveError::Closed)));
+        ran.expect("no error");
+        let blocked = thread.join().expect("no panic");
+        assert!(matches!(blocked, Err(ReceiveError::Closed)));
+        assert!(on_message.is_stopped());
     }
 }
 
@@ -199,7 +259,7 @@ fn a_thread_runs_with_its_options_or_the_error_is_returned() {
         .thread(options)
         .on_thread(|_, _| ())
         .expect_err("there is no such core");
-    assert!(matches!(refused, CreateError::Affinity { .. }), "{refused}");
+    assert!(matches!(refused, CreateError::Thread(ThreadError::Affinity { .. })), "{refused}");
 }
 
 #[test]
@@ -290,10 +350,10 @@ fn a_blocked_receive_ends_with_the_node() {
         let mut seen = graph.subscriber(queue);
         let (sender, receiver) = channel();
         let blocked = thread::spawn(move || {
-            while let Ok(sample) = seen.recv_blocking() {
+            while let Ok(sample) = seen.blocking_recv() {
                 sender.send(sample.header().sequence).expect("the receiver exists");
             }
-            (seen.recv_blocking(), seen.recv_timeout(DEADLINE))
+            (seen.blocking_recv(), seen.recv_timeout(DEADLINE))
         });
         wait_for_subscribers(&notes, 1);
         publish(&notes, 1);
@@ -321,7 +381,7 @@ fn a_spinning_receive_gets_every_message_and_ends_with_the_node() {
         for expected in 0..1000 {
             assert_eq!(next(&mut seen), expected);
         }
-        let blocked = thread::spawn(move || seen.recv_blocking());
+        let blocked = thread::spawn(move || seen.blocking_recv());
         graph.node.handle().shutdown();
         assert!(matches!(blocked.join().expect("it ends"), Err(ReceiveError::Closed)));
     }
@@ -346,7 +406,7 @@ async fn a_reader_of_a_flood_does_not_starve_other_tasks() {
         let over = Arc::clone(&is_over);
         let flooder = thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
-                let _ = notes.publish(&StringMessage { data: "flood" }).expect("it is published");
+                notes.publish(&StringMessage { data: "flood" }).expect("it is published");
             }
         });
         let ticks = async {
@@ -369,7 +429,7 @@ async fn a_reader_of_a_flood_does_not_starve_other_tasks() {
 async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtime() {
     let folder = Folder::new();
     let early = Node::builder("early").discovery(&folder.discovery()).host_discovery(false);
-    let early = early.build().expect("a node");
+    let early = early.create().expect("a node");
     let mut seen = early.subscriber::<StringMessage>(TOPIC).create().expect("a subscriber");
     let mut clock = tokio::time::interval(Duration::from_millis(5));
     let (mut ticks, mut others) = (0, None);
@@ -385,7 +445,7 @@ async fn a_subscriber_waits_for_daemon_and_publisher_without_blocking_the_runtim
             // Until now there was neither a daemon nor a publisher.
             let address = folder.discovery();
             let daemon = Daemon::bind(&address).expect("it binds").spawn().expect("it starts");
-            let late = Node::builder("late").discovery(&address).build().expect("a node");
+            let late = Node::builder("late").discovery(&address).create().expect("a node");
             let notes = late.publisher::<StringMessage>(TOPIC).create().expect("it binds");
             let talker = thread::spawn(move || {
                 wait_for_subscribers(&notes, 1);

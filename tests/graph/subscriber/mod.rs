@@ -28,7 +28,7 @@ impl Graph {
         let folder = Folder::new();
         let daemon =
             Daemon::bind(&folder.discovery()).expect("it binds").spawn().expect("it starts");
-        let node = Node::builder("both").discovery(daemon.address()).build().expect("a node");
+        let node = Node::builder("both").discovery(daemon.address()).create().expect("a node");
         Self { node, daemon, folder }
     }
 

@@ -141,17 +141,17 @@ fn a_publisher_that_comes_back_elsewhere_is_a_restart_whatever_its_numbers() {
         .create()
         .expect("a subscriber");
     let discovery = graph.daemon.address();
-    let first = Node::builder("first").discovery(discovery).build().expect("a node");
+    let first = Node::builder("first").discovery(discovery).create().expect("a node");
     let notes = first.publisher::<StringMessage>(TOPIC).create().expect("it binds");
     connect(&mut seen, &notes);
     publish(&notes, 1);
     assert_eq!(next(&mut seen), 0);
     drop(first);
-    let second = Node::builder("second").discovery(discovery).build().expect("a node");
+    let second = Node::builder("second").discovery(discovery).create().expect("a node");
     let notes = second.publisher::<StringMessage>(TOPIC).create().expect("it binds");
     // No subscriber yet; the sequence numbers are still consumed.
     for _ in 0..50 {
-        let _ = notes.publish(&StringMessage { data: "early" }).expect("it is published");
+        notes.publish(&StringMessage { data: "early" }).expect("it is published");
     }
     connect(&mut seen, &notes);
     publish(&notes, 1);

@@ -88,9 +88,9 @@ fn keep_oldest_holds_the_oldest_and_counts_the_rest_as_lost() {
     // The reader does not read: sooner or later there is no room left.
     while arrays.publish(&message).expect("it is published") == Published::Sent {}
     let kept = arrays.stats().published - 1;
-    assert!(kept >= 4, "{kept}");
+    assert!(kept >= 2, "{kept}");
     for _ in 0..5 {
-        let _ = arrays.publish(&message).expect("it is published");
+        arrays.publish(&message).expect("it is published");
     }
     for expected in 0..kept {
         let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
@@ -98,7 +98,7 @@ fn keep_oldest_holds_the_oldest_and_counts_the_rest_as_lost() {
     }
     assert_eq!(seen.stats().lost, 0);
     wait_until("a message comes after the gap", || {
-        let _ = arrays.publish(&message).expect("it is published");
+        arrays.publish(&message).expect("it is published");
         seen.recv_timeout(Duration::from_millis(20)).expect("no error").is_some()
     });
     let stats = seen.stats();

@@ -1,8 +1,9 @@
 //! The board as a node of the graph: registers and republishes its topics under its name.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use cortex_std::raw::RawPublisher;
+use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
 use cortex_std::{CreateError, Node, Published};
@@ -10,6 +11,10 @@ use cortex_std::{CreateError, Node, Published};
 use crate::output::print_stderr;
 use crate::time::wall_ns;
 use cortex_std::ErrorChain;
+
+/// How long republishing waits for room in a queue: messages of a board arrive in bursts. A subscriber that
+/// stays slow delays the board once, not for each message.
+const BURST_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The result of republishing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +61,7 @@ impl Board {
         if self.name() != Some(hello.node) {
             self.topics.clear();
             self.node = None;
-            match Node::builder(hello.node).discovery(&self.discovery).build() {
+            match Node::builder(hello.node).discovery(&self.discovery).create() {
                 Ok(node) => self.node = Some(node),
                 Err(error) => {
                     if is_new {
@@ -107,7 +112,8 @@ impl Board {
         fingerprint: u64,
     ) -> Result<Option<RawPublisher>, CreateError> {
         let Some(node) = &self.node else { return Ok(None) };
-        node.raw_publisher(name, message_type, fingerprint).map(Some)
+        let options = RawOptions::default().block_for(BURST_TIMEOUT);
+        node.raw_publisher_with(name, message_type, fingerprint, &options).map(Some)
     }
 
     /// Republishes a message of the board; a timestamp of 0 becomes the current time.

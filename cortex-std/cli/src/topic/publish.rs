@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
-use cortex_std::raw::RawPublisher;
+use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::{Header, fingerprint};
 use cortex_std::{Node, Published, Registration};
 use serde_json::json;
@@ -23,6 +23,8 @@ use crate::types;
 
 /// Interval of polls for the registration and for subscribers.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Longest time to stay after an interrupt until all messages are sent.
+const INTERRUPTED_LINGER: Duration = Duration::from_secs(1);
 /// Timeout of the registration at a daemon that responds.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -46,9 +48,9 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// separated by commas; a type is bool, int, float, str, bytes, list, map, array, tensor or any,
 /// followed by ? if the field may be null. Without --fields the fields are those of VALUE.
 ///
-/// By default the command waits for a subscriber and publishes once a second until Ctrl-C. Exit code
-/// 1 if no subscriber connects in time, a subscriber loses messages, or another node publishes the
-/// topic.
+/// By default the command waits for a subscriber and publishes once a second until Ctrl-C. It ends
+/// when all messages are sent. Exit code 1 if no subscriber connects in time, messages are lost, or
+/// another node publishes the topic.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex topic pub /chatter StringMessage '\"hello\"'\n  \
@@ -81,9 +83,13 @@ pub(crate) struct Pub {
     /// Wait for COUNT subscriptions before publishing; 0 does not wait.
     #[arg(short, long, value_name = "COUNT", default_value_t = 1)]
     wait_matching_subscriptions: usize,
-    /// Time to stay after the last message, so that queued messages are sent.
+    /// Shortest time to stay after the last message.
     #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
     keep_alive: Duration,
+    /// Longest time to stay until all messages are sent; with --once or --times also the longest wait
+    /// for room in a full queue. Messages that are not sent by then are lost and counted.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    linger: Duration,
     /// Name of the publishing node [default: cortex_pub_ and the process id].
     #[arg(short, long, value_name = "NAME")]
     node: Option<String>,
@@ -108,9 +114,14 @@ impl Pub {
             self.node.clone().unwrap_or_else(|| format!("cortex_pub_{}", std::process::id()));
         // This node may live only for a moment, too short to host the daemon.
         let node =
-            Node::builder(&name).discovery(&session.discovery).host_discovery(false).build()?;
+            Node::builder(&name).discovery(&session.discovery).host_discovery(false).create()?;
         let fingerprint = fingerprint::wire(&class);
-        let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
+        let times = if is_once { Some(1) } else { self.times };
+        // A stream goes on without a slow subscriber; a given number of messages is delivered.
+        let block = if times.is_some() { self.linger } else { Duration::ZERO };
+        let options = RawOptions::default().block_for(block).linger(Duration::ZERO);
+        let class_name = types::bare_name(&class);
+        let publisher = node.raw_publisher_with(&self.topic, class_name, fingerprint, &options)?;
         self.wait_for_registration(&publisher, &interrupt)?;
         if !self.wait_for_subscribers(session, &publisher, &interrupt) {
             if interrupt.is_set() {
@@ -124,7 +135,6 @@ impl Pub {
             )));
         }
 
-        let times = if is_once { Some(1) } else { self.times };
         let mut pace = Pace::new(self.rate, Instant::now());
         let mut sequence = 0;
         let mut congested = 0_u64;
@@ -151,12 +161,36 @@ impl Pub {
             ));
         }
         interrupt.wait(self.keep_alive);
+        let lost = self.flush(&publisher, &interrupt);
         if congested > 0 {
             print_stderr(&format!(
                 "cortex: {congested} messages were not delivered to a slow subscriber"
             ));
         }
-        Ok(Outcome::found_if(congested == 0))
+        if lost > 0 {
+            print_stderr(&format!(
+                "cortex: {lost} messages were not sent in time and are lost: a subscriber or its link is too slow (--linger SECONDS waits longer)"
+            ));
+        }
+        Ok(Outcome::found_if(congested == 0 && lost == 0))
+    }
+
+    /// Waits until all messages are sent, for the linger time or until the next interrupt; returns how many
+    /// are not.
+    fn flush(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> usize {
+        // An interrupt that ended the publishing leaves time to send what waits.
+        let was_interrupted = interrupt.is_set();
+        let limit = if was_interrupted { self.linger.min(INTERRUPTED_LINGER) } else { self.linger };
+        let end = Instant::now().checked_add(limit);
+        loop {
+            let left =
+                end.map_or(POLL_INTERVAL, |end| end.saturating_duration_since(Instant::now()));
+            let waiting = publisher.flush(left.min(POLL_INTERVAL));
+            let is_interrupted = interrupt.is_set() && !was_interrupted;
+            if waiting == 0 || left.is_zero() || is_interrupted {
+                return waiting;
+            }
+        }
     }
 
     /// Type and value, and whether to publish once. A -1 after them is the flag, which clap takes for

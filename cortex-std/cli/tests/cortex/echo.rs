@@ -50,7 +50,7 @@ fn arrays_are_shown_as_a_summary_in_full_or_by_shape() {
     wait_until("it is registered", || images.registration() == Registration::Registered);
     let pixels: Vec<u8> = (0..24).collect();
     let data = ArrayView::from_slice(&pixels, &[2, 4, 3]).expect("an array");
-    let _ = images.publish(&ImageMessage::new(data, "rgb8")).expect("it is kept");
+    images.publish(&ImageMessage::new(data, "rgb8")).expect("it is kept");
     let echo = |flags: &[&str]| {
         run_in(&folder, &[&["topic", "echo", "--once", "/cam"], flags].concat()).with_code(0)
     };
@@ -131,12 +131,12 @@ fn fields_of_an_unknown_class_are_numbered() {
     let publisher = base.raw_publisher("/cmd", "Cmd", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
     let mut echo = start_in(&folder, &["topic", "echo", "-n", "1", "/cmd"]);
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
     // A topic with the same prefix is ignored, and invalid metadata is reported.
-    let _ = publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
-    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
-    let _ = publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
+    publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
+    publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
+    publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
     let heading = echo.next_line();
     assert!(
         heading.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
@@ -154,7 +154,7 @@ fn timeout_limits_the_wait_for_a_topic_and_for_each_message() {
     let echo = start_in(&folder, &["topic", "echo", "--once", "--timeout", "30", "/late"]);
     let talker = node(&folder, "talker");
     let publisher = talker.raw_publisher("/late", "StringMessage", 1).expect("it binds");
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 1, timestamp_ns: 1, sequence: 0 };
     let sent = publisher.send(&[b"/late", &header.encode(), b"\x91\xa2hi"]).expect("it is sent");
     assert_eq!(sent, Published::Sent);
@@ -214,7 +214,7 @@ fn a_message_without_the_field_is_skipped_and_the_next_one_is_shown() {
     let start = |flags: &[&str]| {
         let arguments = ["topic", "echo", "--field", "data.b", "-n", "3", "/config"];
         let echo = start_in(&folder, &[&arguments, flags].concat());
-        assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+        publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
         // Every second message has {"b": n}, the others {"a": n}.
         for sequence in 0..6 {
             let key = if sequence % 2 == 0 { b'b' } else { b'a' };
@@ -252,7 +252,7 @@ fn a_table_has_a_column_for_each_key_and_reports_keys_without_one() {
     let _daemon = daemon(&folder);
     let (_base, publisher) = dictionaries(&folder);
     let echo = start_in(&folder, &["topic", "echo", "--csv", "-n", "3", "/config"]);
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     // {"a": 1, "b": 2}, {"b": 3, "a": 4}, {"b": 5, "c": 6}
     send(&publisher, 0, b"\x91\x82\xa1a\x01\xa1b\x02");
     send(&publisher, 1, b"\x91\x82\xa1b\x03\xa1a\x04");
@@ -280,7 +280,7 @@ fn a_sender_whose_clock_is_not_set_is_reported_and_not_given_an_age() {
     let publisher = board.raw_publisher("/imu", "Imu", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
     let mut echo = start_in(&folder, &["topic", "echo", "--once", "/imu"]);
-    assert!(publisher.wait_for_subscribers_blocking(1, DEADLINE));
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 3_000_000_000, sequence: 5 };
     let _ = publisher.send(&[b"/imu", &header.encode(), b"\x91\x01"]).expect("it is sent");
     let heading = echo.next_line();

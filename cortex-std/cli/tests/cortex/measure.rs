@@ -42,7 +42,7 @@ fn while_published<T>(
                 if sequence % 10 < 10 - missing {
                     let header = Header { fingerprint: 1, timestamp_ns: now_ns() - age, sequence };
                     let frames: [&[u8]; 3] = [topic.as_bytes(), &header.encode(), b"\x91\xa2hi"];
-                    let _ = publisher.send(&frames).expect("it is sent");
+                    publisher.send(&frames).expect("it is sent");
                 }
                 sequence += 1;
                 thread::sleep(Duration::from_millis(1));
@@ -307,7 +307,7 @@ fn publishers_of_a_shared_topic_are_measured_separately() {
     assert_eq!(watching.next_json()["node"], "left");
     let right = shared(&nodes[1]);
     let say = |publisher: &Publisher<StringMessage<'static>>| {
-        let _ = publisher.publish(&StringMessage { data: "hi" }).expect("it is sent");
+        publisher.publish(&StringMessage { data: "hi" }).expect("it is sent");
     };
     let mut received = [0.0, 0.0];
     while received.iter().any(|count| *count < 20.0) {

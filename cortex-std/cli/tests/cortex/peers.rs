@@ -51,7 +51,7 @@ impl RustPublisher {
                 let header = Header { timestamp_ns, sequence, ..sent }.encode();
                 let mut parts = vec![TOPIC.as_bytes(), &header];
                 parts.extend(frames[1..].iter().map(Vec::as_slice));
-                let _ = publisher.send(&parts).expect("it is sent");
+                publisher.send(&parts).expect("it is sent");
                 sequence += 1;
                 std::thread::sleep(Duration::from_millis(10));
             }

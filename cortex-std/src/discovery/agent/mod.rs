@@ -57,7 +57,7 @@ impl Agent {
             Ok(client) => client,
             Err(DiscoveryError::Endpoint(error)) => return Err(error.into()),
             Err(DiscoveryError::Socket(error)) => return Err(error.into()),
-            Err(other) => return Err(CreateError::Thread(std::io::Error::other(other))),
+            Err(other) => return Err(CreateError::thread(std::io::Error::other(other))),
         };
         let (commands, inbox) = channel();
         let interval = match address.starts_with("inproc://") {
@@ -68,7 +68,7 @@ impl Agent {
         let thread = std::thread::Builder::new()
             .name(format!("{node}-agent"))
             .spawn(move || agent_loop.run(&inbox))
-            .map_err(CreateError::Thread)?;
+            .map_err(CreateError::thread)?;
         let thread = Mutex::new(Some(thread));
         Ok(Arc::new(Self { commands, ids: AtomicU64::new(0), interval, stop, thread }))
     }

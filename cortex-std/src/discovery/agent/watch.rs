@@ -67,6 +67,11 @@ impl WatchCell {
 
     fn update(&self, change: impl FnOnce(&mut WatchState)) {
         change(&mut self.state.lock());
+        self.wake();
+    }
+
+    /// Ends every wait for a change, as a change does.
+    pub(crate) fn wake(&self) {
         self.interrupt.wake();
         #[cfg(feature = "tokio")]
         self.notify.notify_one();

@@ -35,7 +35,7 @@ impl Host {
         let thread = thread::Builder::new()
             .name(format!("{node}-host"))
             .spawn(move || run(&path, &address, &name, &token))
-            .map_err(CreateError::Thread)?;
+            .map_err(CreateError::thread)?;
         Ok(Some(Self { stop, thread: Mutex::new(Some(thread)) }))
     }
 

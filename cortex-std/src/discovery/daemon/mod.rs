@@ -120,7 +120,7 @@ impl Daemon {
                 match spawned {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
-                        result = Err(CreateError::Thread(error));
+                        result = Err(CreateError::thread(error));
                         stop.stop();
                     }
                 }
@@ -135,7 +135,7 @@ impl Daemon {
                     Some(listener)
                 }
                 Err(_) => {
-                    result = Err(CreateError::Thread(io::Error::other("a listener panicked")));
+                    result = Err(CreateError::thread(io::Error::other("a listener panicked")));
                     None
                 }
             });
@@ -165,7 +165,7 @@ impl Daemon {
                     tracing::error!(error = %ErrorChain(&error), "discovery daemon failed");
                 }
             })
-            .map_err(CreateError::Thread)?;
+            .map_err(CreateError::thread)?;
         Ok(DaemonHandle { address, stop, thread: Some(thread) })
     }
 }

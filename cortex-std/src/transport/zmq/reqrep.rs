@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::context::Context;
 use super::frame::Frame;
 use super::socket::ZmqSocket;
+use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::multipart::Multipart;
@@ -117,7 +117,7 @@ impl ReqSocket {
 }
 
 fn open_req(context: &Context, address: &str) -> Result<ZmqSocket, SocketError> {
-    let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_REQ)?;
+    let mut socket = ZmqSocket::open(context.zmq(), zmq_sys::ZMQ_REQ)?;
     socket.set_int(zmq_sys::ZMQ_LINGER, 0)?;
     socket.set_int(zmq_sys::ZMQ_REQ_RELAXED, 1)?;
     socket.set_int(zmq_sys::ZMQ_REQ_CORRELATE, 1)?;
@@ -142,7 +142,7 @@ impl RepSocket {
     /// # Errors
     /// When no socket or file descriptor is left.
     pub(crate) fn new(context: &Context) -> Result<Self, SocketError> {
-        let mut socket = ZmqSocket::open(context, zmq_sys::ZMQ_REP)?;
+        let mut socket = ZmqSocket::open(context.zmq(), zmq_sys::ZMQ_REP)?;
         // The response to SHUTDOWN is sent right before the socket is closed.
         socket.set_int(zmq_sys::ZMQ_LINGER, 200)?;
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
@@ -313,7 +313,7 @@ mod tests {
         let served = serve(server, stop.clone());
 
         // No envelope at all: libzmq drops it. Then an envelope, and a request of three parts.
-        let mut dealer = ZmqSocket::open(&context, zmq_sys::ZMQ_DEALER).unwrap();
+        let mut dealer = ZmqSocket::open(context.zmq(), zmq_sys::ZMQ_DEALER).unwrap();
         dealer.set_int(zmq_sys::ZMQ_LINGER, 0).unwrap();
         dealer.connect(&address(&dir)).unwrap();
         let mut send = |bytes: &[u8], flags| {
