@@ -1,10 +1,10 @@
 //! Which public types are `Send` and `Sync`: the same with and without the feature `tokio`.
 
 use crate::discovery::{
-    Client, Daemon, DaemonHandle, DiscoveryError, Found, Origin, Topic, Verdict,
+    Client, Daemon, DaemonHandle, Diagnosis, DiscoveryError, Fault, Found, Origin, Topic, Verdict,
 };
 use crate::inspect::{Libzmq, Probe};
-use crate::raw::{Payload, RawMessage, RawPublisher, RawSubscriber};
+use crate::raw::{Payload, RawMessage, RawOptions, RawPublisher, RawSubscriber};
 use crate::wire::StringMessage;
 use crate::*;
 
@@ -96,6 +96,9 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         // It borrows any error.
         ErrorChain<'static>: false false;
         RawPublisher: true true;
+        RawOptions: true true;
+        Diagnosis: true true;
+        Fault: true true;
         RawSubscriber: true true;
         RawMessage: true true;
         Payload<'static>: true true;

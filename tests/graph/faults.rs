@@ -5,8 +5,8 @@ use std::time::Duration;
 use cortex_std::discovery::{Client, Daemon, Topic};
 use cortex_std::wire::discovery::RequestExt;
 use cortex_std::wire::{ArrayMessage, ArrayView, Header, Message, StringMessage, encode};
-use cortex_std::{Node, Published, Rejected};
-use cortex_tests::graph::Folder;
+use cortex_std::{Node, Published, Publisher, Registration, Rejected};
+use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, guest, registered};
 use cortex_tests::{DEADLINE, wait_until};
 
 /// A plain libzmq publisher that sends any frames.
@@ -145,4 +145,65 @@ fn two_topics_of_which_one_is_the_prefix_of_the_other_never_mix() {
     let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(StringMessage { data: "y" }));
     assert_eq!(seen.stats().rejected.topic, 1);
+}
+
+/// Waits until a subscriber that begins now receives from `notes`.
+fn a_new_subscriber_receives(folder: &Folder, notes: &Publisher<StringMessage<'static>>) {
+    let listener = guest(folder, "listener");
+    let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    wait_until("a new subscriber receives", || {
+        let _ = notes.publish(&StringMessage { data: "hi" }).expect("no error");
+        seen.recv_timeout(Duration::from_millis(10)).expect("no error").is_some()
+    });
+}
+
+#[test]
+fn a_publisher_whose_socket_files_were_deleted_binds_again() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let talker = guest(&folder, "talker");
+    let notes = registered(&talker);
+    let topics = folder.path().join("topics");
+    let files = || topics.read_dir().map_or(0, Iterator::count);
+    assert_eq!(files(), 2);
+    for file in topics.read_dir().expect("the folder") {
+        std::fs::remove_file(file.expect("a file").path()).expect("it is deleted");
+    }
+    wait_until("both files are there", || files() == 2);
+    a_new_subscriber_receives(&folder, &notes);
+    // Only the socket.
+    for file in topics.read_dir().expect("the folder") {
+        let path = file.expect("a file").path();
+        if path.extension().is_some_and(|extension| extension == "sock") {
+            std::fs::remove_file(path).expect("it is deleted");
+        }
+    }
+    wait_until("both files are there", || files() == 2);
+    a_new_subscriber_receives(&folder, &notes);
+    // The folder.
+    std::fs::remove_dir_all(&topics).expect("it is deleted");
+    wait_until("both files are there", || files() == 2);
+    a_new_subscriber_receives(&folder, &notes);
+    drop((notes, talker));
+    assert_nothing_is_left(&folder, daemon);
+}
+
+#[test]
+fn a_publisher_whose_address_another_one_took_reports_it() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let first = guest(&folder, "talker");
+    let notes = registered(&first);
+    let second = guest(&folder, "talker");
+    std::fs::remove_dir_all(folder.path().join("topics")).expect("it is deleted");
+    // The first one binds again within a second; before that the address is free.
+    let taken = second.publisher::<StringMessage>("/t").create().expect("the address is free");
+    wait_until("it is reported", || match notes.registration() {
+        Registration::Refused(reason) => reason.contains("deleted") && reason.contains("end one"),
+        _ => false,
+    });
+    // The address returns to the first with the end of the second.
+    drop((taken, second));
+    wait_until("it is registered", || notes.registration() == Registration::Registered);
+    a_new_subscriber_receives(&folder, &notes);
 }

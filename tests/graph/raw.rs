@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cortex_std::raw::{RawPublisher, RawSubscriber};
+use cortex_std::raw::{RawOptions, RawPublisher, RawSubscriber};
 use cortex_std::wire::{self, Header, Message, StringMessage};
 use cortex_std::{CreateError, Published, Registration, StopToken, WaitError};
 use cortex_tests::graph::{Folder, assert_nothing_is_left, daemon, node};
 use cortex_tests::{DEADLINE, wait_until};
 
 fn connected(folder: &Folder, prefixes: &[&[u8]]) -> (RawPublisher, RawSubscriber) {
-    let publisher = RawPublisher::bind(&folder.address("raw")).expect("it binds");
+    let options = RawOptions::default().queue(1000);
+    let publisher = RawPublisher::bind_with(&folder.address("raw"), &options).expect("it binds");
     let mut subscriber = RawSubscriber::connect(publisher.address()).expect("a subscriber");
     for prefix in prefixes {
         subscriber.subscribe(prefix).expect("it subscribes");

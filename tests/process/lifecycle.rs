@@ -199,7 +199,8 @@ fn a_thousand_nodes_leave_no_descriptor_no_thread_no_file_and_no_registration() 
 
 #[test]
 fn a_signal_ends_spin_and_leaves_nothing() {
-    for signal in [Signal::INT, Signal::TERM] {
+    // HUP is that of a closed terminal or a lost connection of ssh.
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let folder = Folder::new();
         let daemon = daemon(&folder);
         let mut program = start("spin", daemon.address(), "");
@@ -212,6 +213,30 @@ fn a_signal_ends_spin_and_leaves_nothing() {
         assert!(start.elapsed() < PROMISE, "{:?}", start.elapsed());
         assert_nothing_is_left(&folder, daemon);
     }
+}
+
+#[test]
+fn a_hangup_that_nohup_ignores_does_not_end_spin() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_lifecycle")).args(["spin", ""]);
+    command.env("CORTEX_DISCOVERY", daemon.address());
+    let mut program = Program::spawn(command);
+    program.expect_line("ready");
+    wait_for_its_handlers(&program);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id()));
+    let status = status.expect("it runs");
+    let mask = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a mask");
+        u64::from_str_radix(line.trim(), 16).expect("hex")
+    };
+    let bit = 1 << (Signal::HUP.as_raw() - 1);
+    assert_eq!((mask("SigIgn:") & bit, mask("SigCgt:") & bit), (bit, 0));
+    program.signal(Signal::TERM);
+    program.expect_line("ended");
+    assert!(program.wait().success(), "{}", program.stderr());
+    assert_nothing_is_left(&folder, daemon);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::session::Session;
 /// listens, one of the nodes hosts it. A graph of Python nodes alone needs it, and so does a robot
 /// whose daemon must not depend on a node.
 ///
-/// The daemon ends on Ctrl-C, SIGTERM or a SHUTDOWN request over ipc, and deletes its socket files.
+/// The daemon ends on Ctrl-C, SIGTERM, SIGHUP or a SHUTDOWN request over ipc, and deletes its socket files.
 /// It saves its registrations beside the first ipc socket, for the next daemon at this address. With
 /// --json it writes an object with its addresses once it listens; the log goes to stderr.
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use cortex_cli::typed_json::unhex;
 use crate::failure::Result;
 use crate::input::Input;
 use crate::message::{AnyMessage, Form};
+use crate::output::json_line;
 use crate::plain_json::Arrays;
 
 /// Convert messages from hex frames to JSON, one message per line.
@@ -38,7 +39,7 @@ impl Decode {
         self.input.convert("decode", |line| {
             let frames = frames(line)?;
             let message = AnyMessage::decode(&frames).map_err(|error| error.to_string())?;
-            Ok(message.to_json(None, form).to_string())
+            Ok(json_line(&message.to_json(None, form)))
         })
     }
 }

@@ -46,7 +46,7 @@ impl From<Level> for LevelFilter {
 }
 
 impl DaemonArgs {
-    /// Runs the daemon until Ctrl-C, SIGTERM or a SHUTDOWN request, at `--address` or else at
+    /// Runs the daemon until Ctrl-C, SIGTERM, SIGHUP or a SHUTDOWN request, at `--address` or else at
     /// `default_address`. Calls `on_listening` with the bound addresses once clients can connect.
     ///
     /// # Errors

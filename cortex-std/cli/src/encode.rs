@@ -1,16 +1,18 @@
 //! `cortex encode`: JSON to hex frames.
 
 use clap::Args;
-use cortex_cli::typed_json::{self, ValueError};
+use cortex_cli::typed_json::{self, ValueError, hex};
 use cortex_std::wire::{Header, OwnedValue, Type, TypeInfo, fingerprint};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use cortex_std::ErrorChain;
 
 use crate::failure::Result;
-use crate::input::{self, Input};
-use crate::message::{frames_line, with_frames};
-use crate::plain_json;
+use crate::input::Input;
+use crate::message::{fingerprint_text, frames_line, with_frames};
+use crate::plain_json::{self, Files};
+use crate::session::Session;
+use crate::strict_json;
 use crate::types;
 
 /// Convert messages from JSON to hex frames, one message per line.
@@ -20,6 +22,9 @@ use crate::types;
 ///
 /// An object needs fields, and fingerprint, class or message for its type; timestamp_ns and sequence
 /// default to 0.
+///
+/// A message needs all fields of its class, in their order. With --json an output line is an object
+/// with the list of frames.
 ///
 /// An invalid line is reported on stderr with its number and skipped; the exit code is then 1.
 #[derive(Debug, Args)]
@@ -35,13 +40,17 @@ pub(crate) struct Encode {
 }
 
 impl Encode {
-    pub(crate) fn run(&self) -> Result {
+    pub(crate) fn run(&self, session: &Session) -> Result {
         self.input.convert("encode", |line| {
-            let object = input::parse_json(line).map_err(|error| error.to_string())?;
+            let object = strict_json::parse(line).map_err(|error| error.to_string())?;
             let (header, fields) = read(&object, self.typed).map_err(|error| error.to_string())?;
             let header = header.encode();
             let line = with_frames(&fields, |metadata, buffers| {
-                frames_line([&header[..], metadata].into_iter().chain(buffers.iter().copied()))
+                let frames = [&header[..], metadata].into_iter().chain(buffers.iter().copied());
+                match session.json {
+                    true => json!({ "frames": frames.map(hex).collect::<Vec<_>>() }).to_string(),
+                    false => frames_line(frames),
+                }
             });
             line.map_err(|error| ErrorChain(&error).to_string())
         })
@@ -58,6 +67,14 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
         _ => None,
     };
     let fingerprint = fingerprint_of(object, info)?;
+    if let Some(info) = info
+        && fingerprint != info.fingerprint
+        && !info.accept.contains(&fingerprint)
+    {
+        let (class, expected) = (info.class, fingerprint_text(info.fingerprint));
+        let reason = format!("is not {expected}, that of {class}: leave one of the two out");
+        return Err(ValueError::new(reason).inside("fingerprint"));
+    }
     let header = Header {
         fingerprint,
         timestamp_ns: number(object, "timestamp_ns")?,
@@ -65,6 +82,9 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
     };
     let fields =
         object["fields"].as_array().ok_or_else(|| ValueError::new("\"fields\" is not a list"))?;
+    if let Some(info) = info {
+        check_names(fields, info)?;
+    }
     let field = |(at, field): (usize, &Json)| {
         let value = match (field.get("value"), is_typed) {
             (Some(value), true) => typed_json::from_json(value),
@@ -72,9 +92,12 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
                 let field = info.and_then(|info| info.fields.get(at));
                 match field {
                     Some(field) if field.optional && value.is_null() => Ok(OwnedValue::Nil),
-                    field => {
-                        plain_json::from_json(value, field.map_or(Type::Any, |field| field.ty))
-                    }
+                    field => plain_json::from_json(
+                        value,
+                        field.map_or(Type::Any, |field| field.ty),
+                        // The messages may come from a peer.
+                        Files::Never,
+                    ),
                 }
             }
             (None, _) => Err(ValueError::new("\"value\" is missing")),
@@ -84,6 +107,23 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
     };
     let fields = fields.iter().enumerate().map(field).collect::<Result<_, _>>()?;
     Ok((header, fields))
+}
+
+/// Checks that a message has the fields of its class, in their order.
+fn check_names(fields: &[Json], info: &TypeInfo) -> Result<(), ValueError> {
+    let expected: Vec<_> = info.fields.iter().map(|field| field.name).collect();
+    // A field without a name is taken by its place.
+    let names =
+        fields.iter().zip(&expected).map(|(field, name)| field["name"].as_str().unwrap_or(name));
+    if fields.len() == expected.len() && names.eq(expected.iter().copied()) {
+        return Ok(());
+    }
+    let found: Vec<_> =
+        fields.iter().map(|field| field["name"].as_str().unwrap_or("without a name")).collect();
+    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    let (name, expected) = (info.name(), expected.join(", "));
+    let reason = format!("the fields of {name} are {expected}, in this order; found {found}");
+    Err(ValueError::new(reason).inside("fields"))
 }
 
 /// The entry `fingerprint`, or else the fingerprint of the class.

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io;
 
-use cortex_std::ErrorChain;
+use cortex_std::discovery::DiscoveryError;
+use cortex_std::{CreateError, EndpointError, ErrorChain};
 
 /// The result of a command that ran to its end: exit code 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +36,35 @@ pub(crate) enum Failure {
 pub(crate) type Result<T = Outcome, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    /// The failure of an error and its sources.
-    pub(crate) fn of(error: &dyn Error) -> Self {
-        Self::Failed(ErrorChain(error).to_string())
+    /// The failure of an error and its sources: wrong usage if an address or a name is invalid.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        let text = ErrorChain(error).to_string();
+        let mut source = Some(error);
+        while let Some(error) = source {
+            if is_usage(error) {
+                return Self::Usage(text);
+            }
+            source = error.source();
+        }
+        Self::Failed(text)
     }
 
     /// The same, with the file or the operation that failed in front.
     pub(crate) fn with_context(context: impl Display, error: &dyn Error) -> Self {
         Self::Failed(format!("{context}: {}", ErrorChain(error)))
     }
+}
+
+/// Whether an error says that an argument is invalid.
+fn is_usage(error: &(dyn Error + 'static)) -> bool {
+    // A transparent error has the sources of the error inside, and not that error as its source.
+    let endpoint = match (error.downcast_ref(), error.downcast_ref(), error.downcast_ref()) {
+        (Some(CreateError::Name { .. }), ..) => return true,
+        (Some(CreateError::Endpoint(endpoint)), ..) => Some(endpoint),
+        (_, Some(DiscoveryError::Endpoint(endpoint)), _) => Some(endpoint),
+        (.., endpoint) => endpoint,
+    };
+    matches!(endpoint, Some(EndpointError::Invalid { .. } | EndpointError::PathTooLong { .. }))
 }
 
 impl From<io::Error> for Failure {

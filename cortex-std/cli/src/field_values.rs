@@ -3,25 +3,47 @@
 use std::io::Read;
 
 use cortex_cli::typed_json::ValueError;
-use cortex_std::wire::{Int, OwnedValue, Type, TypeInfo};
-use serde_json::Value as Json;
+use cortex_std::wire::{FieldInfo, Int, OwnedValue, Type, TypeInfo};
+use serde_json::{Map, Value as Json};
 
-use crate::file::{self, Loaded};
-use crate::input;
-use crate::plain_json;
+use crate::file::{self, Reference};
+use crate::plain_json::{self, Files};
+use crate::{image, strict_json, types};
 
 /// The class of images, whose encoding and size follow from their data.
-pub(crate) const IMAGE: &str = "cortex.messages.standard.ImageMessage";
+const IMAGE: &str = "cortex.messages.standard.ImageMessage";
 
-/// The fields of a class: name, type, and whether null is allowed. Empty if they are unknown.
+/// The fields of a class. Empty if they are unknown.
 #[derive(Debug, Default)]
-pub(crate) struct Fields(Vec<(String, Type, bool)>);
+pub(crate) struct Fields {
+    class: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    name: String,
+    ty: Type,
+    /// The type of the values in a map.
+    value_type: Type,
+    /// Whether null is allowed, which is then the default.
+    is_optional: bool,
+    /// Whether the field has another default: the empty text, 0, or the encoding of the image.
+    has_default: bool,
+}
 
 impl Fields {
     pub(crate) fn of(info: &TypeInfo) -> Self {
-        let field =
-            |field: &cortex_std::wire::FieldInfo| (field.name.to_owned(), field.ty, field.optional);
-        Self(info.fields.iter().map(field).collect())
+        let required = types::required_count(info);
+        let field = |(at, field): (usize, &FieldInfo)| Field {
+            name: field.name.to_owned(),
+            ty: field.ty,
+            value_type: if at == 0 { types::map_value_type(info.class) } else { Type::Any },
+            is_optional: field.optional,
+            has_default: at >= required,
+        };
+        let fields = info.fields.iter().enumerate().map(field).collect();
+        Self { class: info.class.to_owned(), fields }
     }
 
     /// Parses a list of fields such as `left:float,note:str?`.
@@ -45,7 +67,10 @@ impl Fields {
                 Type::Any,
             ];
             match known.into_iter().find(|known| known.as_str() == ty) {
-                Some(ty) if !name.is_empty() => Ok((name.to_owned(), ty, is_optional)),
+                Some(ty) if !name.is_empty() => {
+                    let name = name.to_owned();
+                    Ok(Field { name, ty, value_type: Type::Any, is_optional, has_default: false })
+                }
                 Some(_) => Err(ValueError::new("a field has no name")),
                 None => {
                     let names = known.map(Type::as_str).join(", ");
@@ -53,8 +78,29 @@ impl Fields {
                 }
             }
         };
-        text.split(',').map(field).collect::<Result<_, _>>().map(Self)
+        let fields: Vec<Field> = text.split(',').map(field).collect::<Result<_, _>>()?;
+        for (at, field) in fields.iter().enumerate() {
+            if fields.iter().take(at).any(|other| other.name == field.name) {
+                return Err(ValueError::new(format!("the field {:?} is given twice", field.name)));
+            }
+        }
+        Ok(Self { class: String::new(), fields })
     }
+
+    fn is_image(&self) -> bool {
+        self.class == IMAGE
+    }
+
+    fn names(&self) -> String {
+        self.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The content of the text that a user gives.
+enum Content {
+    Json(Json),
+    /// The value of the first field.
+    Value(OwnedValue),
 }
 
 /// Parses the values of all fields, in order.
@@ -62,70 +108,61 @@ impl Fields {
 /// # Errors
 /// If the text is not JSON, a file that it names cannot be read, or the value of a field is missing
 /// or invalid.
-pub(crate) fn parse(
-    text: &str,
-    fields: &Fields,
-    is_image: bool,
-) -> Result<Vec<OwnedValue>, ValueError> {
-    if let Some(path) = file::path(text) {
-        let Loaded { array, encoding } = file::read(path)?;
-        let mut values = vec![OwnedValue::Array(array)];
-        if let Some(encoding) = encoding.filter(|_| is_image) {
-            values.push(OwnedValue::Str(encoding.to_owned()));
-        }
-        return with_defaults(values, fields, is_image);
-    }
-    let json = read(text, fields)?;
-    let Json::Object(object) = &json else {
-        return first_field(&json, fields, is_image);
+pub(crate) fn parse(text: &str, fields: &Fields) -> Result<Vec<OwnedValue>, ValueError> {
+    let json = match read(text, fields)? {
+        Content::Json(json) => json,
+        Content::Value(value) => return first_value(value, fields),
     };
-    let is_field = |name: &String| fields.0.iter().any(|(field, ..)| field == name);
-    if fields.0.is_empty() {
+    let Json::Object(object) = &json else { return first_field(&json, fields) };
+    if fields.fields.is_empty() {
         let value = |(name, value): (&String, &Json)| {
-            plain_json::from_json(value, Type::Any).map_err(|error| error.inside(name))
+            plain_json::from_json(value, Type::Any, Files::Read).map_err(|error| error.inside(name))
         };
         return object.iter().map(value).collect();
     }
+    let is_field = |name: &String| fields.fields.iter().any(|field| field.name == *name);
     if let Some(name) = object.keys().find(|name| !is_field(name)) {
         // The object may be the value of the first field: a map, or an array, whose entry `data` is
         // also the name of a field of many messages.
-        let is_array = matches!(fields.0[0].1, Type::Array | Type::Tensor);
-        if (is_array && object.contains_key("dtype") || !object.keys().any(is_field))
-            && let Ok(values) = first_field(&json, fields, is_image)
-        {
-            return Ok(values);
+        let is_map = fields.fields[0].ty == Type::Map && !object.keys().any(is_field);
+        if is_map || plain_json::is_notation(object) {
+            return first_field(&json, fields);
         }
-        let names: Vec<_> = fields.0.iter().map(|(name, ..)| name.as_str()).collect();
-        let reason = format!("no field {name:?}; the fields are {}", names.join(", "));
+        let reason = format!("no field {name:?}; the fields are {}", fields.names());
         return Err(ValueError::new(reason));
     }
-    let mut encoding = None;
-    let mut values = Vec::new();
-    for (name, ty, is_optional) in &fields.0 {
-        let json = object.get(name);
-        if let Some(Json::String(text)) = json
-            && let Some(path) = file::path(text)
-        {
-            let loaded = file::read(path)?;
-            encoding = loaded.encoding;
-            values.push(loaded.into_value()?);
-            continue;
-        }
-        values.push(match json {
-            None if is_image && name == "encoding" => {
-                OwnedValue::Str(encoding.unwrap_or("rgb8").to_owned())
+    let value = |field: &Field| {
+        let value = value_of(field, object.get(&field.name))?;
+        let range = types::integer_range(&fields.class, &field.name);
+        match value {
+            OwnedValue::Int(number) if !range.contains(&i128::from(number)) => {
+                let reason = format!("{number} is not from {} to {}", range.start(), range.end());
+                Err(ValueError::new(reason).inside(&field.name))
             }
-            None => default(name, *ty, *is_optional)?,
-            Some(Json::Null) if *is_optional => OwnedValue::Nil,
-            Some(json) => plain_json::from_json(json, *ty).map_err(|error| error.inside(name))?,
-        });
-    }
-    with_defaults(values, fields, is_image)
+            value => Ok(value),
+        }
+    };
+    let values = fields.fields.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    completed(values, object, fields)
 }
 
-/// The JSON in a text, or in the file that it names. If the first field is text, other text is its
-/// value.
-fn read(text: &str, fields: &Fields) -> Result<Json, ValueError> {
+/// The value of a field from its JSON, or its default.
+fn value_of(field: &Field, json: Option<&Json>) -> Result<OwnedValue, ValueError> {
+    match json {
+        None => default(field),
+        Some(Json::Null) if field.is_optional => Ok(OwnedValue::Nil),
+        Some(Json::Object(object)) if field.value_type != Type::Any => {
+            plain_json::map(object, field.value_type, Files::Read)
+                .map_err(|error| error.inside(&field.name))
+        }
+        Some(json) => plain_json::from_json(json, field.ty, Files::Read)
+            .map_err(|error| error.inside(&field.name)),
+    }
+}
+
+/// The content of a text, or of the file that it names. If the first field is text, other text is its
+/// value; if it is a float, so are `NaN` and `inf`.
+fn read(text: &str, fields: &Fields) -> Result<Content, ValueError> {
     let from = |path: &str| {
         let mut content = String::new();
         let read = match path {
@@ -134,74 +171,99 @@ fn read(text: &str, fields: &Fields) -> Result<Json, ValueError> {
                 std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut content))
             }
         };
-        read.map_err(|error| ValueError::new(format!("{path}: {error}")))?;
-        input::parse_json(&content)
+        let inside = |reason: String| ValueError::new(format!("{path}: {reason}"));
+        read.map_err(|error| inside(error.to_string()))?;
+        strict_json::parse(&content).map_err(|error| inside(error.to_string()))
     };
-    match text.strip_prefix('@') {
-        Some(path) if path == "-" || path.ends_with(".json") => from(path),
-        _ => input::parse_json(text).or_else(|error| match fields.0.first() {
-            Some((_, Type::Str, _)) if !text.starts_with(['{', '"']) => Ok(text.into()),
-            _ => Err(error),
-        }),
+    let first = fields.fields.first();
+    let first_type = first.map_or(Type::Any, |field| field.ty);
+    match file::reference(text) {
+        Some(Reference::File(path)) if path == "-" || file::is_json(path) => {
+            return from(path).map(Content::Json);
+        }
+        Some(_) => {
+            let value = plain_json::from_json(&text.into(), first_type, Files::Read)?;
+            return Ok(Content::Value(value));
+        }
+        None => {}
     }
+    let special = match text {
+        "NaN" | "nan" => Some(f64::NAN),
+        "Infinity" | "inf" => Some(f64::INFINITY),
+        "-Infinity" | "-inf" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    if let (Some(value), Type::Float) = (special, first_type) {
+        return Ok(Content::Value(OwnedValue::Float(value)));
+    }
+    strict_json::parse(text).map(Content::Json).or_else(|error| match first_type {
+        Type::Str if !text.starts_with(['{', '"']) => {
+            Ok(Content::Value(OwnedValue::Str(text.to_owned())))
+        }
+        Type::Any => Err(error),
+        ty => Err(ValueError::new(format!("{error}{}", plain_json::hint(ty)))),
+    })
 }
 
 /// The values of a message whose first field is `json`.
-fn first_field(
-    json: &Json,
-    fields: &Fields,
-    is_image: bool,
-) -> Result<Vec<OwnedValue>, ValueError> {
-    let Some((name, ty, _)) = fields.0.first() else {
+fn first_field(json: &Json, fields: &Fields) -> Result<Vec<OwnedValue>, ValueError> {
+    let Some(field) = fields.fields.first() else {
         return Err(ValueError::new("the fields are unknown: give a JSON object"));
     };
-    let value = plain_json::from_json(json, *ty).map_err(|error| error.inside(name))?;
-    with_defaults(vec![value], fields, is_image)
+    first_value(value_of(field, Some(json))?, fields)
 }
 
-/// Appends the defaults of the fields that follow, and fills in the size of an image.
-fn with_defaults(
-    mut values: Vec<OwnedValue>,
-    fields: &Fields,
-    is_image: bool,
-) -> Result<Vec<OwnedValue>, ValueError> {
-    if fields.0.is_empty() {
-        return Ok(values);
+/// The values of a message with this first field; the others get their defaults.
+fn first_value(first: OwnedValue, fields: &Fields) -> Result<Vec<OwnedValue>, ValueError> {
+    if fields.fields.is_empty() {
+        return Ok(vec![first]);
     }
-    for (name, ty, is_optional) in fields.0.iter().skip(values.len()) {
-        values.push(match (is_image, name.as_str()) {
-            (true, "encoding") => OwnedValue::Str("rgb8".to_owned()),
-            _ => default(name, *ty, *is_optional)?,
-        });
-    }
-    if is_image {
-        set_image_size(&mut values);
-    }
-    Ok(values)
+    let defaults = fields.fields.iter().skip(1).map(default);
+    let values = std::iter::once(Ok(first)).chain(defaults).collect::<Result<Vec<_>, _>>()?;
+    completed(values, &Map::new(), fields)
 }
 
 /// The default of a field.
-fn default(name: &str, ty: Type, is_optional: bool) -> Result<OwnedValue, ValueError> {
+fn default(field: &Field) -> Result<OwnedValue, ValueError> {
+    let Field { name, ty, .. } = field;
     Ok(match ty {
-        _ if is_optional => OwnedValue::Nil,
-        Type::Bool => OwnedValue::Bool(false),
-        Type::Int => OwnedValue::Int(Int::from(0_u8)),
-        Type::Float => OwnedValue::Float(0.0),
-        Type::Str => OwnedValue::Str(String::new()),
+        _ if field.is_optional => OwnedValue::Nil,
+        Type::Int if field.has_default => OwnedValue::Int(Int::from(0_u8)),
+        Type::Str if field.has_default => OwnedValue::Str(String::new()),
         _ => return Err(ValueError::new(format!("field {name} of type {ty} is missing"))),
     })
 }
 
-/// Sets width and height of an image from the shape of its data, unless they are given.
-fn set_image_size(values: &mut [OwnedValue]) {
-    let zero = OwnedValue::Int(Int::from(0_u8));
-    if let [OwnedValue::Array(data), _, width, height] = values
-        && *width == zero
-        && let [rows, columns] | [rows, columns, _] = data.view().shape()
+/// Completes an image from its data: encoding, width and height, unless they are given.
+fn completed(
+    mut values: Vec<OwnedValue>,
+    given: &Map<String, Json>,
+    fields: &Fields,
+) -> Result<Vec<OwnedValue>, ValueError> {
+    if fields.is_image()
+        && let [OwnedValue::Array(data), encoding, width, height] = &mut values[..]
     {
-        *height = OwnedValue::Int(Int::from(*rows));
-        *width = OwnedValue::Int(Int::from(*columns));
+        let view = data.view();
+        if !given.contains_key("encoding") {
+            let found = image::encoding(&view).ok_or_else(|| {
+                let (dtype, shape) = (view.dtype().as_text(), view.shape());
+                ValueError::new(format!(
+                    "an image of dtype {dtype} and shape {shape:?} has no usual pixel format: give \
+                     {{\"data\": .., \"encoding\": NAME}}"
+                ))
+                .inside("encoding")
+            })?;
+            *encoding = OwnedValue::Str(found);
+        }
+        if let [rows, columns] | [rows, columns, _] = view.shape() {
+            for (name, size, found) in [("width", width, columns), ("height", height, rows)] {
+                if !given.contains_key(name) {
+                    *size = OwnedValue::Int(Int::from(*found));
+                }
+            }
+        }
     }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -211,7 +273,7 @@ mod tests {
 
     fn parsed(name: &str, text: &str) -> Result<Vec<OwnedValue>, String> {
         let info = types::by_name(name).unwrap();
-        parse(text, &Fields::of(info), info.class == IMAGE).map_err(|error| error.to_string())
+        parse(text, &Fields::of(info)).map_err(|error| error.to_string())
     }
 
     fn text(text: &str) -> OwnedValue {
@@ -236,7 +298,7 @@ mod tests {
         let image = parsed("ImageMessage", image).unwrap();
         assert_eq!(
             image[1..],
-            [text("rgb8"), OwnedValue::Int(3.into()), OwnedValue::Int(2.into())]
+            [text("mono8"), OwnedValue::Int(3.into()), OwnedValue::Int(2.into())]
         );
         let cloud = parsed("PointCloudMessage", "[[1, 2, 3]]").unwrap();
         assert_eq!(cloud[1..], [OwnedValue::Nil, OwnedValue::Nil, OwnedValue::Nil, text("")]);
@@ -245,7 +307,7 @@ mod tests {
     #[test]
     fn errors_name_the_field_and_the_reason() {
         for (name, value, expected) in [
-            ("StringMessage", "3", "data: 3 is not of type str"),
+            ("StringMessage", "3", "data: 3 is not of type str: give text in double quotes"),
             ("StringMessage", "{\"date\": \"x\"}", "no field \"date\"; the fields are data"),
             ("ImageMessage", "{\"encoding\": \"mono8\"}", "field data of type array is missing"),
             ("IntMessage", "{\"data\": null}", "data: null is not of type int"),
@@ -253,16 +315,136 @@ mod tests {
             assert_eq!(parsed(name, value), Err(expected.to_owned()));
         }
         assert!(parsed("IntMessage", "seven").unwrap_err().starts_with("not JSON: "));
+        let error = parsed("BytesMessage", "abc").unwrap_err();
+        assert!(error.ends_with(": give {\"bytes\": HEX} or a list of numbers"), "{error}");
+        for (name, value, expected) in [
+            (
+                "ImageMessage",
+                "{\"data\": [[1]], \"width\": -3}",
+                "width: -3 is not from 0 to 18446744073709551615",
+            ),
+            (
+                "TimestampMessage",
+                "{\"sec\": 9223372036854775808, \"nanosec\": 0}",
+                "sec: 9223372036854775808 is not from -9223372036854775808 to 9223372036854775807",
+            ),
+        ] {
+            assert_eq!(parsed(name, value), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_field_without_a_default_is_never_invented() {
+        for (name, value, expected) in [
+            ("IntMessage", "{}", "field data of type int is missing"),
+            ("StringMessage", "{}", "field data of type str is missing"),
+            ("TimestampMessage", "5", "field nanosec of type int is missing"),
+            ("HeaderMessage", "{\"stamp_sec\": 1}", "field stamp_nanosec of type int is missing"),
+            ("PoseMessage", "[1, 2, 3]", "field orientation of type array is missing"),
+        ] {
+            assert_eq!(parsed(name, value), Err(expected.to_owned()));
+        }
+        let fields = Fields::parse("a:float").unwrap();
+        let error = parse("{}", &fields).unwrap_err().to_string();
+        assert_eq!(error, "field a of type float is missing");
+        let error = Fields::parse("a:int,b:int,a:str").unwrap_err().to_string();
+        assert_eq!(error, "the field \"a\" is given twice");
+        let header = parsed("HeaderMessage", "{\"stamp_sec\": 1, \"stamp_nanosec\": 2}").unwrap();
+        assert_eq!(header[2..], [text(""), OwnedValue::Int(0.into())]);
+    }
+
+    #[test]
+    fn the_encoding_of_an_image_follows_from_its_data_or_is_demanded() {
+        let encoding = |dtype: &str, shape: &str, more: &str| {
+            let value = format!(
+                "{{\"data\": {{\"dtype\": {dtype:?}, \"shape\": {shape}, \"data\": \"{}\"}}{more}}}",
+                "00".repeat(16)
+            );
+            parsed("ImageMessage", &value).map(|values| values[1].clone())
+        };
+        assert_eq!(encoding("|u1", "[2, 2, 4]", ""), Ok(text("rgba8")));
+        assert_eq!(encoding("<f4", "[2, 2]", ""), Ok(text("32FC1")));
+        assert_eq!(encoding("<u2", "[2, 4]", ""), Ok(text("mono16")));
+        assert_eq!(
+            encoding(">u2", "[2, 4]", ""),
+            Err(
+                "encoding: an image of dtype >u2 and shape [2, 4] has no usual pixel format: give \
+                 {\"data\": .., \"encoding\": NAME}"
+                    .to_owned()
+            )
+        );
+        // The advice works.
+        assert_eq!(encoding(">u2", "[2, 4]", ", \"encoding\": \"mono16\""), Ok(text("mono16")));
+    }
+
+    #[test]
+    fn a_message_of_several_arrays_holds_arrays() {
+        let arrays = parsed(
+            "MultiArrayMessage",
+            "{\"a\": [1, 2], \"b\": {\"dtype\": \"|u1\", \"data\": [1]}}",
+        );
+        let OwnedValue::Map(map) = &arrays.unwrap()[0] else { panic!("a map") };
+        assert!(map.iter().all(|(_, value)| matches!(value, OwnedValue::Array(_))), "{map:?}");
+        for (value, expected) in [
+            ("{\"a\": \"hello\"}", "arrays.a: \"hello\" is not of type array: give"),
+            (
+                "{\"arrays\": {\"a\": [1, \"x\"]}}",
+                "arrays.a.data[1]: \"x\" is not an item of dtype <f8",
+            ),
+            ("[1, 2]", "arrays: [1,2] is not of type map"),
+        ] {
+            let error = parsed("MultiArrayMessage", value).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert!(parsed("MultiTensorMessage", "{\"a\": 1}").is_err());
+    }
+
+    #[test]
+    fn arrays_bytes_tensors_and_floats_may_stand_for_the_first_field() {
+        assert_eq!(
+            parsed("BytesMessage", "{\"bytes\": \"00ff\"}"),
+            Ok(vec![OwnedValue::Bytes(vec![0, 255])])
+        );
+        let tensor = parsed("TensorMessage", "{\"dtype\": \"|u1\", \"data\": [1, 2]}").unwrap();
+        assert!(matches!(&tensor[0], OwnedValue::Tensor(_)), "{tensor:?}");
+        assert_eq!(
+            parsed("BytesMessage", "{\"bytes\": \"0g\"}"),
+            Err("data.bytes: character 2 is 'g', not a hex digit".to_owned())
+        );
+        assert!(
+            parsed("ArrayMessage", "{\"dtype\": \"f4\", \"data\": [1]}")
+                .unwrap_err()
+                .contains("not a dtype")
+        );
+        for word in ["NaN", "nan", "\"NaN\"", "{\"float\": \"NaN\"}"] {
+            let value = parsed("FloatMessage", word).unwrap();
+            assert!(matches!(value[0], OwnedValue::Float(value) if value.is_nan()), "{word}");
+        }
+        assert_eq!(parsed("FloatMessage", "-inf"), Ok(vec![OwnedValue::Float(f64::NEG_INFINITY)]));
+        assert!(parsed("ArrayMessage", "[1, NaN]").unwrap_err().contains("write \"NaN\""));
+        assert!(parsed("ArrayMessage", "[1, \"NaN\"]").is_ok());
+        assert!(parsed("DictMessage", "{\"x\": {\"float\": \"-Infinity\"}}").is_ok());
+    }
+
+    #[test]
+    fn text_that_begins_with_an_at_sign_is_written_with_two() {
+        assert_eq!(parsed("StringMessage", "@@alice"), Ok(vec![text("@alice")]));
+        assert_eq!(parsed("StringMessage", "{\"data\": \"@@alice\"}"), Ok(vec![text("@alice")]));
+        let error = parsed("StringMessage", "@alice").unwrap_err();
+        assert!(error.ends_with("for the text itself write @@alice"), "{error}");
+        let error = parsed("ArrayMessage", "{\"data\": [1], \"name\": \"@alice\"}").unwrap_err();
+        assert!(error.starts_with("name: alice: the name has no extension"), "{error}");
+        assert!(parsed("ArrayMessage", "{\"data\": [1], \"name\": \"@@alice\"}").is_ok());
     }
 
     #[test]
     fn fields_of_any_class_are_given_or_follow_the_value() {
         let fields = Fields::parse("left:float, right:float?,note:str").unwrap();
-        let read = |text| parse(text, &fields, false);
-        let expected = vec![OwnedValue::Float(1.0), OwnedValue::Nil, text("")];
-        assert_eq!(read("{\"left\": 1}"), Ok(expected));
+        let read = |text| parse(text, &fields);
+        let expected = vec![OwnedValue::Float(1.0), OwnedValue::Nil, text("x")];
+        assert_eq!(read("{\"left\": 1, \"note\": \"x\"}"), Ok(expected));
         assert!(Fields::parse("left:double").is_err());
-        let unknown = parse("{\"b\": 1, \"a\": 2.5}", &Fields::default(), false);
+        let unknown = parse("{\"b\": 1, \"a\": 2.5}", &Fields::default());
         assert_eq!(unknown, Ok(vec![OwnedValue::Int(1.into()), OwnedValue::Float(2.5)]));
     }
 }

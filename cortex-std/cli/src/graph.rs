@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::failure::{Outcome, Result};
 use crate::listing;
-use crate::output::{Paint, escaped, print, print_json};
+use crate::output::{Paint, escaped, print, print_json, refuse_json};
 use crate::session::Session;
 
 /// Draw the nodes and the topics that they publish.
@@ -22,15 +22,18 @@ use crate::session::Session;
 )]
 pub(crate) struct Graph {
     /// Write the graph for Graphviz.
-    #[arg(long, conflicts_with_all = ["mermaid", "json"])]
+    #[arg(long, conflicts_with = "mermaid")]
     dot: bool,
     /// Write the graph for Mermaid, which Markdown viewers draw.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     mermaid: bool,
 }
 
 impl Graph {
     pub(crate) fn run(&self, session: &Session) -> Result {
+        if self.dot || self.mermaid {
+            refuse_json(session.json, "a drawing")?;
+        }
         let nodes = listing::by_node(session.topics()?);
         match (self.dot, self.mermaid) {
             (true, _) => print(&dot(&nodes))?,

@@ -1,17 +1,11 @@
-//! Input by lines, and JSON of bounded depth.
+//! Input by lines, and names of topics.
 
 use std::io::BufRead;
 
 use clap::Args;
-use cortex_cli::typed_json::ValueError;
-use serde_json::Value as Json;
 
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{print, print_stderr};
-
-/// Maximum nesting of JSON: that of the deepest message as typed JSON, in which each of its 128
-/// levels takes three, and some levels for the object around it.
-const MAX_DEPTH: usize = 3 * 128 + 16;
 
 /// Lines of a file or of stdin.
 #[derive(Debug, Args)]
@@ -53,54 +47,10 @@ impl Input {
     }
 }
 
-/// Parses JSON that is nested no deeper than a message can be.
-///
-/// # Errors
-/// If the text is not JSON, or nested too deep.
-pub(crate) fn parse_json(text: &str) -> Result<Json, ValueError> {
-    if depth(text) > MAX_DEPTH {
-        let problem = format!("nested deeper than {MAX_DEPTH} lists and objects");
-        return Err(ValueError::new(problem));
-    }
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.disable_recursion_limit();
-    let value = serde::Deserialize::deserialize(&mut reader);
-    value
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| ValueError::new(format!("not JSON: {error}")))
-}
-
-/// The maximum nesting of brackets outside of strings.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut is_string, mut is_escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_string => is_escaped = true,
-            b'"' => is_string = !is_string,
-            b'[' | b'{' if !is_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !is_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_may_be_nested_as_deep_as_messages_but_no_deeper() {
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse_json(&nested(MAX_DEPTH)).is_ok());
-        let error = parse_json(&nested(1_000_000)).unwrap_err();
-        assert_eq!(error.to_string(), "nested deeper than 400 lists and objects");
-        assert_eq!(depth(r#"{"a": "[[[[\"[[[", "b": [{}]}"#), 3);
-        assert!(parse_json("{} {}").is_err());
+/// Parses the name of a topic.
+pub(crate) fn topic_name(text: &str) -> Result<String, String> {
+    match (1..=1024).contains(&text.len()) && !text.contains(char::is_control) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has 1 to 1024 bytes without control characters".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as a flag, for commands that end with a summary.
+//! Ctrl-C, SIGTERM and SIGHUP as a flag, for commands that end with a summary.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use cortex_std::inspect::ignores_signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Longest time between a signal and the end of a wait.
@@ -22,7 +23,7 @@ pub(crate) fn erase_echoed_key() {
     }
 }
 
-/// A flag that SIGINT and SIGTERM set.
+/// A flag that SIGINT, SIGTERM and SIGHUP set; a SIGHUP that is ignored, as under `nohup`, stays ignored.
 ///
 /// The first call of [`Interrupt::get`] installs the handlers. The first signal then sets the flag;
 /// the second one ends the process at once. This is safe for the terminal, whose mode is never
@@ -36,7 +37,10 @@ impl Interrupt {
     pub(crate) fn get() -> Self {
         let make = || {
             let flag = Arc::new(AtomicBool::new(false));
-            for signal in [SIGINT, SIGTERM] {
+            for signal in [SIGINT, SIGTERM, SIGHUP] {
+                if signal == SIGHUP && ignores_signal(signal) {
+                    continue;
+                }
                 // If a handler cannot be installed, the signal keeps its default action.
                 let _ = flag::register_conditional_shutdown(signal, 128 + signal, flag.clone());
                 let _ = flag::register(signal, Arc::clone(&flag));

@@ -1,4 +1,4 @@
-//! The items of an array at any alignment and byte order: reading, writing from JSON, statistics.
+//! The items of an array at any alignment and byte order: reading, and writing from JSON.
 
 use std::fmt;
 
@@ -16,6 +16,8 @@ pub(crate) enum Item {
     Float32(f32),
     Float(f64),
     Complex(f64, f64),
+    /// numpy's `NaT`, a time or duration without a value.
+    NotATime,
     Text(String),
     /// An item of a dtype without a Rust type.
     Bytes(Vec<u8>),
@@ -32,8 +34,10 @@ impl Item {
             DtypeKind::Int | DtypeKind::DateTime | DtypeKind::TimeDelta => {
                 let last = if is_big(dtype) { bytes.first() } else { bytes.last() };
                 let sign = if last.is_some_and(|byte| *byte >= 0x80) { 0xff } else { 0 };
-                little::<8>(dtype, bytes, sign)
-                    .map_or_else(opaque, |b| Self::Int(i64::from_le_bytes(b)))
+                match little::<8>(dtype, bytes, sign).map(i64::from_le_bytes) {
+                    Some(i64::MIN) if dtype.kind() != DtypeKind::Int => Self::NotATime,
+                    number => number.map_or_else(opaque, Self::Int),
+                }
             }
             DtypeKind::Float => match float(dtype, bytes) {
                 Some(value) if bytes.len() == 4 => Self::Float32(value as f32),
@@ -59,18 +63,6 @@ impl Item {
         }
     }
 
-    /// The item as a float; `None` for complex numbers, text and bytes.
-    fn number(&self) -> Option<f64> {
-        match self {
-            Self::Bool(value) => Some(f64::from(u8::from(*value))),
-            Self::Int(value) => Some(*value as f64),
-            Self::UInt(value) => Some(*value as f64),
-            Self::Float32(value) => Some((*value).into()),
-            Self::Float(value) => Some(*value),
-            Self::Complex(..) | Self::Text(_) | Self::Bytes(_) => None,
-        }
-    }
-
     /// The item in JSON; bytes as hex.
     pub(crate) fn to_json(&self) -> Json {
         match self {
@@ -84,6 +76,7 @@ impl Item {
             },
             Self::Float(value) => float_json(*value),
             Self::Complex(re, im) => json!([float_json(*re), float_json(*im)]),
+            Self::NotATime => json!("NaT"),
             Self::Text(text) => json!(text),
             Self::Bytes(bytes) => json!(hex(bytes)),
         }
@@ -96,8 +89,12 @@ impl fmt::Display for Item {
             Self::Bool(value) => value.fmt(f),
             Self::Int(value) => value.fmt(f),
             Self::UInt(value) => value.fmt(f),
+            // The exponent of a large number, instead of its digits.
+            Self::Float32(value) if has_exponent((*value).into()) => write!(f, "{value:e}"),
+            Self::Float(value) if has_exponent(*value) => write!(f, "{value:e}"),
             Self::Float32(value) => value.fmt(f),
             Self::Float(value) => value.fmt(f),
+            Self::NotATime => f.write_str("NaT"),
             Self::Complex(re, im) => write!(f, "{re}{im:+}j"),
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Bytes(bytes) => f.write_str(&hex(bytes)),
@@ -127,6 +124,16 @@ pub(crate) fn json_float(json: &Json) -> Option<f64> {
         },
         _ => None,
     }
+}
+
+/// The integer of a number that is written as one.
+pub(crate) fn json_integer(json: &Json) -> Option<i128> {
+    json.as_u64().map(i128::from).or_else(|| json.as_i64().map(i128::from))
+}
+
+/// Whether a number is too large or too small to be written without an exponent.
+fn has_exponent(value: f64) -> bool {
+    value.is_finite() && value != 0.0 && !(1e-5..1e16).contains(&value.abs())
 }
 
 fn is_big(dtype: Dtype) -> bool {
@@ -160,57 +167,6 @@ pub(crate) fn items<'a>(array: &ArrayView<'a>) -> impl Iterator<Item = Item> + u
     array.data().chunks_exact(dtype.item_len()).map(move |bytes| Item::read(dtype, bytes))
 }
 
-/// Statistics of the numbers in an array.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Summary {
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) mean: f64,
-    /// Items that are NaN, which the other statistics leave out.
-    pub(crate) nans: usize,
-}
-
-impl Summary {
-    /// The statistics of an array; `None` if it has no numbers.
-    pub(crate) fn of(array: &ArrayView<'_>) -> Option<Self> {
-        // Fast paths for the dtypes of images and point clouds.
-        if let Ok(items) = array.as_slice::<u8>() {
-            return Self::of_bytes(items);
-        }
-        if let Ok(items) = array.iter::<f32>() {
-            return Self::over(items.map(f64::from));
-        }
-        Self::over(items(array).map_while(|item| item.number()))
-    }
-
-    fn of_bytes(items: &[u8]) -> Option<Self> {
-        let (mut min, mut max, mut sum) = (u8::MAX, 0, 0_u64);
-        for item in items {
-            min = min.min(*item);
-            max = max.max(*item);
-            sum += u64::from(*item);
-        }
-        let mean = sum as f64 / items.len() as f64;
-        (!items.is_empty()).then(|| Self { min: min.into(), max: max.into(), mean, nans: 0 })
-    }
-
-    fn over(items: impl Iterator<Item = f64>) -> Option<Self> {
-        let (mut min, mut max, mut sum) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
-        let (mut count, mut nans) = (0_usize, 0);
-        for item in items {
-            if item.is_nan() {
-                nans += 1;
-                continue;
-            }
-            min = min.min(item);
-            max = max.max(item);
-            sum += item;
-            count += 1;
-        }
-        (count > 0).then(|| Self { min, max, mean: sum / count as f64, nans })
-    }
-}
-
 /// Appends the bytes of an item of a dtype, from JSON.
 ///
 /// # Errors
@@ -227,7 +183,9 @@ pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), 
             item.reverse();
         }
     };
+    let is_time = matches!(dtype.kind(), DtypeKind::DateTime | DtypeKind::TimeDelta);
     match dtype.kind() {
+        _ if is_time && json == "NaT" => put(&i64::MIN.to_le_bytes()),
         DtypeKind::Bool => put(&[json.as_bool().ok_or_else(invalid)?.into()]),
         DtypeKind::UInt => {
             let bytes = json.as_u64().ok_or_else(invalid)?.to_le_bytes();
@@ -241,14 +199,11 @@ pub(crate) fn write(dtype: Dtype, json: &Json, out: &mut Vec<u8>) -> Result<(), 
                 |item: &&[u8]| item.last().is_some_and(|last| (*last >= 0x80) == (number < 0));
             put(item.filter(has_same_sign).ok_or_else(invalid)?);
         }
-        DtypeKind::Float => put(float_bytes(json_float(json).ok_or_else(invalid)?, len)
-            .ok_or_else(invalid)?
-            .as_slice()),
+        DtypeKind::Float => put(&float_bytes(json, dtype, len)?),
         DtypeKind::Complex => {
             let parts = json.as_array().filter(|parts| parts.len() == 2).ok_or_else(invalid)?;
             for part in parts {
-                let number = json_float(part).ok_or_else(invalid)?;
-                put(float_bytes(number, len / 2).ok_or_else(invalid)?.as_slice());
+                put(&float_bytes(part, dtype, len / 2)?);
             }
         }
         DtypeKind::Unicode => {
@@ -276,12 +231,27 @@ fn fitting(bytes: &[u8], len: usize, fill: u8) -> Option<&[u8]> {
     rest.iter().all(|byte| *byte == fill).then_some(item)
 }
 
-fn float_bytes(value: f64, len: usize) -> Option<Vec<u8>> {
-    match len {
-        2 => Some(f16::from_f64(value).to_le_bytes().to_vec()),
-        4 => Some((value as f32).to_le_bytes().to_vec()),
-        8 => Some(value.to_le_bytes().to_vec()),
-        _ => None,
+/// The bytes of a float of `len` bytes, little-endian. A decimal number is rounded to the nearest
+/// float; an integer must be one exactly.
+fn float_bytes(json: &Json, dtype: Dtype, len: usize) -> Result<Vec<u8>, ValueError> {
+    let refused = |reason: &str| {
+        ValueError::new(format!("{json} is not an item of dtype {}{reason}", dtype.as_text()))
+    };
+    let value = json_float(json).ok_or_else(|| refused(""))?;
+    let (bytes, rounded) = match len {
+        2 => (f16::from_f64(value).to_le_bytes().to_vec(), f16::from_f64(value).to_f64()),
+        4 => ((value as f32).to_le_bytes().to_vec(), f64::from(value as f32)),
+        8 => (value.to_le_bytes().to_vec(), value),
+        _ => return Err(refused(": give its bytes in hex as the data of the array")),
+    };
+    match json_integer(json) {
+        _ if rounded.is_infinite() && value.is_finite() => Err(refused(": too large")),
+        _ if rounded == 0.0 && value != 0.0 => Err(refused(": closer to 0 than any other item")),
+        Some(integer) if rounded as i128 != integer => {
+            let nearest = rounded as i128;
+            Err(refused(&format!(", the nearest is {nearest}: write {integer}.0 to round it")))
+        }
+        _ => Ok(bytes),
     }
 }
 
@@ -311,6 +281,8 @@ mod tests {
             ("|V3", "010203", json!("010203")),
             ("<M8[ns]", "0100000000000000", json!(1)),
             ("<m8[25us]", "ffffffffffffffff", json!(-1)),
+            (">M8[ns]", "8000000000000000", json!("NaT")),
+            ("<i8", "0000000000000080", json!(i64::MIN)),
         ] {
             let parsed: Dtype = dtype.parse().unwrap();
             let bytes = unhex(bytes).unwrap();
@@ -326,6 +298,8 @@ mod tests {
             ("|i1", json!(-129)),
             ("<i4", json!(1.5)),
             ("<f4", json!("x")),
+            ("<i8", json!("NaT")),
+            ("<f16", json!(1.5)),
             ("<U1", json!("ab")),
             ("|V2", json!("00")),
             ("<c8", json!([1.0])),
@@ -337,14 +311,53 @@ mod tests {
     }
 
     #[test]
-    fn statistics_leave_out_nan() {
-        let data = [1.0_f64, f64::NAN, -3.0];
-        let view = ArrayView::from_slice(&data, &[3]).unwrap();
-        let summary = Summary::of(&view).unwrap();
-        assert_eq!((summary.min, summary.max, summary.mean, summary.nans), (-3.0, 1.0, -1.0, 1));
-        let empty = ArrayView::from_slice::<u8>(&[], &[0]).unwrap();
-        assert!(Summary::of(&empty).is_none());
-        let text = ArrayView::new("<U1".parse().unwrap(), &[1], &[104, 0, 0, 0]).unwrap();
-        assert!(Summary::of(&text).is_none());
+    fn a_number_that_an_item_cannot_hold_is_refused_and_not_rounded() {
+        let written = |dtype: &str, json: Json| {
+            let mut out = Vec::new();
+            let result = write(dtype.parse().unwrap(), &json, &mut out);
+            result.map(|()| out).map_err(|error| error.to_string())
+        };
+        for (dtype, json, expected) in [
+            ("<f4", json!(1e39), "1e+39 is not an item of dtype <f4: too large"),
+            ("<f2", json!(70000), "70000 is not an item of dtype <f2: too large"),
+            ("<c8", json!([0.0, -1e39]), "-1e+39 is not an item of dtype <c8: too large"),
+            (
+                "<f4",
+                json!(1e-50),
+                "1e-50 is not an item of dtype <f4: closer to 0 than any other item",
+            ),
+            (
+                "<f4",
+                json!(16_777_217),
+                "16777217 is not an item of dtype <f4, the nearest is 16777216: write 16777217.0 to \
+                 round it",
+            ),
+            (
+                "<f8",
+                json!(u64::MAX),
+                "18446744073709551615 is not an item of dtype <f8, the nearest is \
+                 18446744073709551616: write 18446744073709551615.0 to round it",
+            ),
+        ] {
+            assert_eq!(written(dtype, json), Err(expected.to_owned()));
+        }
+        // The advice works, as do exact integers and rounded decimals.
+        assert_eq!(written("<f4", json!(16_777_217.0)), Ok(16_777_216_f32.to_le_bytes().to_vec()));
+        assert_eq!(written("<f4", json!(65536)), Ok(65536_f32.to_le_bytes().to_vec()));
+        assert_eq!(written("<f2", json!(0.1)), Ok(f16::from_f64(0.1).to_le_bytes().to_vec()));
+        assert_eq!(written("<f4", json!("Infinity")), Ok(f32::INFINITY.to_le_bytes().to_vec()));
+    }
+
+    #[test]
+    fn a_large_number_is_shown_with_its_exponent() {
+        for (item, text) in [
+            (Item::Float(1e300), "1e300"),
+            (Item::Float32(1e-30), "1e-30"),
+            (Item::Float(0.0), "0"),
+            (Item::Float(1234.5), "1234.5"),
+            (Item::NotATime, "NaT"),
+        ] {
+            assert_eq!(item.to_string(), text);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `cortex`: the command line for a Cortex graph.
 
+mod candidates;
 mod completions;
 mod csv;
 mod daemon;
@@ -7,10 +8,12 @@ mod decode;
 mod doctor;
 mod encode;
 mod failure;
+mod field_path;
 mod field_values;
 mod file;
 mod gateway;
 mod graph;
+mod image;
 mod input;
 mod interrupt;
 mod items;
@@ -20,10 +23,13 @@ mod measure;
 mod message;
 mod node;
 mod output;
+mod pace;
 mod plain_json;
 mod render;
 mod session;
+mod strict_json;
 mod subscription;
+mod summary;
 mod time;
 mod topic;
 mod types;
@@ -31,6 +37,7 @@ mod types;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -84,9 +91,12 @@ enum Verb {
     Decode(decode::Decode),
     Encode(encode::Encode),
     Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 fn main() -> ExitCode {
+    // Answers a shell that requests completions, and ends.
+    CompleteEnv::with_factory(Cli::command).var(candidates::VARIABLE).complete();
     let mut cli = Cli::parse();
     cli.session.apply_address_flag();
     match cli.verb {
@@ -107,7 +117,7 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Usage(reason)) => {
-            print_stderr(&format!("cortex: {reason} (see --help)"));
+            print_stderr(&format!("cortex: {} (see --help)", escaped(&reason)));
             ExitCode::from(2)
         }
     }
@@ -122,8 +132,9 @@ fn run(cli: &Cli) -> Result {
         Verb::Discovery(verb) => verb.run(&cli.session),
         Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
-        Verb::Encode(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(Cli::command()),
+        Verb::Encode(verb) => verb.run(&cli.session),
+        Verb::Completions(verb) => verb.run(&cli.session),
+        Verb::Man(verb) => verb.run(&cli.session, Cli::command()),
     }
 }
 

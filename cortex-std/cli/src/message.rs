@@ -6,7 +6,7 @@ use cortex_cli::typed_json::{self, hex};
 use cortex_std::wire::standard::TYPES;
 use cortex_std::wire::{
     Decode, DecodeError, Decoder, Encode, EncodeError, EncodeErrorKind, Encoder, Frames, Header,
-    OwnedValue, TypeInfo, Value, blob, find_type,
+    OwnedValue, Type, TypeInfo, Value, blob, find_type,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -67,10 +67,14 @@ impl<'a> AnyMessage<'a> {
 
     /// The message as a JSON object.
     pub(crate) fn to_json(&self, topic: Option<&str>, form: Form) -> Json {
+        let field_type = |name: &str| {
+            let fields = self.info.map_or(&[][..], |info| info.fields);
+            fields.iter().find(|field| field.name == name).map_or(Type::Any, |field| field.ty)
+        };
         let field = |(name, value): &(Cow<'static, str>, Value<'a>)| {
             let value = match form {
                 Form::Typed => typed_json::to_json(&OwnedValue::from(*value)),
-                Form::Plain(arrays) => plain_json::to_json(*value, arrays),
+                Form::Plain(arrays) => plain_json::field_to_json(*value, field_type(name), arrays),
             };
             let entries = [("name".to_owned(), json!(name)), ("value".to_owned(), value)];
             Json::Object(Map::from_iter(entries))
@@ -118,4 +122,17 @@ pub(crate) fn with_frames<T>(
         };
         out = vec![0; needed];
     }
+}
+
+/// Calls `use_value` with a value as a message of it is decoded.
+#[cfg(test)]
+pub(crate) fn with_decoded<T>(value: &OwnedValue, use_value: impl FnOnce(Value<'_>) -> T) -> T {
+    let header = Header { fingerprint: 0, timestamp_ns: 0, sequence: 0 }.encode();
+    let decode = |metadata: &[u8], buffers: &[&[u8]]| {
+        let frames = [&header[..], metadata].into_iter().chain(buffers.iter().copied());
+        let frames: Vec<Vec<u8>> = frames.map(Vec::from).collect();
+        let message = AnyMessage::decode(&frames).expect("a message");
+        use_value(message.fields[0].1)
+    };
+    with_frames(&vec![value.clone()], decode).expect("it is encoded")
 }

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Write};
 
 use serde_json::Value as Json;
+use unicode_width::UnicodeWidthStr;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Colours, used if the output is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,12 @@ impl Paint {
 
     pub(crate) fn stderr() -> Self {
         Self { is_on: std::io::stderr().is_terminal() && allows_colours() }
+    }
+
+    /// No colours.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self { is_on: false }
     }
 
     pub(crate) fn is_on(self) -> bool {
@@ -106,9 +113,33 @@ pub(crate) fn terminal_size() -> (usize, usize) {
     }
 }
 
+/// Refuses `--json` for an output of another format. clap detects no conflict with an option of all
+/// commands that precedes the verb.
+pub(crate) fn refuse_json(is_json: bool, what: &str) -> Result<()> {
+    match is_json {
+        true => Err(Failure::Usage(format!("{what} is not JSON: leave out --json"))),
+        false => Ok(()),
+    }
+}
+
 /// Prints a JSON object to stdout as one line.
 pub(crate) fn print_json(object: &Json) -> Result<()> {
-    print(&object.to_string())
+    print(&json_line(object))
+}
+
+/// JSON as one line without any control character: JSON itself allows those from U+007F to U+009F,
+/// which control a terminal, in its strings.
+pub(crate) fn json_line(json: &Json) -> String {
+    let text = json.to_string();
+    if !text.contains(is_controlling) {
+        return text;
+    }
+    let escape = |character: char| match is_controlling(character) {
+        // All of them are below U+10000.
+        true => format!("\\u{:04x}", u32::from(character)),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// Prints a line to stderr.
@@ -133,28 +164,60 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The number of characters of a text on the screen, without colour codes.
+/// The columns that a text takes on the screen, without colour codes: two for most characters of
+/// Chinese, Japanese and Korean and for emoji.
 pub(crate) fn display_width(text: &str) -> usize {
-    let mut count = 0;
-    let mut is_code = false;
-    for character in text.chars() {
-        match character {
-            '\x1b' => is_code = true,
-            'm' if is_code => is_code = false,
-            _ if is_code => {}
-            _ => count += 1,
-        }
-    }
-    count
+    let mut parts = text.split('\x1b');
+    let first = parts.next().unwrap_or_default();
+    let after_code = |part: &str| part.split_once('m').map_or(0, |(_, shown)| shown.width());
+    first.width() + parts.map(after_code).sum::<usize>()
 }
 
-/// A text sent by a peer with its control characters escaped, which could control the terminal.
+/// A text without colours that takes at most `width` columns: its middle is left out if it is longer,
+/// since names of topics differ at both ends.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let Some(left) = width.checked_sub(1) else { return String::new() };
+    let ends = || text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let fits = |part: &str, width: usize| part.width() <= width;
+    let end = |at: usize| text.get(at..).unwrap_or_default();
+    let tail = ends().find(|at| fits(end(*at), left - left / 2)).map_or("", end);
+    let start = |at: usize| text.get(..at).unwrap_or_default();
+    let head = ends().take_while(|at| fits(start(*at), left / 2)).last().map_or("", start);
+    format!("{head}…{tail}")
+}
+
+/// A text of exactly `width` columns, with spaces after it.
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
+}
+
+/// The beginning of a text without colours that takes at most `width` columns.
+pub(crate) fn cut(text: &str, width: usize) -> &str {
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let parts = ends.filter_map(|end| text.get(..end));
+    parts.take_while(|part| part.width() <= width).last().unwrap_or_default()
+}
+
+/// A text sent by a peer with the characters escaped that could control the terminal.
 pub(crate) fn escaped(text: &str) -> String {
-    let escape = |character: char| match character.is_control() {
+    let escape = |character: char| match is_controlling(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };
     text.chars().map(escape).collect()
+}
+
+/// Whether a character is a control character, ends a line, or changes the direction of the text
+/// around it.
+fn is_controlling(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 #[cfg(test)]
@@ -169,5 +232,46 @@ mod tests {
                         ipc:///tmp/cortex/discovery.sock\n         in time";
         assert_eq!(wrapped(text, 9, 30), expected);
         assert_eq!(wrapped(text, 9, 80), text);
+    }
+
+    #[test]
+    fn the_width_of_a_text_is_that_on_the_screen() {
+        for (text, width) in [
+            ("abc", 3),
+            ("日本語", 6),
+            ("🚀", 2),
+            ("👩‍🚀", 2),
+            ("e\u{301}", 1),
+            ("\x1b[36mkey\x1b[0m: 語", 7),
+        ] {
+            assert_eq!(display_width(text), width, "{text}");
+        }
+        let rows = [["日本".to_owned(), "x".to_owned()], ["abcd".to_owned(), "y".to_owned()]];
+        assert_eq!(columns(&rows), ["日本  x", "abcd  y"]);
+    }
+
+    #[test]
+    fn a_name_is_shortened_in_its_middle() {
+        assert_eq!(shortened("/robot/arm/left/joint_states", 11), "/robo…tates");
+        assert_eq!(shortened("/short", 6), "/short");
+        assert_eq!(shortened("/カメラ/画像", 8), "/カ…画像");
+        for text in ["/robot/arm/left/joint_states", "/カメラ/前方/画像", "/🚀🚀🚀🚀/👩‍🚀👩‍🚀"]
+        {
+            for width in 0..30 {
+                assert!(display_width(&shortened(text, width)) <= width, "{text} {width}");
+                assert!(display_width(cut(text, width)) <= width, "{text} {width}");
+                let padded = padded(&shortened(text, width), width);
+                assert_eq!(display_width(&padded), width, "{text} {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_a_peer_does_not_control_the_terminal() {
+        assert_eq!(escaped("a\x1b[2J\u{9b}\u{202e}b日"), "a\\u{1b}[2J\\u{9b}\\u{202e}b日");
+        let json = serde_json::json!({ "a\u{9b}": "\x07\x7f\u{2028}日" });
+        let line = json_line(&json);
+        assert_eq!(line, "{\"a\\u009b\":\"\\u0007\\u007f\\u2028日\"}");
+        assert_eq!(serde_json::from_str::<Json>(&line).unwrap(), json);
     }
 }

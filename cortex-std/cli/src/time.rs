@@ -1,6 +1,46 @@
 //! The wall clock, and times as text.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Timestamps before this one, of 9 September 2001, count from the start of a device and not from the
+/// Unix epoch: the sender's clock is not set.
+const FIRST_SET_NS: u64 = 1_000_000_000_000_000_000;
+
+/// The age of a message: the time of its arrival by this machine's clock minus its timestamp by the
+/// sender's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// The clocks allow a statement.
+    Known(Duration),
+    /// The timestamp is later than the arrival: the clocks differ.
+    Early(Duration),
+    /// The timestamp does not count from the Unix epoch.
+    ClockNotSet,
+}
+
+impl Age {
+    pub(crate) fn new(received_ns: u64, timestamp_ns: u64) -> Self {
+        match received_ns.checked_sub(timestamp_ns) {
+            _ if timestamp_ns < FIRST_SET_NS => Self::ClockNotSet,
+            Some(age) => Self::Known(Duration::from_nanos(age)),
+            None => Self::Early(Duration::from_nanos(timestamp_ns.saturating_sub(received_ns))),
+        }
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(age) => write!(f, "+{}", duration(age.as_secs_f64())),
+            Self::Early(early) => {
+                let early = duration(early.as_secs_f64());
+                write!(f, "{early} in the future: the clocks differ")
+            }
+            Self::ClockNotSet => f.write_str("the sender's clock is not set"),
+        }
+    }
+}
 
 /// Nanoseconds since the Unix epoch, by this machine's clock.
 pub(crate) fn wall_ns() -> u64 {
@@ -42,6 +82,22 @@ mod tests {
             [(0.0000123, "12.3 us"), (0.5, "500 ms"), (2.0, "2.00 s"), (-0.002, "-2.00 ms")]
         {
             assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn the_age_of_a_message_is_told_only_if_the_clocks_allow_it() {
+        let now = 1_800_000_000_000_000_000;
+        for (timestamp_ns, expected) in [
+            (now - 3_000_000, "+3.00 ms"),
+            (now - 3_600_000_000_000, "+3600 s"),
+            (now + 2_500_000_000, "2.50 s in the future: the clocks differ"),
+            // A board that counts from its start.
+            (5_000_000_000, "the sender's clock is not set"),
+            (0, "the sender's clock is not set"),
+            (u64::MAX, "16646744074 s in the future: the clocks differ"),
+        ] {
+            assert_eq!(Age::new(now, timestamp_ns).to_string(), expected);
         }
     }
 }

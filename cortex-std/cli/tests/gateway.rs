@@ -17,6 +17,9 @@ use cortex_tests::{DEADLINE, Program, wait_until};
 use cortex_wire::link::{Direction, Event, Hello, Receiver, Sender, Topic};
 use cortex_wire::{Header, IntMessage, decode, encode};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{
+    ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, tcgetattr, tcsetattr,
+};
 
 /// Promised time until data flows after a reset, or after the device is plugged in again.
 const PROMISE: Duration = Duration::from_secs(2);
@@ -289,4 +292,143 @@ fn reports_invalid_arguments_an_absent_device_and_a_silent_board() {
     // With --timeout it ends with exit code 1 if no board sends anything.
     let mut silent = gateway(&folder, &["--tcp", "127.0.0.1:1", "--timeout", "0.1"]);
     assert_eq!(silent.wait().code(), Some(1));
+}
+
+#[test]
+fn a_serial_line_is_set_completely_whatever_the_previous_program_left() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let device = folder.path().join("tty");
+    let master = plug_in(&device);
+    // The settings of the other end are those of the line.
+    let mut left = tcgetattr(&master).expect("settings");
+    left.control_modes |= ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB;
+    left.input_modes |= InputModes::IXON | InputModes::IXOFF | InputModes::ICRNL;
+    left.local_modes |= LocalModes::ECHO | LocalModes::ICANON;
+    left.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
+    tcsetattr(&master, OptionalActions::Now, &left).expect("they are taken");
+    let found = tcgetattr(&master).expect("settings");
+    assert!(found.control_modes.contains(ControlModes::CRTSCTS | ControlModes::CSTOPB));
+
+    let arguments = ["--serial", &device.display().to_string(), "--baud", "921600"];
+    let mut gateway = gateway(&folder, &arguments);
+    gateway.expect_event("open");
+    let found = tcgetattr(&master).expect("settings");
+    let unwanted = ControlModes::CRTSCTS | ControlModes::CSTOPB | ControlModes::PARENB;
+    assert!(!found.control_modes.intersects(unwanted), "{found:?}");
+    assert_eq!(found.control_modes & ControlModes::CSIZE, ControlModes::CS8, "{found:?}");
+    assert_eq!(found.input_modes, InputModes::empty(), "{found:?}");
+    assert_eq!(found.local_modes, LocalModes::empty(), "{found:?}");
+    assert_eq!(found.output_modes, OutputModes::empty(), "{found:?}");
+    assert_eq!(found.output_speed(), 921_600);
+    end(gateway);
+}
+
+#[test]
+fn bytes_at_a_wrong_rate_are_reported_with_the_rate_as_the_likely_cause() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let device = folder.path().join("tty");
+    let mut master = plug_in(&device);
+    let mut gateway = serial_gateway(&device, &folder);
+    gateway.expect_event("open");
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_stopping);
+    // What a UART makes of another rate: bytes of all values.
+    let noise = std::thread::spawn(move || {
+        let mut state = 1_u32;
+        while !stop.load(Ordering::Relaxed) {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            };
+            let bytes: Vec<u8> = (0..64).map(|_| next()).collect();
+            let _ = master.write(&bytes);
+            let _ = master.read(&mut [0; 256]);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        master
+    });
+    let garbled = gateway.expect_event("garbled");
+    let text = garbled["text"].as_str().expect("text");
+    assert!(text.contains("115200 baud") && text.contains("another rate (--baud)"), "{text}");
+    wait_for_report(&mut gateway, |said| said["event"] == "stats" && said["state"] == "garbled");
+    is_stopping.store(true, Ordering::Relaxed);
+    let master = noise.join().expect("no panic");
+    let silent = gateway.expect_event("silent");
+    assert!(silent["text"].as_str().expect("text").contains("is the board powered"), "{silent}");
+    // A board ends both.
+    let board = Board::start(master);
+    gateway.expect_event("receiving");
+    drop(board);
+    end(gateway);
+}
+
+#[test]
+fn a_silent_board_behind_a_tcp_stream_is_reported_instead_of_the_last_counts() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let mut gateway = gateway(&folder, &["--tcp", &address]);
+    let stream = listener.accept().expect("the gateway").0;
+    stream.set_nonblocking(true).expect("it need not wait");
+    let held = stream.try_clone().expect("a descriptor");
+    let board = Board::start(stream);
+    gateway.expect_event("hello");
+    drop(board);
+    // The stream stays open, as that of a board without power does.
+    let silent = gateway.expect_event("silent");
+    assert!(silent["silent_s"].as_f64().expect("a time") >= 3.0, "{silent}");
+    wait_for_report(&mut gateway, |said| {
+        said["event"] == "stats" && said["state"] == "silent" && said["node"] == "board"
+    });
+    // The gateway cannot connect again.
+    drop(listener);
+    drop(held);
+    gateway.expect_event("closed");
+    wait_for_report(&mut gateway, |said| said["event"] == "stats" && said["state"] == "closed");
+    end(gateway);
+}
+
+#[test]
+fn a_device_that_is_no_serial_line_and_invalid_rates_are_refused() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    for device in [file.as_path(), Path::new("/dev/null"), folder.path()] {
+        let mut refused = serial_gateway(device, &folder);
+        let absent = refused.expect_event("absent");
+        let reason = absent["reason"].as_str().expect("a reason");
+        assert!(reason.contains("not a serial line"), "{absent}");
+        end(refused);
+    }
+    // Another reason is reported as well.
+    let device = folder.path().join("tty");
+    let mut changing = serial_gateway(&device, &folder);
+    let absent = changing.expect_event("absent");
+    assert!(absent["reason"].as_str().expect("a reason").contains("No such file"), "{absent}");
+    std::fs::write(&device, "").expect("a file");
+    let absent = changing.expect_event("absent");
+    assert!(absent["reason"].as_str().expect("a reason").contains("not a serial line"), "{absent}");
+    end(changing);
+    for arguments in [
+        &["--serial", "/dev/ttyS0", "--baud", "0"][..],
+        &["--serial", "/dev/ttyS0", "--baud", "4294967295"],
+        &["--tcp", "192.168.1.7"],
+        &["--tcp", ":4000"],
+        &["--tcp", "board:0"],
+        &["--tcp", "tcp://192.168.1.7:4000"],
+    ] {
+        let mut refused = gateway(&folder, arguments);
+        assert_eq!(refused.wait().code(), Some(2), "{arguments:?}");
+        let said = refused.stderr();
+        assert!(said.contains("not HOST:PORT") || said.contains("50..=50000000"), "{said}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
+    command.args(["gateway", "--tcp", "localhost:1", "--every", "0"]);
+    let mut refused = Program::spawn(command);
+    assert_eq!(refused.wait().code(), Some(2));
+    assert!(refused.stderr().contains("not at least 0.01 seconds"), "{}", refused.stderr());
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{CreateError, ThreadError};
 use crate::publisher::PublisherBuilder;
-use crate::raw::RawPublisher;
+use crate::raw::{RawOptions, RawPublisher};
 use crate::runtime::Runtime;
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::CallbackResult;
@@ -98,7 +98,22 @@ impl Node {
         message_type: &str,
         fingerprint: u64,
     ) -> Result<RawPublisher, CreateError> {
-        RawPublisher::bind_in_node(&self.runtime, topic, message_type, fingerprint)
+        self.raw_publisher_with(topic, message_type, fingerprint, &RawOptions::default())
+    }
+
+    /// As [`raw_publisher`](Self::raw_publisher), with other settings than the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`raw_publisher`](Self::raw_publisher).
+    pub fn raw_publisher_with(
+        &self,
+        topic: &str,
+        message_type: &str,
+        fingerprint: u64,
+        options: &RawOptions,
+    ) -> Result<RawPublisher, CreateError> {
+        RawPublisher::bind_in_node(&self.runtime, topic, message_type, fingerprint, options)
     }
 
     /// Calls the callback every `period`, from within [`run`](Self::run), on an absolute grid: first when
@@ -168,7 +183,7 @@ impl Node {
         NodeHandle { runtime: Arc::clone(&self.runtime) }
     }
 
-    /// Runs the callbacks until Ctrl-C, SIGTERM or [`NodeHandle::shutdown`]; then unregisters and closes
+    /// Runs the callbacks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then unregisters and closes
     /// all parts of this node.
     ///
     /// A callback that blocks the thread delays that. So half a second after a signal another thread closes
@@ -237,7 +252,7 @@ impl Node {
         Ok(())
     }
 
-    /// Blocks until Ctrl-C, SIGTERM or [`NodeHandle::shutdown`]; then unregisters and closes all parts of
+    /// Blocks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then unregisters and closes all parts of
     /// this node. For nodes that work on threads: it calls no async callback and needs no tokio.
     ///
     /// Signals are handled as in [`run`](Self::run).

@@ -11,12 +11,10 @@ use crate::name::check_name;
 use crate::raw::outlet::{Outlet, OutletOptions};
 use crate::raw::{BoundSocket, LINGER};
 use crate::runtime::Runtime;
-use crate::transport::{LoanPool, PublisherOptions};
+use crate::transport::{DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, LoanPool, PublisherOptions};
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
-/// Messages that may wait for one subscriber by default, as in Python.
-const DEFAULT_QUEUE: u32 = 10;
 /// Bytes of unused loans that one publisher keeps.
 const LOAN_LIMIT: usize = 256 << 20;
 
@@ -27,6 +25,8 @@ pub struct PublisherBuilder<'n, M> {
     runtime: &'n Runtime,
     topic: String,
     queue: u32,
+    queue_bytes: usize,
+    linger: Duration,
     block: Duration,
     is_latched: bool,
     is_shared: bool,
@@ -40,7 +40,9 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         Self {
             runtime,
             topic: topic.to_owned(),
-            queue: DEFAULT_QUEUE,
+            queue: u32::try_from(DEFAULT_QUEUE).unwrap_or(0),
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+            linger: LINGER,
             block: Duration::ZERO,
             is_latched: false,
             is_shared: false,
@@ -53,6 +55,25 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     /// The number of messages that may wait for one subscriber; 10 by default, 0 is no limit.
     pub fn queue(mut self, messages: u32) -> Self {
         self.queue = messages;
+        self
+    }
+
+    /// The number of bytes that may wait for one subscriber; 256 MiB by default, 0 is no limit.
+    ///
+    /// It makes the queue shorter for long messages: with 256 MiB and messages of 60 MiB, four wait. It
+    /// follows the longest message so far, and two messages may wait, however long they are.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// How long closing the node waits until the messages of this publisher are sent; a second by default.
+    /// Messages that are not sent by then are lost, and their number is logged.
+    ///
+    /// After a signal closing takes no longer than [`Node::run`](crate::Node::run) says. A publisher that is
+    /// dropped before its node does not wait: its messages are sent in the background as long.
+    pub fn linger(mut self, timeout: Duration) -> Self {
+        self.linger = timeout;
         self
     }
 
@@ -137,7 +158,8 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
         let runtime = self.runtime;
         let options = PublisherOptions {
             high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
-            linger: LINGER,
+            max_queue_bytes: self.queue_bytes,
+            linger: self.linger,
             ..PublisherOptions::default()
         };
         let (bind, advertise) = (self.bind.as_deref(), self.advertise.as_deref());
@@ -146,6 +168,7 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             topic: Some(self.topic.clone()),
             block: self.block,
             is_latched: self.is_latched,
+            linger: self.linger,
         };
         let (outlet, advertised) = Outlet::open(bound, outlet_options)?;
         let message_type = TypeInfo::of::<M>().name();

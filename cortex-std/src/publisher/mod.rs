@@ -13,7 +13,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::error::{PublishError, WaitError};
-use crate::raw::outlet::{Outlet, Parts, Published, Sender};
+use crate::raw::outlet::{Outlet, Parts, Published};
+use crate::raw::sender::Sender;
 use crate::stats::PublisherStats;
 use crate::stats::node::{Counted, NodeStats};
 use crate::stats::parts::{NodeParts, PublisherInfo};
@@ -250,6 +251,14 @@ impl<M> Publisher<M> {
         timeout: Duration,
     ) -> Result<(), WaitError> {
         self.inner.outlet.wait_for_subscribers(count, timeout).await
+    }
+
+    /// Blocks until the connection of every subscriber has taken all messages, at most for `timeout`;
+    /// returns the number of messages that wait still. What a connection has taken, the kernel sends, also
+    /// after the process has ended.
+    #[must_use = "messages that wait are lost when the process ends"]
+    pub fn flush(&self, timeout: Duration) -> usize {
+        self.inner.outlet.flush(timeout)
     }
 
     /// The counters. Does not wait for a thread that blocks in a publish.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::{
-    AdvertisedAddress, Claim, Endpoint, EndpointError, RemoteHost, SOCKET_MODE, claim,
+    AdvertisedAddress, Claim, Endpoint, EndpointError, Probe, RemoteHost, claim, probe,
     topic_address, topic_ports,
 };
 use crate::error::CreateError;
@@ -28,9 +28,58 @@ pub(crate) struct BoundSocket {
 /// Keeps other publishers from the address until dropped; after the socket.
 #[derive(Debug, Default)]
 pub(crate) struct Reservation {
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
     _topic: Option<PublishedTopic>,
     _port: Option<Port>,
+}
+
+/// The state of a publisher's socket file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SocketFile {
+    /// It is there, or the address has none.
+    Present,
+    /// It was deleted and is bound again.
+    BoundAgain,
+    /// Another process took the address after the files were deleted.
+    Taken {
+        /// The process, where the system tells it.
+        pid: Option<u32>,
+    },
+}
+
+impl Reservation {
+    /// Checks whether the socket file and its lock still exist, and makes them again where they do not:
+    /// programs that clean temporary folders delete both, and a folder may be replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the file system or the socket refuses.
+    pub(crate) fn keep_bound(
+        &mut self,
+        socket: &mut dyn PublisherSocket,
+    ) -> Result<SocketFile, CreateError> {
+        let Some(claim) = &mut self.claim else { return Ok(SocketFile::Present) };
+        if !claim.is_locked() {
+            match claim.lock_again() {
+                Err(EndpointError::AddressInUse { pid, .. }) => {
+                    return Ok(SocketFile::Taken { pid });
+                }
+                locked => locked?,
+            }
+        }
+        if claim.is_ours() {
+            return Ok(SocketFile::Present);
+        }
+        match probe(claim.path()) {
+            Probe::Absent | Probe::Refused => {
+                socket.bind_again()?;
+                claim.bound()?;
+                Ok(SocketFile::BoundAgain)
+            }
+            Probe::Alive { pid } => Ok(SocketFile::Taken { pid }),
+            Probe::Unknown => Ok(SocketFile::Taken { pid: None }),
+        }
+    }
 }
 
 impl BoundSocket {
@@ -101,11 +150,12 @@ impl BoundSocket {
     ) -> Result<Self, CreateError> {
         let endpoint: Endpoint = address.parse()?;
         let mut claimed = endpoint.file_path().map(claim).transpose()?;
+        let address = &endpoint.bind_address()?;
         let socket = Transport::for_address(address).bind(context, address, options)?;
         if let Some(claim) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
+            claim.bound()?;
         }
-        Ok(Self::new(socket, Reservation { _claim: claimed, ..Reservation::default() })?)
+        Ok(Self::new(socket, Reservation { claim: claimed, ..Reservation::default() })?)
     }
 
     fn new(

@@ -31,11 +31,12 @@ mod latch;
 mod message;
 pub(crate) mod outlet;
 mod publisher;
+pub(crate) mod sender;
 mod subscriber;
 mod wait;
 
 pub use message::{Payload, RawMessage};
-pub use publisher::RawPublisher;
+pub use publisher::{RawOptions, RawPublisher};
 pub use subscriber::RawSubscriber;
 
 pub(crate) use bound_socket::BoundSocket;

@@ -7,22 +7,26 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::bound_socket::{BoundSocket, Reservation};
+use super::bound_socket::{BoundSocket, Reservation, SocketFile};
 use super::latch::Latch;
+use super::sender::{Room, Sender, Slot, deliver};
 use crate::clock::wall_clock_ns;
 use crate::discovery::Topic;
 use crate::discovery::agent::{Agent, Registration, RegistrationGuard};
 use crate::endpoint::AdvertisedAddress;
 use crate::error::{CreateError, PublishError};
-use crate::log::ErrorChain;
+use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
+use crate::runtime::signal;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
-    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, TrySent, WaitResult, share_parts,
+    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, release_free_memory,
 };
 use crate::wire::discovery::RequestExt;
 
+/// Interval at which a thread that waits for empty queues counts what is unsent.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause of a caller of `stats` while another thread sends, which takes microseconds.
 const BUSY_PAUSE: Duration = Duration::from_micros(20);
 /// How long a publisher with subscribers sends without polling its subscriptions.
@@ -55,6 +59,8 @@ pub(crate) struct OutletOptions {
     pub(crate) block: Duration,
     /// Sends the last message again to every new subscriber.
     pub(crate) is_latched: bool,
+    /// How long closing waits until the queues are empty.
+    pub(crate) linger: Duration,
 }
 
 /// A bound socket with its registration and its subscribers. Usable from any thread; messages arrive in the
@@ -66,6 +72,8 @@ pub(crate) struct Outlet {
     room: Room,
     /// Dropped, or taken, before the socket closes. Never locked for long.
     registration: Mutex<RegistrationState>,
+    /// Why no subscriber finds this publisher although it is registered.
+    taken: Mutex<Option<String>>,
     state: Mutex<State>,
 }
 
@@ -74,15 +82,6 @@ enum RegistrationState {
     Unregistered,
     Registered(RegistrationGuard),
     Closed,
-}
-
-/// How a sender waits for a full queue.
-struct Room {
-    block: Duration,
-    /// Ends a wait when the node shuts down.
-    stop: Interrupt,
-    /// Whether a thread waits while it holds the state's lock.
-    is_awaited: AtomicBool,
 }
 
 struct State {
@@ -95,13 +94,16 @@ struct State {
     polled_at_ns: u64,
     /// The last message of a latched publisher.
     kept: Vec<Frame>,
+    /// A queue was full, and malloc still holds its memory.
+    holds_memory: bool,
+    file_log: LogLimit,
 }
 
 /// Dropped in this order: the latch, the socket, and then its file.
 struct Open {
     _latch: Option<Latch>,
     socket: Box<dyn PublisherSocket>,
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 impl Outlet {
@@ -116,9 +118,11 @@ impl Outlet {
     ) -> Result<(Arc<Self>, Option<AdvertisedAddress>), CreateError> {
         let BoundSocket { socket, reservation, address, advertised } = bound;
         let events = options.is_latched.then(|| socket.events());
+        let counters = PublisherCounters::default();
+        counters.queue_limit.set(socket.queue_limit() as u64);
         let outlet = Arc::new(Self {
             address,
-            counters: PublisherCounters::default(),
+            counters,
             room: Room {
                 block: options.block,
                 stop: Interrupt::new()?,
@@ -126,12 +130,15 @@ impl Outlet {
             },
             options,
             registration: Mutex::new(RegistrationState::Unregistered),
+            taken: Mutex::default(),
             state: Mutex::new(State {
-                open: Some(Open { _latch: None, socket, _reservation: reservation }),
+                open: Some(Open { _latch: None, socket, reservation }),
                 scratch: Vec::new(),
                 has_seen_subscriber: false,
                 polled_at_ns: 0,
                 kept: Vec::new(),
+                holds_memory: false,
+                file_log: LogLimit::default(),
             }),
         });
         if let Some(events) = events {
@@ -170,7 +177,10 @@ impl Outlet {
     /// The state of the registration; `None` for an outlet that no node registers, or a closed one.
     pub(crate) fn registration(&self) -> Option<Registration> {
         match &*self.registration.lock() {
-            RegistrationState::Registered(guard) => Some(guard.state()),
+            RegistrationState::Registered(guard) => match &*self.taken.lock() {
+                Some(reason) => Some(Registration::Refused(reason.clone())),
+                None => Some(guard.state()),
+            },
             RegistrationState::Unregistered | RegistrationState::Closed => None,
         }
     }
@@ -197,11 +207,32 @@ impl Outlet {
         }
     }
 
+    /// Blocks until every message was taken by the connection of each subscriber, at most for `timeout`;
+    /// returns how many were not.
+    pub(crate) fn flush(&self, timeout: Duration) -> usize {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let unsent = match &mut self.state.lock().open {
+                Some(open) => open.unsent(),
+                None => 0,
+            };
+            if unsent == 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return unsent;
+            }
+            std::thread::sleep(DRAIN_INTERVAL);
+        }
+    }
+
     /// The counters, with the subscribers of now; of when the wait began while a sender waits for room.
     pub(crate) fn stats(&self) -> PublisherStats {
         loop {
             match self.state.try_lock() {
-                Some(mut state) => self.serve_subscribers(&mut state),
+                Some(mut state) => {
+                    self.serve_subscribers(&mut state);
+                    if let Some(open) = &mut state.open {
+                        self.counters.waiting.set(open.unsent() as u64);
+                    }
+                }
                 None if self.room.is_awaited.load(Ordering::SeqCst) => {}
                 None => {
                     // The thread that sends is done in a moment, or begins to wait.
@@ -210,6 +241,44 @@ impl Outlet {
                 }
             }
             return self.counters.snapshot();
+        }
+    }
+
+    /// Binds the socket file again where it was deleted; logs that, and a process that took the address.
+    fn keep_bound(&self, state: &mut State) {
+        let State { open: Some(open), file_log, .. } = state else { return };
+        let address = &self.address;
+        let mut taken = self.taken.lock();
+        match open.reservation.keep_bound(&mut *open.socket) {
+            Ok(SocketFile::Present) => *taken = None,
+            Ok(SocketFile::BoundAgain) => {
+                *taken = None;
+                tracing::warn!(address, "the socket file of a publisher was deleted; bound again");
+            }
+            Ok(SocketFile::Taken { pid }) if taken.is_none() => {
+                let by = pid.map_or_else(String::new, |pid| format!(" {pid}"));
+                let reason = format!(
+                    "the socket file was deleted and process{by} has bound {address}: end one of the two publishers"
+                );
+                tracing::error!(reason, "new subscribers do not find this publisher");
+                *taken = Some(reason);
+            }
+            Ok(SocketFile::Taken { .. }) => {}
+            Err(error) => {
+                if let Some(suppressed) = file_log.pass(Instant::now()) {
+                    let error = ErrorChain(&error);
+                    tracing::warn!(address, %error, suppressed, "cannot bind the deleted socket file again");
+                }
+            }
+        }
+    }
+
+    /// Returns the memory of a queue that was full, once it is empty.
+    fn release_memory(&self, state: &mut State) {
+        let State { open: Some(open), holds_memory, .. } = state else { return };
+        if *holds_memory && open.unsent() == 0 {
+            *holds_memory = false;
+            release_free_memory();
         }
     }
 
@@ -233,7 +302,7 @@ impl Outlet {
         } else {
             0
         };
-        let State { open, scratch, has_seen_subscriber, kept, .. } = &mut *state;
+        let State { open, scratch, has_seen_subscriber, kept, holds_memory, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
         self.counters.last_publish_ns.set(now);
         // The counters change only while the state is locked.
@@ -247,7 +316,8 @@ impl Outlet {
         let slot = Slot { sequence: counters.published.value(), timestamp_ns: now };
         let sender = Sender {
             socket: &mut *open.socket,
-            outlet: self,
+            counters,
+            room: &self.room,
             kept: self.options.is_latched.then_some((kept, &mut released)),
         };
         match send(slot, scratch, sender) {
@@ -259,6 +329,7 @@ impl Outlet {
                     Sent::Delivered => Ok(Published::Sent),
                     Sent::Congested => {
                         counters.congested.add(1);
+                        *holds_memory = true;
                         Ok(Published::Congested)
                     }
                 }
@@ -329,19 +400,68 @@ impl Outlet {
     }
 }
 
+impl Outlet {
+    /// Waits until the queues are empty, as long as the options and a signal allow since `begun`; logs what
+    /// is lost then.
+    fn drain(&self, open: &mut Open, begun: Instant) {
+        let mut until = begun.checked_add(self.options.linger);
+        if let Some(end) = signal::close_deadline() {
+            until = Some(until.map_or(end, |until| until.min(end)));
+        }
+        loop {
+            let lost = open.unsent();
+            if lost == 0 {
+                return;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                let address = &self.address;
+                let waited = begun.elapsed();
+                tracing::warn!(
+                    address,
+                    lost,
+                    ?waited,
+                    "messages were not sent before the publisher closed: a subscriber or its link is too slow; set a longer linger"
+                );
+                if let Err(error) = open.socket.discard_unsent() {
+                    tracing::debug!(address, error = %ErrorChain(&error), "cannot discard messages");
+                }
+                return;
+            }
+            std::thread::sleep(DRAIN_INTERVAL);
+        }
+    }
+}
+
+impl Open {
+    /// The number of messages that are not sent, once those of subscribers that disappeared are released.
+    fn unsent(&mut self) -> usize {
+        match self.socket.unsent() {
+            0 => 0,
+            _ => {
+                // Any call to the socket releases them; subscriptions are counted on another occasion.
+                let _ = self.socket.release();
+                self.socket.unsent()
+            }
+        }
+    }
+}
+
 impl NodePart for Outlet {
-    fn close(&self) {
+    fn close(&self, begun: Instant) {
         // A thread that waits for room holds the lock.
         self.interrupt();
         // Unregistered first, so that no subscriber is sent to a socket that is closed.
         let registration =
             std::mem::replace(&mut *self.registration.lock(), RegistrationState::Closed);
         drop(registration);
-        let (open, kept) = {
+        let (mut open, kept) = {
             let mut state = self.state.lock();
             self.counters.subscribers.set(0);
             (state.open.take(), std::mem::take(&mut state.kept))
         };
+        if let Some(open) = &mut open {
+            self.drain(open, begun);
+        }
         drop((open, kept));
     }
 
@@ -353,6 +473,8 @@ impl NodePart for Outlet {
         // A thread that holds the lock uses the socket, which has the same effect.
         if let Some(mut state) = self.state.try_lock() {
             self.serve_subscribers(&mut state);
+            self.release_memory(&mut state);
+            self.keep_bound(&mut state);
         }
     }
 }
@@ -361,62 +483,4 @@ impl fmt::Debug for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outlet").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-/// The number and the time of a message.
-pub(crate) struct Slot {
-    pub(crate) sequence: u64,
-    /// Nanoseconds since the Unix epoch, by the wall clock.
-    pub(crate) timestamp_ns: u64,
-}
-
-/// Sends the parts of one message, while the outlet is locked.
-pub(crate) struct Sender<'o> {
-    socket: &'o mut (dyn PublisherSocket + 'static),
-    outlet: &'o Outlet,
-    /// Where a latched publisher keeps its message, and where the previous one goes.
-    kept: Option<(&'o mut Vec<Frame>, &'o mut Vec<Frame>)>,
-}
-
-impl Sender<'_> {
-    /// Sends a message; where a queue is full, after waiting as long as the options allow.
-    ///
-    /// # Errors
-    ///
-    /// `Socket`.
-    pub(crate) fn send(mut self, parts: &mut [Part<'_>]) -> Result<Sent, PublishError> {
-        let len: usize = parts.iter().map(Part::len).sum();
-        if let Some((kept, released)) = self.kept.take() {
-            *released = std::mem::replace(kept, share_parts(parts)?);
-        }
-        let sent = deliver(self.socket, parts, &self.outlet.room)?;
-        self.outlet.counters.sent_bytes.add(len as u64);
-        Ok(sent)
-    }
-}
-
-/// Sends to all subscribers as soon as all have room; after the time to block, to those that have.
-fn deliver(
-    socket: &mut dyn PublisherSocket,
-    parts: &mut [Part<'_>],
-    room: &Room,
-) -> Result<Sent, PublishError> {
-    if !room.block.is_zero() {
-        // The clock is read only once there is no room.
-        let mut deadline = None;
-        loop {
-            if socket.try_send(parts)? == TrySent::Delivered {
-                return Ok(Sent::Delivered);
-            }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(room.block));
-            room.is_awaited.store(true, Ordering::SeqCst);
-            let wait = socket.wait_for_room(deadline, Some(&room.stop));
-            room.is_awaited.store(false, Ordering::SeqCst);
-            // When the node shuts down, the other subscribers still get the message.
-            if wait? != WaitResult::Ready {
-                break;
-            }
-        }
-    }
-    Ok(socket.send(parts)?)
 }

@@ -11,16 +11,80 @@ use crate::discovery::agent::Registration;
 use crate::error::{CreateError, PublishError, WaitError};
 use crate::name::check_name;
 use crate::runtime::Runtime;
-use crate::transport::{Context, OwnedView, Part, PublisherOptions, ViewFamily};
+use crate::stats::PublisherStats;
+use crate::transport::{
+    Context, DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, OwnedView, Part, PublisherOptions, ViewFamily,
+};
 use crate::wire::discovery::RequestExt;
 
-/// How long queued messages may still be sent after a publisher is dropped.
-pub(crate) const LINGER: Duration = Duration::from_millis(200);
+/// How long queued messages may still be sent after a publisher is closed.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// Settings of a [`RawPublisher`]; the defaults are those of every publisher.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RawOptions {
+    queue: u32,
+    queue_bytes: usize,
+    block: Duration,
+    linger: Duration,
+}
+
+impl Default for RawOptions {
+    fn default() -> Self {
+        Self {
+            queue: u32::try_from(DEFAULT_QUEUE).unwrap_or(0),
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+            block: Duration::ZERO,
+            linger: LINGER,
+        }
+    }
+}
+
+impl RawOptions {
+    /// As [`PublisherBuilder::queue`](crate::PublisherBuilder::queue).
+    pub fn queue(mut self, messages: u32) -> Self {
+        self.queue = messages;
+        self
+    }
+
+    /// As [`PublisherBuilder::queue_bytes`](crate::PublisherBuilder::queue_bytes).
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
+        self
+    }
+
+    /// As [`PublisherBuilder::block_for`](crate::PublisherBuilder::block_for).
+    pub fn block_for(mut self, timeout: Duration) -> Self {
+        self.block = timeout;
+        self
+    }
+
+    /// As [`PublisherBuilder::linger`](crate::PublisherBuilder::linger).
+    pub fn linger(mut self, timeout: Duration) -> Self {
+        self.linger = timeout;
+        self
+    }
+
+    fn socket(&self) -> PublisherOptions {
+        PublisherOptions {
+            high_water_mark: i32::try_from(self.queue).unwrap_or(i32::MAX),
+            max_queue_bytes: self.queue_bytes,
+            linger: self.linger,
+            ..PublisherOptions::default()
+        }
+    }
+
+    fn outlet(&self) -> OutletOptions {
+        OutletOptions { topic: None, block: self.block, is_latched: false, linger: self.linger }
+    }
+}
 
 /// Sends frames to every peer that subscribed to a prefix of the first.
 ///
-/// Clones share the socket and may be used from any thread. Up to 1000 messages wait for each
-/// subscriber. A subscriber whose queue is full loses messages; the others do not.
+/// Clones share the socket and may be used from any thread. Up to 10 messages and 256 MiB wait for each
+/// subscriber, unless [`RawOptions`] say otherwise. A subscriber whose queue is full loses messages; the
+/// others do not.
 #[derive(Clone)]
 pub struct RawPublisher {
     outlet: Arc<Outlet>,
@@ -40,8 +104,17 @@ impl RawPublisher {
     ///
     /// When the address is invalid or in use, or the socket fails.
     pub fn bind(address: &str) -> Result<Self, CreateError> {
-        let bound = BoundSocket::bind_address(&Context::shared()?, address, &socket_options())?;
-        let (outlet, _) = Outlet::open(bound, outlet_options())?;
+        Self::bind_with(address, &RawOptions::default())
+    }
+
+    /// As [`bind`](Self::bind), with other settings than the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(address: &str, options: &RawOptions) -> Result<Self, CreateError> {
+        let bound = BoundSocket::bind_address(&Context::shared()?, address, &options.socket())?;
+        let (outlet, _) = Outlet::open(bound, options.outlet())?;
         Ok(Self { outlet })
     }
 
@@ -55,10 +128,11 @@ impl RawPublisher {
         topic: &str,
         message_type: &str,
         fingerprint: u64,
+        options: &RawOptions,
     ) -> Result<Self, CreateError> {
         check_name("topic", topic)?;
-        let bound = BoundSocket::bind(runtime, topic, None, None, &socket_options())?;
-        let (outlet, advertised) = Outlet::open(bound, outlet_options())?;
+        let bound = BoundSocket::bind(runtime, topic, None, None, &options.socket())?;
+        let (outlet, advertised) = Outlet::open(bound, options.outlet())?;
         let topic = Topic {
             name: topic.to_owned(),
             address: outlet.address().to_owned(),
@@ -159,6 +233,20 @@ impl RawPublisher {
         self.outlet.wait_for_subscribers(count, timeout).await
     }
 
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> PublisherStats {
+        self.outlet.stats()
+    }
+
+    /// Blocks until the connection of every subscriber has taken all messages, at most for `timeout`;
+    /// returns the number of messages that wait still. What a connection has taken, the kernel sends, also
+    /// after the process has ended.
+    #[must_use = "messages that wait are lost when the process ends"]
+    pub fn flush(&self, timeout: Duration) -> usize {
+        self.outlet.flush(timeout)
+    }
+
     /// Whether the daemon knows the publisher; `None` for one that no node registers.
     #[must_use]
     pub fn registration(&self) -> Option<Registration> {
@@ -168,14 +256,6 @@ impl RawPublisher {
     fn transmit(&self, parts: &mut [Part<'_>]) -> Result<Published, PublishError> {
         self.outlet.publish(|_, _, sender| sender.send(parts))
     }
-}
-
-fn socket_options() -> PublisherOptions {
-    PublisherOptions { linger: LINGER, ..PublisherOptions::default() }
-}
-
-fn outlet_options() -> OutletOptions {
-    OutletOptions { topic: None, block: Duration::ZERO, is_latched: false }
 }
 
 impl fmt::Debug for RawPublisher {

@@ -1,26 +1,39 @@
 //! Receiving frames by prefix.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::message::RawMessage;
 use crate::error::{CreateError, ReceiveError};
 use crate::stop::StopToken;
-#[cfg(feature = "tokio")]
-use crate::transport::Readiness;
 use crate::transport::{
-    Context, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport, WaitResult,
+    Context, Interrupt, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport,
+    WaitResult, wait_any,
 };
+#[cfg(feature = "tokio")]
+use crate::transport::{Readiness, poll_any_changed};
 
 /// Receives every message whose first frame begins with one of its prefixes, from any number of
 /// addresses, and reconnects on its own.
 ///
-/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 1000 messages wait here; then the
+/// Prefixes are ZeroMQ's: `/cam` also matches `/camera`. Up to 10 messages and 256 MiB wait here; then the
 /// publisher's queue fills, and then the publisher drops messages.
 pub struct RawSubscriber {
+    context: Context,
+    options: SubscriberOptions,
+    prefixes: Vec<Vec<u8>>,
+    /// One for each transport that carries a connection.
+    sockets: Vec<Socket>,
+    /// Index of the socket to receive from first.
+    next: usize,
+}
+
+struct Socket {
     // Dropped before the socket, whose descriptor it watches.
     #[cfg(feature = "tokio")]
     readiness: Option<Readiness>,
+    transport: Transport,
     socket: Box<dyn SubscriberSocket>,
 }
 
@@ -45,11 +58,8 @@ impl RawSubscriber {
     pub fn with_queue(messages: i32) -> Result<Self, CreateError> {
         let options =
             SubscriberOptions { high_water_mark: messages, ..SubscriberOptions::default() };
-        Ok(Self {
-            #[cfg(feature = "tokio")]
-            readiness: None,
-            socket: Transport::DEFAULT.subscriber(&Context::shared()?, &options)?,
-        })
+        let (prefixes, sockets) = (Vec::new(), Vec::new());
+        Ok(Self { context: Context::shared()?, options, prefixes, sockets, next: 0 })
     }
 
     /// Connects to one more publisher.
@@ -58,7 +68,20 @@ impl RawSubscriber {
     ///
     /// When the address is invalid. An absent publisher is no error.
     pub fn connect_also(&mut self, address: &str) -> Result<(), SocketError> {
-        self.socket.connect(address)
+        let transport = Transport::for_address(address);
+        if let Some(used) = self.sockets.iter_mut().find(|used| used.transport == transport) {
+            return used.socket.connect(address);
+        }
+        let mut socket = transport.subscriber(&self.context, &self.options)?;
+        self.prefixes.iter().try_for_each(|prefix| socket.subscribe(prefix))?;
+        socket.connect(address)?;
+        self.sockets.push(Socket {
+            #[cfg(feature = "tokio")]
+            readiness: None,
+            transport,
+            socket,
+        });
+        Ok(())
     }
 
     /// Disconnects from a publisher; its queued messages are lost.
@@ -67,7 +90,11 @@ impl RawSubscriber {
     ///
     /// Without a connection to that address.
     pub fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
-        self.socket.disconnect(address)
+        let transport = Transport::for_address(address);
+        match self.sockets.iter_mut().find(|used| used.transport == transport) {
+            Some(used) => used.socket.disconnect(address),
+            None => Err(SocketError::not_found("disconnect from", address)),
+        }
     }
 
     /// Subscribes to messages whose first frame begins with `prefix`; an empty one matches all.
@@ -76,7 +103,8 @@ impl RawSubscriber {
     ///
     /// When the socket fails.
     pub fn subscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
-        self.socket.subscribe(prefix)
+        self.prefixes.push(prefix.to_vec());
+        self.sockets.iter_mut().try_for_each(|used| used.socket.subscribe(prefix))
     }
 
     /// Reverts one [`subscribe`](Self::subscribe).
@@ -85,7 +113,17 @@ impl RawSubscriber {
     ///
     /// When the socket fails.
     pub fn unsubscribe(&mut self, prefix: &[u8]) -> Result<(), SocketError> {
-        self.socket.unsubscribe(prefix)
+        if let Some(index) = self.prefixes.iter().position(|other| other == prefix) {
+            self.prefixes.swap_remove(index);
+        }
+        self.sockets.iter_mut().try_for_each(|used| used.socket.unsubscribe(prefix))
+    }
+
+    /// The number of connections over tcp that broke and were made again; messages that were under way are
+    /// lost.
+    #[must_use]
+    pub fn reconnected(&self) -> u64 {
+        self.options.reconnected.load(Ordering::Relaxed)
     }
 
     /// Waits for the next message.
@@ -106,12 +144,15 @@ impl RawSubscriber {
         // A task that only receives must not starve the others under a flood.
         tokio::task::coop::consume_budget().await;
         let mut multipart = Multipart::default();
-        while !self.socket.try_recv(&mut multipart)? {
-            let readiness = match &mut self.readiness {
-                Some(readiness) => readiness,
-                empty => empty.insert(Readiness::new(self.socket.events())?),
-            };
-            readiness.changed().await?;
+        while !self.try_recv(&mut multipart)? {
+            for used in self.sockets.iter_mut().filter(|used| used.readiness.is_none()) {
+                used.readiness = Some(Readiness::new(used.socket.events())?);
+            }
+            let sockets = &self.sockets;
+            std::future::poll_fn(|context| {
+                poll_any_changed(sockets.iter().filter_map(|used| used.readiness.as_ref()), context)
+            })
+            .await?;
         }
         Ok(RawMessage::new(multipart))
     }
@@ -141,15 +182,57 @@ impl RawSubscriber {
     ) -> Result<Option<RawMessage>, ReceiveError> {
         let mut multipart = Multipart::default();
         let interrupt = stop.map(|stop| &stop.interrupt);
-        match self.socket.recv_until(&mut multipart, deadline, interrupt)? {
+        let wait = match &mut *self.sockets {
+            [only] => only.socket.recv_until(&mut multipart, deadline, interrupt)?,
+            _ => self.recv_from_several(&mut multipart, deadline, interrupt)?,
+        };
+        match wait {
             WaitResult::Ready => Ok(Some(RawMessage::new(multipart))),
             WaitResult::TimedOut | WaitResult::Interrupted => Ok(None),
+        }
+    }
+
+    /// Receives a message without blocking, from each socket in turn.
+    fn try_recv(&mut self, multipart: &mut Multipart) -> Result<bool, SocketError> {
+        for _ in 0..self.sockets.len() {
+            let next = self.next.saturating_add(1);
+            self.next = if next < self.sockets.len() { next } else { 0 };
+            if let Some(used) = self.sockets.get_mut(self.next)
+                && used.socket.try_recv(multipart)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn recv_from_several(
+        &mut self,
+        multipart: &mut Multipart,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError> {
+        loop {
+            // First, so that a flood does not hide an interrupt.
+            if interrupt.is_some_and(Interrupt::is_woken) {
+                return Ok(WaitResult::Interrupted);
+            }
+            if self.try_recv(multipart)? {
+                return Ok(WaitResult::Ready);
+            }
+            let events: Vec<_> = self.sockets.iter().map(|used| used.socket.events()).collect();
+            let wait = wait_any(events.iter(), deadline, interrupt)?;
+            if wait != WaitResult::Ready {
+                return Ok(wait);
+            }
         }
     }
 }
 
 impl fmt::Debug for RawSubscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawSubscriber").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("RawSubscriber")
+            .field("sockets", &self.sockets.len())
+            .finish_non_exhaustive()
     }
 }

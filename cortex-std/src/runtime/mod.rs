@@ -107,8 +107,9 @@ impl Runtime {
             self.agent.shut_down();
             // The threads may publish until they end: a last command stops a motor.
             self.threads.join(deadline);
+            let begun = Instant::now();
             for part in &parts {
-                part.close();
+                part.close(begun);
             }
             drop(parts);
             // Last: other nodes use the daemon until now, and the next one restores its registry.
@@ -196,7 +197,7 @@ mod tests {
     }
 
     impl Part for Probe {
-        fn close(&self) {
+        fn close(&self, _begun: Instant) {
             self.report("close");
         }
 

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use crate::error::CreateError;
 use crate::mutex::Mutex;
 
 /// A part of a node that holds a socket.
 pub(crate) trait Part: Send + Sync {
-    /// Closes the part; what was published is still sent within the linger time.
-    fn close(&self);
+    /// Closes the part, once what was published is sent or the linger time since `begun` is over.
+    fn close(&self, begun: Instant);
 
     /// Ends every wait inside the part, since the node is about to close.
     fn interrupt(&self);

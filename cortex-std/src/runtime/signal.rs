@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: listeners are notified, and a process that does not end in time is ended by force.
+//! Ctrl-C, SIGTERM and SIGHUP: listeners are notified, and a process that does not end in time is ended by force.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level;
 
 use crate::mutex::Mutex;
@@ -63,7 +63,8 @@ static WATCH: Mutex<Watch> = Mutex::new(Watch {
     ending: None,
 });
 
-/// Notifies `listener` of the next SIGINT or SIGTERM, until the guard is dropped.
+/// Notifies `listener` of the next SIGINT, SIGTERM or SIGHUP, until the guard is dropped. A SIGHUP that is
+/// ignored, as under `nohup`, stays ignored.
 ///
 /// From the first call on a thread handles the signals of this process. Without a listener they have
 /// their default effect: they end the process.
@@ -97,9 +98,19 @@ impl Drop for Listening {
     }
 }
 
+/// Until when parts may be closed, if a signal requested the end of the process; a little before the end by
+/// force.
+pub(crate) fn close_deadline() -> Option<Instant> {
+    let margin = Duration::from_millis(200);
+    WATCH.lock().ending.as_ref().and_then(|ending| ending.exit_at.checked_sub(margin))
+}
+
 fn start() -> io::Result<()> {
     let mut sources = Vec::new();
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if signal == SIGHUP && ignores_signal(signal) {
+            continue;
+        }
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         sources.push((signal, reader));
@@ -107,6 +118,16 @@ fn start() -> io::Result<()> {
     }
     std::thread::Builder::new().name("cortex-signal".to_owned()).spawn(move || run(sources))?;
     Ok(())
+}
+
+/// Whether the process ignores a signal, as one that `nohup` started ignores SIGHUP.
+#[must_use]
+pub fn ignores_signal(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let bit = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+    bit.is_some_and(|bit| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
 }
 
 fn run(mut sources: Vec<(i32, UnixStream)>) {
@@ -215,7 +236,7 @@ impl Listener for Waiter {
     fn close(&self) {}
 }
 
-/// Waits for Ctrl-C or SIGTERM.
+/// Waits for Ctrl-C, SIGTERM or SIGHUP, such as that of a closed terminal.
 ///
 /// When a signal arrives and this future is not polled for two seconds, because its thread is blocked, the
 /// process is ended with code 128 plus the signal's number.

@@ -5,6 +5,7 @@ pub(crate) mod latency;
 pub(crate) mod node;
 pub(crate) mod parts;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,6 +27,12 @@ pub struct PublisherStats {
     pub congested: u64,
     /// Current subscribers.
     pub subscribers: usize,
+    /// Messages that a subscriber's connection has not taken yet.
+    pub waiting: usize,
+    /// Messages that may wait for one subscriber: [`queue`](crate::PublisherBuilder::queue), or fewer where
+    /// the longest message so far fills [`queue_bytes`](crate::PublisherBuilder::queue_bytes) sooner; 0 is
+    /// no limit.
+    pub queue_limit: usize,
     /// When the last message was published, delivered or not; `None` before the first.
     pub last_publish_time: Option<SystemTime>,
 }
@@ -59,6 +66,9 @@ pub struct SubscriberStats {
     pub overwritten: u64,
     /// Restarts of the publisher.
     pub restarted: u64,
+    /// Connections over tcp that broke and were made again; what was under way is lost. A publisher that
+    /// restarts at its address counts as well.
+    pub reconnected: u64,
     /// Copies of the last message of a latched publisher; not delivered again.
     pub repeated: u64,
     /// How often no message arrived within the deadline.
@@ -122,16 +132,21 @@ pub(crate) struct PublisherCounters {
     pub(crate) sent_bytes: Counter,
     pub(crate) congested: Counter,
     pub(crate) subscribers: Counter,
+    pub(crate) waiting: Counter,
+    pub(crate) queue_limit: Counter,
     pub(crate) last_publish_ns: Counter,
 }
 
 impl PublisherCounters {
     pub(crate) fn snapshot(&self) -> PublisherStats {
+        let count = |counter: &Counter| usize::try_from(counter.value()).unwrap_or(usize::MAX);
         PublisherStats {
             published: self.published.value(),
             sent_bytes: self.sent_bytes.value(),
             congested: self.congested.value(),
-            subscribers: usize::try_from(self.subscribers.value()).unwrap_or(usize::MAX),
+            subscribers: count(&self.subscribers),
+            waiting: count(&self.waiting),
+            queue_limit: count(&self.queue_limit),
             last_publish_time: system_time(self.last_publish_ns.value()),
         }
     }
@@ -150,6 +165,8 @@ pub(crate) struct SubscriberCounters {
     pub(crate) lost: Counter,
     pub(crate) overwritten: Counter,
     pub(crate) restarted: Counter,
+    /// Shared with the sockets, which count.
+    pub(crate) reconnected: Arc<AtomicU64>,
     pub(crate) repeated: Counter,
     pub(crate) silences: Counter,
     pub(crate) failed: Counter,
@@ -211,6 +228,7 @@ impl SubscriberCounters {
             lost: self.lost.value(),
             overwritten: self.overwritten.value(),
             restarted: self.restarted.value(),
+            reconnected: self.reconnected.load(Ordering::Relaxed),
             repeated: self.repeated.value(),
             silences: self.silences.value(),
             failed: self.failed.value(),

@@ -33,7 +33,7 @@ pub struct SubscriberBuilder<'n, M> {
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only run drives tasks"))]
     tasks: &'n Tasks,
     topic: String,
-    queue: Queue,
+    queue: Option<Queue>,
     ignores_fingerprint: bool,
     spin: Duration,
     on_loss: Option<LossCallback>,
@@ -49,7 +49,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
             runtime,
             tasks,
             topic: topic.to_owned(),
-            queue: Queue::default(),
+            queue: None,
             ignores_fingerprint: false,
             spin: Duration::ZERO,
             on_loss: None,
@@ -72,7 +72,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// # Ok(()) }
     /// ```
     pub fn queue(mut self, queue: impl Into<Queue>) -> Self {
-        self.queue = queue.into();
+        self.queue = Some(queue.into());
         self
     }
 
@@ -146,10 +146,12 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// When the topic's name is invalid, or the system has no socket or thread left.
     pub fn create(self) -> Result<Subscriber<M>, CreateError> {
         check_name("topic", &self.topic)?;
+        let queue = self.queue.unwrap_or_default();
         let settings = Settings {
             topic: self.topic.into(),
             info: TypeInfo::of::<M>(),
-            high_water_mark: self.queue.high_water_mark(),
+            high_water_mark: queue.high_water_mark(),
+            window: self.queue.map(Queue::high_water_mark),
             ignores_fingerprint: self.ignores_fingerprint,
             spin: self.spin,
             on_loss: self.on_loss,
@@ -159,7 +161,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
         let Runtime { context, agent, stats, threads, .. } = self.runtime;
         let receiver = Receiver::new(context, agent, stats, settings)?;
         let subscription = Arc::clone(receiver.subscription());
-        let source = match self.queue.ring() {
+        let source = match queue.ring() {
             None => Source::Direct(Box::new(receiver)),
             Some(limit) => Source::Queued(QueuedReceiver::start(threads, receiver, limit)?),
         };

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use super::sequence::{SequenceTracker, Step};
 use crate::log::ErrorChain;
-#[cfg(feature = "tokio")]
-use crate::transport::Readiness;
 use crate::transport::{
     Context, Interrupt, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport,
     WaitResult, wait_any,
 };
+#[cfg(feature = "tokio")]
+use crate::transport::{Readiness, poll_any_changed};
 use crate::wire::Header;
 
 /// The most publishers of one topic that one subscriber connects to: the daemon returns what was
@@ -146,7 +146,7 @@ impl Connections {
             }
             let events: Vec<_> =
                 self.connections.iter().map(|connection| connection.socket.events()).collect();
-            let wait = wait_any(events.iter(), deadline, interrupt)?;
+            let wait = wait_any(events.iter(), deadline, Some(interrupt))?;
             if wait != WaitResult::Ready {
                 return Ok(wait);
             }
@@ -163,20 +163,10 @@ impl Connections {
         &mut self,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Result<(), SocketError>> {
-        use std::task::Poll;
-
         for connection in self.connections.iter_mut().filter(|one| one.readiness.is_none()) {
             connection.readiness = Some(Readiness::new(connection.socket.events())?);
         }
-        let mut changed = Poll::Pending;
-        // All of them, so that each pending one wakes this task.
-        for readiness in self.connections.iter().filter_map(|one| one.readiness.as_ref()) {
-            if let Poll::Ready(result) = readiness.poll_changed(context) {
-                result?;
-                changed = Poll::Ready(Ok(()));
-            }
-        }
-        changed
+        poll_any_changed(self.connections.iter().filter_map(|one| one.readiness.as_ref()), context)
     }
 
     /// Compares the last message with the previous one of the same publisher.

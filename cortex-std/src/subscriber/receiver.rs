@@ -30,6 +30,8 @@ pub(super) struct Settings {
     pub(super) info: TypeInfo,
     /// Messages that the transport may hold; 0 is no limit.
     pub(super) high_water_mark: u32,
+    /// The length of the queue, where the user set one.
+    pub(super) window: Option<u32>,
     pub(super) ignores_fingerprint: bool,
     pub(super) spin: Duration,
     pub(super) on_loss: Option<LossCallback>,
@@ -65,15 +67,18 @@ impl Receiver {
         stats: &StatsRegistry,
         settings: Settings,
     ) -> Result<Self, CreateError> {
-        let options = SubscriberOptions {
-            high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
-            ..SubscriberOptions::default()
-        };
-        let connections = Connections::new(context, options, Arc::clone(&settings.topic))?;
         let watch = agent.watch(&settings.topic)?;
         let cell = Arc::clone(&watch.cell);
+        let topic = Arc::clone(&settings.topic);
         let subscription =
             Arc::new(Subscription::new(settings.topic, settings.info.name(), cell, settings.trace));
+        let options = SubscriberOptions {
+            high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
+            window: settings.window,
+            reconnected: Arc::clone(&subscription.counters.reconnected),
+            ..SubscriberOptions::default()
+        };
+        let connections = Connections::new(context, options, topic)?;
         stats.add(&subscription);
         Ok(Self {
             connections,

@@ -63,6 +63,11 @@ impl SocketError {
         Self { kind, operation, address: address.map(Into::into) }
     }
 
+    /// An address that is not connected.
+    pub(crate) fn not_found(operation: &'static str, address: &str) -> Self {
+        Self { kind: SocketErrorKind::NotFound, operation, address: Some(address.into()) }
+    }
+
     pub(super) fn invalid_address(operation: &'static str, address: &str) -> Self {
         Self { kind: SocketErrorKind::InvalidAddress, operation, address: Some(address.into()) }
     }

@@ -77,11 +77,11 @@ pub(super) fn wait_at(
 pub(crate) fn wait_any<'s>(
     sources: impl Iterator<Item = &'s EventSource>,
     deadline: Option<Instant>,
-    interrupt: &'s Interrupt,
+    interrupt: Option<&'s Interrupt>,
 ) -> Result<WaitResult, SocketError> {
-    let fds = std::iter::once(interrupt.fd()).chain(sources.map(EventSource::as_fd));
+    let fds = interrupt.map(Interrupt::fd).into_iter().chain(sources.map(EventSource::as_fd));
     let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-    poll_until(&mut fds, deadline, true)
+    poll_until(&mut fds, deadline, interrupt.is_some())
 }
 
 /// Polls descriptors, of which the first may be an interrupt's.

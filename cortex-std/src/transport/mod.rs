@@ -17,7 +17,8 @@
 //! ([`PublisherSocket::next_subscription`]); a peer that disconnects unsubscribes. A message that is sent
 //! before the publisher has seen a subscription may be missing there.
 //!
-//! **Congestion.** Each subscriber has a bounded queue, counted in messages. A full queue costs its own
+//! **Congestion.** Each subscriber has a queue that is bounded in messages and in bytes
+//! ([`PublisherSocket::queue_limit`]). A full queue costs its own
 //! subscriber messages and no other: [`PublisherSocket::send`] sends to the rest and reports
 //! [`Sent::Congested`]; [`PublisherSocket::try_send`] sends to all subscribers or to none.
 //!
@@ -42,59 +43,91 @@
     reason = "libzmq is a C library; this folder is where it is made safe, block by block"
 )]
 
+mod context;
 #[cfg(test)]
 mod contract;
 mod error;
 mod event;
 mod interrupt;
 mod loan;
+mod local;
 mod multipart;
+mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
 mod socket;
 mod zmq;
 
+pub(crate) use context::Context;
 pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
 pub(crate) use multipart::Multipart;
+pub(crate) use peer::peer_process;
 #[cfg(feature = "tokio")]
-pub(crate) use readiness::Readiness;
+pub(crate) use readiness::{Readiness, poll_any_changed};
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriberOptions, SubscriberSocket, TrySent,
-    share_parts,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PublisherOptions, PublisherSocket, Sent,
+    SubscriberOptions, SubscriberSocket, TrySent, share_parts,
 };
-pub(crate) use zmq::context::Context;
 pub(crate) use zmq::frame::Frame;
 pub(crate) use zmq::library;
+pub(crate) use zmq::malloc::release_free_memory;
 pub(crate) use zmq::owner::{OwnedView, ViewFamily};
 pub(crate) use zmq::reqrep::{RepSocket, ReqSocket, RequestError};
 
 pub use error::{SocketError, SocketErrorKind};
 
+use std::sync::OnceLock;
+
+use local::publisher::LocalPublisher;
+use local::subscriber::LocalSubscriber;
 use zmq::sub::ZmqSubscriber;
 use zmq::xpub::ZmqPublisher;
+
+/// The environment variable that chooses the transport of ipc addresses: `local` or `zmq`.
+const VARIABLE: &str = "CORTEX_TRANSPORT";
 
 /// A way to carry messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     /// libzmq: ipc, tcp and inproc.
     Zmq,
+    /// ZMTP without libzmq: ipc.
+    Local,
 }
 
 impl Transport {
     /// Every transport; the contract tests run over this list.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 1] = [Self::Zmq];
+    pub(crate) const ALL: [Self; 2] = [Self::Zmq, Self::Local];
 
     /// The transport of a subscriber that has no address yet.
-    pub(crate) const DEFAULT: Self = Self::Zmq;
+    pub(crate) const DEFAULT: Self = Self::Local;
 
     /// The transport that carries messages to and from `address`.
-    pub(crate) fn for_address(_address: &str) -> Self {
-        Self::Zmq
+    pub(crate) fn for_address(address: &str) -> Self {
+        // Abstract sockets and wildcards are libzmq's.
+        let is_path = |path: &str| !path.starts_with('@') && path != "*";
+        match address.strip_prefix("ipc://") {
+            Some(path) if is_path(path) && Self::of_ipc() == Self::Local => Self::Local,
+            _ => Self::Zmq,
+        }
+    }
+
+    /// The transport of ipc addresses in this process.
+    fn of_ipc() -> Self {
+        static CHOICE: OnceLock<Transport> = OnceLock::new();
+        *CHOICE.get_or_init(|| match std::env::var(VARIABLE).as_deref() {
+            Ok("zmq") => Self::Zmq,
+            Ok("local") | Err(_) => Self::Local,
+            Ok(other) => {
+                tracing::warn!("{VARIABLE}={other:?} is neither local nor zmq; using local");
+                Self::Local
+            }
+        })
     }
 
     /// A publisher's socket that is bound to `address`.
@@ -111,7 +144,8 @@ impl Transport {
         options: &PublisherOptions,
     ) -> Result<Box<dyn PublisherSocket>, SocketError> {
         match self {
-            Self::Zmq => Ok(Box::new(ZmqPublisher::bind(context, address, options)?)),
+            Self::Zmq => Ok(Box::new(ZmqPublisher::bind(context.zmq(), address, options)?)),
+            Self::Local => Ok(Box::new(LocalPublisher::bind(context, address, options)?)),
         }
     }
 
@@ -125,7 +159,8 @@ impl Transport {
         options: &SubscriberOptions,
     ) -> Result<Box<dyn SubscriberSocket>, SocketError> {
         match self {
-            Self::Zmq => Ok(Box::new(ZmqSubscriber::new(context, options)?)),
+            Self::Zmq => Ok(Box::new(ZmqSubscriber::new(context.zmq(), options)?)),
+            Self::Local => Ok(Box::new(LocalSubscriber::new(context, options)?)),
         }
     }
 }

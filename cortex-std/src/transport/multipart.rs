@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::local::message::LocalMessage;
 use super::zmq::frame::Frame;
 
 /// Topic, header, metadata and five arrays: most messages need no more and so no allocation.
@@ -12,43 +13,76 @@ const INLINE: usize = 8;
 /// Reused for the next message it keeps its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Multipart {
-    frames: SmallVec<[Frame; INLINE]>,
+    parts: Parts,
+}
+
+/// The parts as a transport received them.
+#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
+#[derive(Debug, Default)]
+enum Parts {
+    #[default]
+    Empty,
+    /// Boxed, so that a message is moved as a pointer.
+    Frames(Box<SmallVec<[Frame; INLINE]>>),
+    Local(LocalMessage),
 }
 
 impl Multipart {
     /// The number of parts.
     pub(crate) fn len(&self) -> usize {
-        self.frames.len()
+        match &self.parts {
+            Parts::Empty => 0,
+            Parts::Frames(frames) => frames.len(),
+            Parts::Local(message) => message.len(),
+        }
     }
 
-    /// True before anything was received.
+    /// True before a message was received.
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.len() == 0
     }
 
     /// The bytes of part `index`.
     pub(crate) fn frame(&self, index: usize) -> Option<&[u8]> {
-        self.frames.get(index).map(Frame::as_slice)
+        match &self.parts {
+            Parts::Empty => None,
+            Parts::Frames(frames) => frames.get(index).map(Frame::as_slice),
+            Parts::Local(message) => message.part(index),
+        }
     }
 
     /// The bytes of every part.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.frames.iter().map(Frame::as_slice)
+        (0..self.len()).filter_map(|index| self.frame(index))
     }
 
-    /// The first part; the others are released.
+    /// The first part of a message of frames; the others are released.
     pub(crate) fn into_first(self) -> Option<Frame> {
-        self.frames.into_iter().next()
+        match self.parts {
+            Parts::Frames(frames) => frames.into_iter().next(),
+            Parts::Empty | Parts::Local(_) => None,
+        }
     }
 
     /// Releases every part.
     pub(crate) fn clear(&mut self) {
-        self.frames.clear();
+        match &mut self.parts {
+            Parts::Frames(frames) => frames.clear(),
+            parts => *parts = Parts::Empty,
+        }
     }
 
-    /// Appends a part.
+    /// Appends a frame.
     pub(super) fn push(&mut self, frame: Frame) {
-        self.frames.push(frame);
+        match &mut self.parts {
+            Parts::Frames(frames) => frames.push(frame),
+            parts => *parts = Parts::Frames(Box::new(SmallVec::from_iter([frame]))),
+        }
+    }
+
+    /// Replaces the parts.
+    pub(super) fn set_local(&mut self, message: LocalMessage) {
+        self.parts = Parts::Local(message);
     }
 }
 

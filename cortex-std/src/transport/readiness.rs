@@ -42,7 +42,7 @@ impl Readiness {
     ///
     /// # Errors
     /// When the runtime shuts down.
-    pub(crate) fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+    fn poll_changed(&self, context: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         self.fd.poll_read_ready(context).map(|ready| match ready {
             Ok(mut guard) => {
                 guard.clear_ready();
@@ -62,6 +62,26 @@ impl Readiness {
     pub(crate) async fn changed(&self) -> Result<(), SocketError> {
         poll_fn(|context| self.poll_changed(context)).await
     }
+}
+
+/// Ready if something changed at any of several sockets since the last call; otherwise the next change of
+/// each wakes the task.
+///
+/// # Errors
+/// When the runtime shuts down.
+pub(crate) fn poll_any_changed<'r>(
+    sockets: impl Iterator<Item = &'r Readiness>,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), SocketError>> {
+    let mut changed = Poll::Pending;
+    // All of them, so that each pending one wakes this task.
+    for readiness in sockets {
+        if let Poll::Ready(result) = readiness.poll_changed(context) {
+            result?;
+            changed = Poll::Ready(Ok(()));
+        }
+    }
+    changed
 }
 
 fn registration_failed(error: &io::Error) -> SocketError {

@@ -1,6 +1,8 @@
 //! The sockets of publishers and subscribers, as every transport offers them.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::error::SocketError;
@@ -9,27 +11,31 @@ use super::interrupt::{Interrupt, WaitResult};
 use super::multipart::Multipart;
 use super::zmq::frame::Frame;
 
+/// Messages that may wait for one subscriber, and for its reader, by default: as in Python.
+pub(crate) const DEFAULT_QUEUE: i32 = 10;
+/// Bytes that may wait there by default.
+pub(crate) const DEFAULT_QUEUE_BYTES: usize = 256 << 20;
+
 /// Settings of a [`PublisherSocket`].
 #[derive(Debug, Clone)]
 pub(crate) struct PublisherOptions {
     /// Messages that may wait for one subscriber; 0 is no limit.
     pub(crate) high_water_mark: i32,
+    /// Bytes that may wait for one subscriber; 0 is no limit. Two messages may wait, however long they are.
+    pub(crate) max_queue_bytes: usize,
     /// How long messages that are not sent yet may still be sent after the socket is closed.
     pub(crate) linger: Duration,
     /// Bytes of the longest subscription a peer may send; a longer one costs it the connection.
     pub(crate) max_subscription_len: i64,
-    /// Interval of the heartbeats that a tcp subscriber must answer (libzmq does, since 4.2) within three
-    /// intervals; zero for none.
-    pub(crate) heartbeat: Duration,
 }
 
 impl Default for PublisherOptions {
     fn default() -> Self {
         Self {
-            high_water_mark: 1000,
+            high_water_mark: DEFAULT_QUEUE,
+            max_queue_bytes: DEFAULT_QUEUE_BYTES,
             linger: Duration::ZERO,
             max_subscription_len: 64 * 1024,
-            heartbeat: Duration::from_secs(5),
         }
     }
 }
@@ -39,25 +45,32 @@ impl Default for PublisherOptions {
 pub(crate) struct SubscriberOptions {
     /// Messages of each publisher that may wait here; 0 is no limit. Later ones are lost.
     pub(crate) high_water_mark: i32,
+    /// The length of the queue that the subscriber's user chose: the local transport's publishers keep
+    /// about as many messages for it, those in the kernel included. `None`: as libzmq.
+    pub(crate) window: Option<u32>,
+    /// Bytes of each publisher that may wait here once the first message was received; 0 is no limit. Two
+    /// messages may wait, however long they are.
+    pub(crate) max_queue_bytes: usize,
     /// The first pause before a reconnection.
     pub(crate) reconnect: Duration,
     /// The longest pause before a reconnection; the pause doubles up to here.
     pub(crate) reconnect_max: Duration,
-    /// Interval of the heartbeats that a tcp publisher must answer (libzmq does, since 4.2) within three
-    /// intervals; zero for none.
-    pub(crate) heartbeat: Duration,
     /// Bytes of the longest part that a publisher may send, -1 for no limit.
     pub(crate) max_frame_len: i64,
+    /// Counts connections to an address that was connected before.
+    pub(crate) reconnected: Arc<AtomicU64>,
 }
 
 impl Default for SubscriberOptions {
     fn default() -> Self {
         Self {
-            high_water_mark: 1000,
+            high_water_mark: DEFAULT_QUEUE,
+            max_queue_bytes: DEFAULT_QUEUE_BYTES,
+            window: None,
             reconnect: Duration::from_millis(10),
             reconnect_max: Duration::from_secs(1),
-            heartbeat: Duration::from_secs(1),
             max_frame_len: -1,
+            reconnected: Arc::default(),
         }
     }
 }
@@ -69,15 +82,22 @@ pub(crate) enum Part<'a> {
     Copy(&'a [u8]),
     /// A frame whose ownership passes to the socket.
     Frame(Frame),
+    /// The same, in a message that the socket counts as unsent since an attempt to send it.
+    Counted(Frame),
 }
 
 impl Part<'_> {
-    /// Bytes of the part.
-    pub(crate) fn len(&self) -> usize {
+    /// The bytes of the part.
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Copy(bytes) => bytes.len(),
-            Self::Frame(frame) => frame.as_slice().len(),
+            Self::Copy(bytes) => bytes,
+            Self::Frame(frame) | Self::Counted(frame) => frame.as_slice(),
         }
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
     }
 }
 
@@ -163,6 +183,37 @@ pub(crate) trait PublisherSocket: fmt::Debug + Send + Sync {
     /// When the transport refuses.
     fn next_subscription(&mut self) -> Result<Option<SubscriptionEvent>, SocketError>;
 
+    /// The number of messages that a subscriber's connection has not taken yet; a message counts once,
+    /// however many subscribers it waits for. What a connection took, the kernel sends, also after the
+    /// process has ended.
+    ///
+    /// Messages for a subscriber that disappeared count until the next call to [`release`](Self::release)
+    /// or any other method with `&mut self`.
+    fn unsent(&self) -> usize;
+
+    /// Releases the frames of subscribers that disappeared.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn release(&mut self) -> Result<(), SocketError>;
+
+    /// Messages that may wait for one subscriber: the high-water mark, or fewer where the longest message
+    /// so far fills the bytes of a queue sooner; 0 is no limit.
+    fn queue_limit(&self) -> usize;
+
+    /// Makes dropping the socket discard what is not sent yet.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn discard_unsent(&mut self) -> Result<(), SocketError>;
+
+    /// Binds the address of the socket once more, after its file was deleted. Connected subscribers stay
+    /// connected.
+    ///
+    /// # Errors
+    /// When the transport refuses.
+    fn bind_again(&mut self) -> Result<(), SocketError>;
+
     /// Becomes readable when [`next_subscription`](Self::next_subscription) may have something.
     ///
     /// Another call to the socket may consume the event, so wait with a deadline.
@@ -228,7 +279,7 @@ pub(crate) fn share_parts(parts: &mut [Part<'_>]) -> Result<Vec<Frame>, SocketEr
     parts
         .iter_mut()
         .map(|part| match part {
-            Part::Frame(frame) => frame.share(),
+            Part::Frame(frame) | Part::Counted(frame) => frame.share(),
             Part::Copy(bytes) => Frame::from_copy(bytes),
         })
         .collect()
@@ -245,4 +296,39 @@ pub(super) fn make_frames(parts: &mut [Part<'_>]) -> Result<(), SocketError> {
         }
     }
     Ok(())
+}
+
+/// The high-water mark for messages of `len` bytes: at most `messages`, where 0 is no limit, and not more
+/// than fit into `bytes`, where 0 is no limit, but two.
+pub(super) fn limit_of_len(messages: i32, bytes: usize, len: usize) -> i32 {
+    match bytes.checked_div(len) {
+        None | Some(0) if bytes == 0 || len == 0 => messages,
+        fitting => {
+            let fitting = i32::try_from(fitting.unwrap_or(0).max(2)).unwrap_or(i32::MAX);
+            if messages == 0 { fitting } else { messages.min(fitting) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_limited_in_messages_and_in_bytes_but_takes_two() {
+        for (messages, bytes, len, limit) in [
+            (10, 1000, 1, 10),
+            (10, 1000, 100, 10),
+            (10, 1000, 101, 9),
+            (10, 1000, 400, 2),
+            (10, 1000, 4000, 2),
+            (1, 1000, 4000, 1),
+            (0, 1000, 100, 10),
+            (0, 0, 100, 0),
+            (10, 0, 4000, 10),
+            (10, 1000, 0, 10),
+        ] {
+            assert_eq!(limit_of_len(messages, bytes, len), limit, "{messages} {bytes} {len}");
+        }
+    }
 }

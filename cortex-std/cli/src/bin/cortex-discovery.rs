@@ -10,7 +10,7 @@ use cortex_std::discovery::default_address;
 /// The discovery daemon, at which publishers register and subscribers look up topics. Rust and
 /// Python nodes may share one daemon.
 ///
-/// Ends on Ctrl-C, SIGTERM or a SHUTDOWN request over ipc, and deletes its socket files. Saves its
+/// Ends on Ctrl-C, SIGTERM, SIGHUP or a SHUTDOWN request over ipc, and deletes its socket files. Saves its
 /// registrations beside the first ipc socket, for the next daemon at this address.
 #[derive(Parser)]
 #[command(name = "cortex-discovery", version)]

@@ -1,20 +1,27 @@
 //! The board as a node of the graph: registers and republishes its topics under its name.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use cortex_std::raw::RawPublisher;
+use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::link::{Direction, Hello};
 use cortex_std::wire::{Header, Multipart};
-use cortex_std::{CreateError, Node};
+use cortex_std::{CreateError, Node, Published};
 
 use crate::output::print_stderr;
 use crate::time::wall_ns;
 use cortex_std::ErrorChain;
 
+/// How long republishing waits for room in a queue: messages of a board arrive in bursts. A subscriber that
+/// stays slow delays the board once, not for each message.
+const BURST_TIMEOUT: Duration = Duration::from_millis(20);
+
 /// The result of republishing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Republished {
     Published,
+    /// Published, but dropped for a subscriber whose queue is full.
+    Congested,
     /// The hello of the board does not list the topic as published.
     UnknownTopic,
     /// The publisher returned an error, which is logged.
@@ -105,7 +112,8 @@ impl Board {
         fingerprint: u64,
     ) -> Result<Option<RawPublisher>, CreateError> {
         let Some(node) = &self.node else { return Ok(None) };
-        node.raw_publisher(name, message_type, fingerprint).map(Some)
+        let options = RawOptions::default().block_for(BURST_TIMEOUT);
+        node.raw_publisher_with(name, message_type, fingerprint, &options).map(Some)
     }
 
     /// Republishes a message of the board; a timestamp of 0 becomes the current time.
@@ -120,6 +128,7 @@ impl Board {
             *frame = stamped;
         }
         match publisher.send(&frames) {
+            Ok(Published::Congested) => Republished::Congested,
             Ok(_) => Republished::Published,
             Err(error) => {
                 tracing::warn!(topic, error = %ErrorChain(&error), "cannot republish a message of the board");

@@ -2,6 +2,8 @@
 
 mod board;
 mod feed;
+mod line;
+mod liveness;
 mod port;
 mod report;
 
@@ -18,6 +20,7 @@ use crate::time::wall_ns;
 
 use self::board::Board;
 use self::feed::Feed;
+use self::liveness::Liveness;
 use self::port::{Port, PortAddress};
 use self::report::Report;
 
@@ -34,7 +37,8 @@ const TOPIC_LEN: usize = 1024;
 /// The gateway republishes the messages of the board unchanged, except that a timestamp of 0 becomes
 /// the time of arrival, and sends the board the topics that it subscribes to. The board lists these
 /// topics itself. It may be reset, unplugged and plugged in again, and started before or after the
-/// gateway. With --timeout the gateway ends if the board sends nothing for so many seconds.
+/// gateway. A serial line is set to 8N1 without flow control. A board that falls silent, bytes at a
+/// wrong rate, and messages dropped for slow subscribers are reported. With --timeout the gateway ends if the board sends nothing for so many seconds.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex gateway --serial /dev/ttyACM0\n  \
@@ -44,13 +48,13 @@ pub(crate) struct Gateway {
     #[command(flatten)]
     connection: Connection,
     /// Bits per second on the serial line.
-    #[arg(long, default_value_t = 115_200, requires = "serial")]
+    #[arg(long, default_value_t = 115_200, requires = "serial", value_parser = clap::value_parser!(u32).range(50..=50_000_000))]
     baud: u32,
     /// Longest message that the board may send, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(64..=1 << 30))]
     max_message: u32,
     /// Seconds between two reports of message counts.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = interval)]
     every: Duration,
 }
 
@@ -61,8 +65,28 @@ struct Connection {
     #[arg(long, value_name = "DEVICE")]
     serial: Option<PathBuf>,
     /// Address of a TCP stream instead of a serial device.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     tcp: Option<String>,
+}
+
+/// Parses the time between two reports.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    match interval < Duration::from_millis(10) {
+        true => Err("not at least 0.01 seconds".to_owned()),
+        false => Ok(interval),
+    }
+}
+
+/// Checks the address of a TCP stream; its name is resolved at each attempt to connect.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let is_address = |(host, port): (&str, &str)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    match text.rsplit_once(':').is_some_and(is_address) && !text.contains("//") {
+        true => Ok(text.to_owned()),
+        false => Err("not HOST:PORT, such as 192.168.1.7:4000".to_owned()),
+    }
 }
 
 impl Gateway {
@@ -82,26 +106,32 @@ impl Gateway {
             receiver: Receiver::new(vec![0; max_message.saturating_add(TOPIC_LEN)]),
             sender: Sender::new(),
             hello: own_hello()?,
-            report: Report::new(session.json, self.every),
+            report: Report::new(session.json, self.every, address.to_string()),
+            liveness: Liveness::new(Instant::now()),
             start: Instant::now(),
             last_received: Instant::now(),
             timeout: session.timeout,
             interrupt,
         };
-        let mut is_reported = false;
+        // The reason that was reported last, for which the port cannot be opened.
+        let mut reported = None;
         while !bridge.is_stopping() {
             match address.open() {
                 Ok(port) => {
-                    is_reported = false;
-                    bridge.report.opened(&address)?;
-                    if let Some(reason) = bridge.serve(port)? {
-                        bridge.report.closed(&address, &reason)?;
+                    reported = None;
+                    bridge.report.opened()?;
+                    bridge.liveness.opened(Instant::now());
+                    let reason = bridge.serve(port)?;
+                    bridge.liveness.closed();
+                    if let Some(reason) = reason {
+                        bridge.report.closed(&reason)?;
                     }
                 }
                 Err(error) => {
-                    if !is_reported {
-                        bridge.report.absent(&address, &error)?;
-                        is_reported = true;
+                    let reason = error.to_string();
+                    if reported.as_ref() != Some(&reason) {
+                        bridge.report.absent(&reason)?;
+                        reported = Some(reason);
                     }
                     bridge.report_if_due()?;
                 }
@@ -131,6 +161,7 @@ struct Bridge {
     sender: Sender,
     hello: Vec<u8>,
     report: Report,
+    liveness: Liveness,
     start: Instant,
     /// When the last valid frame arrived.
     last_received: Instant,
@@ -172,6 +203,9 @@ impl Bridge {
                 Ok(count) => self.receive(&bytes[..count]),
                 Err(error) => return Ok(Some(error.to_string())),
             }
+            let now = Instant::now();
+            self.liveness.observe(self.receiver.stats(), now);
+            self.report.state(self.liveness.state(now))?;
             self.report_if_due()?;
         }
         Ok(None)
@@ -205,6 +239,8 @@ impl Bridge {
     }
 
     fn report_counts(&mut self) -> Result<()> {
-        self.report.counts(self.board.name(), self.receiver.stats(), self.feed.dropped())
+        let state = self.liveness.state(Instant::now());
+        let (link, dropped) = (self.receiver.stats(), self.feed.dropped());
+        self.report.counts(self.board.name(), state, link, dropped)
     }
 }

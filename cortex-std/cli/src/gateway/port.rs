@@ -1,22 +1,31 @@
 //! The byte stream to a board: a serial device or a TCP stream.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::termios::{ControlModes, OptionalActions, ioctl_tiocexcl, tcgetattr, tcsetattr};
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_tcp_user_timeout,
+};
+
+use super::line;
 
 /// Timeout of writes: the port fails if no byte can be written for so long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Timeout of TCP connects.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A TCP stream fails after so long without an acknowledgement. Without the limit, TCP repeats a packet
+/// after ever longer times, and data flows late after an interruption.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Time between two probes of a TCP stream on which nothing is sent, and their number.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBES: u32 = 3;
 
 /// The address of a port.
 #[derive(Debug)]
@@ -40,22 +49,7 @@ impl PortAddress {
     /// Opens the port.
     pub(super) fn open(&self) -> io::Result<Port> {
         match self {
-            Self::Serial { device, baud } => {
-                // NOCTTY: must not become the controlling terminal. NONBLOCK: must not wait for a
-                // modem's carrier signal.
-                let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
-                let flags = flags.bits().cast_signed();
-                let file =
-                    OpenOptions::new().read(true).write(true).custom_flags(flags).open(device)?;
-                // Exclusive: two readers would each get a part of every frame.
-                ioctl_tiocexcl(&file)?;
-                let mut settings = tcgetattr(&file)?;
-                settings.make_raw();
-                settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
-                settings.set_speed(*baud)?;
-                tcsetattr(&file, OptionalActions::Now, &settings)?;
-                Ok(Port::Serial(file))
-            }
+            Self::Serial { device, baud } => line::open(device, *baud).map(Port::Serial),
             Self::Tcp { address } => {
                 let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
                 for address in address.to_socket_addrs()? {
@@ -63,6 +57,7 @@ impl PortAddress {
                         Ok(stream) => {
                             stream.set_nodelay(true)?;
                             stream.set_nonblocking(true)?;
+                            detect_interruptions(&stream)?;
                             return Ok(Port::Tcp(stream));
                         }
                         Err(error) => last = error,
@@ -72,6 +67,17 @@ impl PortAddress {
             }
         }
     }
+}
+
+/// Makes a stream fail within seconds if the other end does not acknowledge.
+fn detect_interruptions(stream: &TcpStream) -> io::Result<()> {
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, PROBE_INTERVAL)?;
+    set_tcp_keepintvl(stream, PROBE_INTERVAL)?;
+    set_tcp_keepcnt(stream, PROBES)?;
+    let timeout_ms = u32::try_from(ACKNOWLEDGE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    set_tcp_user_timeout(stream, timeout_ms)?;
+    Ok(())
 }
 
 /// An open port, whose reads and writes are bounded in time.
@@ -152,5 +158,24 @@ fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> io::Result<()> {
     match poll(fds, Some(&timeout)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt::{socket_keepalive, tcp_keepcnt, tcp_keepidle, tcp_user_timeout};
+
+    #[test]
+    fn an_interrupted_tcp_stream_fails_within_seconds() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let Port::Tcp(stream) = (PortAddress::Tcp { address }).open().unwrap() else {
+            panic!("a TCP stream")
+        };
+        assert!(socket_keepalive(&stream).unwrap());
+        assert_eq!(tcp_user_timeout(&stream).unwrap(), 4000);
+        assert_eq!(tcp_keepidle(&stream).unwrap(), PROBE_INTERVAL);
+        assert_eq!(tcp_keepcnt(&stream).unwrap(), PROBES);
     }
 }

@@ -1,10 +1,12 @@
 //! `cortex topic bw`.
 
+use std::time::Instant;
+
 use clap::Args;
 use serde_json::{Value as Json, json};
 
 use crate::failure::Result;
-use crate::measure::{MeasureArgs, Measurement, Meter};
+use crate::measure::{MeasureArgs, Measurement, Meter, Sizes, percent};
 use crate::session::Session;
 
 /// Measure bytes per second and message sizes.
@@ -27,24 +29,26 @@ impl Bw {
 impl Measurement for Bw {
     const TITLES: &'static [&'static str] = &["bandwidth", "mean", "smallest", "largest", "lost"];
 
-    fn cells(meter: &Meter) -> Vec<String> {
+    const NEEDS_CLOCK: bool = false;
+
+    fn cells(meter: &Meter, now: Instant) -> Vec<String> {
         let size = |size: Option<f64>| size.map_or_else(|| "-".to_owned(), bytes);
         let sizes = meter.sizes();
         vec![
-            per_second(meter.byte_rate()),
-            size(sizes.map(|(_, mean, _)| mean)),
-            size(sizes.map(|(min, ..)| min as f64)),
-            size(sizes.map(|(.., max)| max as f64)),
-            format!("{:.2} %", meter.loss() * 100.0),
+            per_second(meter.byte_rate(now)),
+            size(sizes.map(|sizes| sizes.mean)),
+            size(sizes.map(|sizes| sizes.min as f64)),
+            size(sizes.map(|sizes| sizes.max as f64)),
+            percent(meter.loss()),
         ]
     }
 
-    fn trend(meter: &Meter) -> f64 {
-        meter.recent_byte_rate()
+    fn trend(meter: &Meter, now: Instant) -> f64 {
+        meter.recent_byte_rate(now)
     }
 
-    fn to_json(meter: &Meter) -> Json {
-        with_sizes(meter, meter.byte_rate())
+    fn to_json(meter: &Meter, now: Instant) -> Json {
+        to_json(meter, meter.byte_rate(now), meter.sizes())
     }
 
     fn summary(meter: &Meter) -> String {
@@ -52,18 +56,17 @@ impl Measurement for Bw {
     }
 
     fn summary_json(meter: &Meter) -> Json {
-        with_sizes(meter, meter.total_byte_rate())
+        to_json(meter, meter.total_byte_rate(), meter.total_sizes())
     }
 }
 
-fn with_sizes(meter: &Meter, rate: Option<f64>) -> Json {
-    let sizes = meter.sizes();
+fn to_json(meter: &Meter, rate: Option<f64>, sizes: Option<Sizes>) -> Json {
     json!({
         "bytes_per_s": rate,
         "bytes": meter.bytes(),
-        "smallest_bytes": sizes.map(|(min, ..)| min),
-        "mean_bytes": sizes.map(|(_, mean, _)| mean),
-        "largest_bytes": sizes.map(|(.., max)| max),
+        "smallest_bytes": sizes.map(|sizes| sizes.min),
+        "mean_bytes": sizes.map(|sizes| sizes.mean),
+        "largest_bytes": sizes.map(|sizes| sizes.max),
     })
 }
 

@@ -1,5 +1,7 @@
 //! `cortex topic delay`.
 
+use std::time::Instant;
+
 use clap::Args;
 use serde_json::{Value as Json, json};
 
@@ -11,8 +13,9 @@ use crate::time::duration;
 /// Measure the age of messages when they arrive.
 ///
 /// The delay is the arrival time, by this machine's clock, minus the timestamp in the header, by the
-/// publisher's clock. Between machines it is as exact as their clocks are synchronized; messages
-/// with a timestamp in the future are counted and left out. For windows, terminals and exit codes
+/// publisher's clock. Between machines it is as exact as their clocks are synchronized. Messages
+/// with a timestamp in the future, or from a clock that is not set, are counted and left out; after a
+/// clock has stepped, which is reported, the values begin anew. For windows, terminals and exit codes
 /// see `cortex topic hz --help`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic delay /cam/frame\n  \
@@ -32,7 +35,9 @@ impl Delay {
 impl Measurement for Delay {
     const TITLES: &'static [&'static str] = &["p50", "p90", "p99", "max", "mean", "jitter"];
 
-    fn cells(meter: &Meter) -> Vec<String> {
+    const NEEDS_CLOCK: bool = true;
+
+    fn cells(meter: &Meter, _: Instant) -> Vec<String> {
         let delay = meter.delay();
         let parts: [fn(Distribution) -> f64; 6] =
             [|s| s.p50, |s| s.p90, |s| s.p99, |s| s.max, |s| s.mean, |s| s.jitter];
@@ -42,16 +47,16 @@ impl Measurement for Delay {
         parts.map(text).to_vec()
     }
 
-    fn trend(meter: &Meter) -> f64 {
-        meter.recent_delay()
+    fn trend(meter: &Meter, now: Instant) -> f64 {
+        meter.recent_delay(now)
     }
 
-    fn to_json(meter: &Meter) -> Json {
-        json!({ "delay": Distribution::to_json(meter.delay()), "early": meter.early() })
+    fn to_json(meter: &Meter, _: Instant) -> Json {
+        to_json(meter, meter.delay())
     }
 
     fn summary(meter: &Meter) -> String {
-        let delay = meter.total_delay().map_or_else(
+        meter.total_delay().map_or_else(
             || "no delay".to_owned(),
             |delay| {
                 format!(
@@ -62,14 +67,18 @@ impl Measurement for Delay {
                     duration(delay.max)
                 )
             },
-        );
-        match meter.early() {
-            0 => delay,
-            early => format!("{delay}, {early} with a timestamp in the future: the clocks differ"),
-        }
+        )
     }
 
     fn summary_json(meter: &Meter) -> Json {
-        json!({ "delay": Distribution::to_json(meter.total_delay()), "early": meter.early() })
+        to_json(meter, meter.total_delay())
     }
+}
+
+fn to_json(meter: &Meter, delay: Option<Distribution>) -> Json {
+    json!({
+        "delay": Distribution::to_json(delay),
+        "early": meter.clock().early(),
+        "clock_not_set": meter.clock().not_set(),
+    })
 }

@@ -1,18 +1,22 @@
 //! `cortex topic echo`.
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cortex_std::wire::Value;
+use clap_complete::engine::ArgValueCandidates;
+use cortex_cli::typed_json::ValueError;
 use cortex_std::{SequenceTracker, Step};
 
-use crate::csv;
+use crate::candidates;
+use crate::csv::Table;
 use crate::failure::{Failure, Outcome, Result};
+use crate::field_path::FieldPath;
 use crate::interrupt::Interrupt;
 use crate::message::{AnyMessage, Form, frames_line};
-use crate::output::{Paint, escaped, print, print_json, print_stderr};
+use crate::output::{Paint, escaped, print, print_json, print_stderr, refuse_json};
 use crate::plain_json::Arrays;
 use crate::render::Render;
 use crate::session::Session;
@@ -25,7 +29,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// No type definitions are needed, since messages describe themselves. The fields of standard types
 /// have names, those of other types are numbered. An array is shown as dtype, shape, min, max, mean
-/// and first items.
+/// and first items, a list of more than 64 items by its first items.
+///
+/// A PATH is position, position[0], scan[10:20], data.gains.kp or data["a.b"]: field names, keys of
+/// maps, and indices and slices of lists and arrays. A message without the value is skipped and
+/// counted; --csv leaves its cells empty.
+///
+/// The first line of --csv names the columns: timestamp_ns, sequence, node, and the path of each value
+/// of the first message. Values that only later messages have are left out and reported, with exit
+/// code 1.
 ///
 /// Receiving never waits for the output: if the output is slower, the oldest messages are skipped
 /// and counted, and no publisher is slowed down.
@@ -37,11 +49,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
     cortex topic echo /chatter\n  \
     cortex topic echo --once /cam/frame\n  \
     cortex topic echo --field data.gains.kp /config\n  \
+    cortex topic echo --field 'scan[10:20]' /scan\n  \
     cortex topic echo --csv --field position /pose > pose.csv\n  \
     cortex topic echo --json --typed -n 10 /pose | jq .fields\n  \
     cortex topic echo --raw -n 100 /pose | cortex decode")]
 pub(crate) struct Echo {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
     /// End after the first message.
     #[arg(long, conflicts_with = "count")]
@@ -49,20 +63,20 @@ pub(crate) struct Echo {
     /// End after COUNT messages.
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Show only this field; PATH is field names, map keys and list indices, separated by dots.
+    /// Show only the value at this path, such as position[0] or data.gains.kp.
     #[arg(long, value_name = "PATH")]
-    field: Option<String>,
+    field: Option<FieldPath>,
     /// Show all items of arrays, and long text in full.
     #[arg(long, visible_alias = "full-length", conflicts_with = "no_arr")]
     full: bool,
     /// Show only dtype and shape of arrays.
     #[arg(long)]
     no_arr: bool,
-    /// Show messages as comma-separated values, one per line, with all items of arrays.
-    #[arg(long, conflicts_with_all = ["json", "raw", "full"])]
+    /// Show messages as a table of comma-separated values, with all items of arrays.
+    #[arg(long, conflicts_with_all = ["raw", "full"])]
     csv: bool,
     /// Show the frames as hex, as `cortex decode` reads them.
-    #[arg(long, conflicts_with_all = ["json", "field", "full", "no_arr"])]
+    #[arg(long, conflicts_with_all = ["field", "full", "no_arr"])]
     raw: bool,
     /// With --json, show values as typed JSON, which is lossless.
     #[arg(long, conflicts_with_all = ["csv", "raw", "full", "no_arr"])]
@@ -70,19 +84,25 @@ pub(crate) struct Echo {
 }
 
 /// The state of the command, for the exit code and the final notes.
-#[derive(Default)]
 struct Progress {
     shown: u64,
     lost: u64,
-    is_field_missing: bool,
+    /// Messages without the value at the path of `--field`.
+    missing: u64,
+    /// No message of the type can have the value.
+    is_impossible: bool,
     /// Whether several nodes publish the topic.
     is_shared: bool,
+    table: Table,
 }
 
 impl Echo {
     pub(crate) fn run(&self, session: &Session) -> Result {
         if self.typed && !session.json {
             return Err(Failure::Usage("--typed requires --json".to_owned()));
+        }
+        if self.csv || self.raw {
+            refuse_json(session.json, if self.csv { "a table" } else { "a line of frames" })?;
         }
         let interrupt = Interrupt::get();
         let publishers = session.topic(&self.topic)?.publishers;
@@ -94,33 +114,51 @@ impl Echo {
 
         let wanted = if self.once { Some(1) } else { self.count };
         let mut trackers = HashMap::<Arc<str>, SequenceTracker>::new();
-        let mut progress = Progress::default();
+        let arrays = if self.no_arr { Arrays::Shape } else { Arrays::Full };
+        let mut progress = Progress {
+            shown: 0,
+            lost: 0,
+            missing: 0,
+            is_impossible: false,
+            is_shared: false,
+            table: Table::new(arrays, std::io::stdout().is_terminal()),
+        };
         let mut is_timed_out = false;
-        let mut last_received = Instant::now();
+        let mut last_shown = Instant::now();
         while !interrupt.is_set()
-            && !progress.is_field_missing
+            && !progress.is_impossible
             && wanted.is_none_or(|wanted| progress.shown < wanted)
         {
-            let Some(received) = queue.pop(POLL_INTERVAL) else {
-                is_timed_out =
-                    session.timeout.is_some_and(|timeout| last_received.elapsed() >= timeout);
-                if is_timed_out {
-                    break;
+            let received = queue.pop(POLL_INTERVAL);
+            let shown = progress.shown;
+            if let Some(received) = received {
+                if let Some(header) = received.header()
+                    && let Step::Lost(count) =
+                        trackers.entry(Arc::clone(&received.node)).or_default().step(&header)
+                {
+                    progress.lost = progress.lost.saturating_add(count);
                 }
-                continue;
-            };
-            last_received = Instant::now();
-            if let Some(header) = received.header()
-                && let Step::Lost(count) =
-                    trackers.entry(Arc::clone(&received.node)).or_default().step(&header)
-            {
-                progress.lost = progress.lost.saturating_add(count);
+                progress.is_shared = publishers.len().max(trackers.len()) > 1;
+                self.show(session, &received, &mut progress)?;
             }
-            progress.is_shared = publishers.len().max(trackers.len()) > 1;
-            self.show(session, &received, &mut progress)?;
+            if progress.shown > shown {
+                last_shown = Instant::now();
+            }
+            is_timed_out = session.timeout.is_some_and(|timeout| last_shown.elapsed() >= timeout);
+            if is_timed_out {
+                break;
+            }
         }
+        let is_short = wanted.is_none_or(|wanted| progress.shown < wanted);
+        self.report(session, &progress, queue.dropped(), is_timed_out && is_short);
+        let is_enough = progress.shown >= wanted.unwrap_or(1);
+        let is_whole = !progress.is_impossible && progress.table.omitted().next().is_none();
+        Ok(Outcome::found_if(is_enough && is_whole))
+    }
 
-        let skipped = queue.dropped();
+    /// Reports what the output lacks.
+    fn report(&self, session: &Session, progress: &Progress, skipped: u64, is_timed_out: bool) {
+        let topic = escaped(&self.topic);
         let lost = progress.lost.saturating_sub(skipped);
         if skipped > 0 {
             print_stderr(&format!("cortex: {skipped} messages skipped: the output is too slow"));
@@ -128,12 +166,21 @@ impl Echo {
         if lost > 0 {
             print_stderr(&format!("cortex: {lost} messages lost"));
         }
-        if is_timed_out && wanted.is_none_or(|wanted| progress.shown < wanted) {
-            let timeout = session.timeout.unwrap_or_default();
-            print_stderr(&format!("cortex: no message on {} for {timeout:?}", self.topic));
+        if let Some(path) = self.field.as_ref().filter(|_| progress.missing > 0) {
+            let missing = progress.missing;
+            print_stderr(&format!("cortex: {missing} messages on {topic} had no {path}"));
         }
-        let is_enough = progress.shown >= wanted.unwrap_or(1);
-        Ok(Outcome::found_if(is_enough && !progress.is_field_missing))
+        let omitted: Vec<_> = progress.table.omitted().take(10).collect();
+        if !omitted.is_empty() {
+            let omitted = escaped(&omitted.join(", "));
+            print_stderr(&format!(
+                "cortex: left out of the table, since the first message has no such values: {omitted}"
+            ));
+        }
+        if is_timed_out {
+            let timeout = session.timeout.unwrap_or_default();
+            print_stderr(&format!("cortex: no message on {topic} for {timeout:?}"));
+        }
     }
 
     fn show(
@@ -150,25 +197,24 @@ impl Echo {
         let mut message = match AnyMessage::decode(&payload) {
             Ok(message) => message,
             Err(error) => {
-                let topic = &self.topic;
+                let topic = escaped(&self.topic);
                 print_stderr(&format!("cortex: cannot decode a message on {topic}: {error}"));
                 return Ok(());
             }
         };
-        progress.shown += 1;
         if let Some(path) = &self.field {
-            match field(&message, path) {
-                Some(value) => message.fields = vec![(path.clone().into(), value)],
-                None => {
-                    let names: Vec<_> =
-                        message.fields.iter().map(|(name, _)| name.as_ref()).collect();
-                    let (ty, names) = (message.type_name(), names.join(", "));
-                    print_stderr(&format!("cortex: {ty} has no field {path}; it has {names}"));
-                    progress.is_field_missing = true;
-                    return Ok(());
+            match path.select(&message.fields, self.typed) {
+                Ok(fields) => message.fields = fields,
+                Err(error) => {
+                    progress.note_missing(path, &message, &error);
+                    if !self.csv || progress.table.is_empty() {
+                        return Ok(());
+                    }
+                    message.fields.clear();
                 }
             }
         }
+        progress.shown += 1;
         let arrays = match (self.full, self.no_arr) {
             (true, _) => Arrays::Full,
             (_, true) => Arrays::Shape,
@@ -179,9 +225,11 @@ impl Echo {
             return print_json(&message.to_json(Some(&self.topic), form));
         }
         if self.csv {
-            let arrays = if self.no_arr { Arrays::Shape } else { Arrays::Full };
-            let values = message.fields.iter().map(|(_, value)| *value);
-            return print(&csv::record(values, arrays));
+            let header = &message.header;
+            let (timestamp, sequence) = (header.timestamp_ns, header.sequence);
+            let leading = [timestamp.to_string(), sequence.to_string(), received.node.to_string()];
+            let lines = progress.table.lines(leading, &message.fields);
+            return print(&lines.map_err(Failure::Failed)?);
         }
         let render = Render { paint: Paint::stdout(), arrays };
         if self.field.is_some() {
@@ -196,19 +244,21 @@ impl Echo {
     }
 }
 
-/// The value at a path such as `data.gains.0`.
-fn field<'a>(message: &AnyMessage<'a>, path: &str) -> Option<Value<'a>> {
-    let mut steps = path.split('.');
-    let first = steps.next()?;
-    let at = first.parse::<usize>().ok();
-    let named = message.fields.iter().position(|(name, _)| name == first);
-    let mut value = message.fields.get(named.or(at)?)?.1;
-    for step in steps {
-        value = match value {
-            Value::Map(map) => map.get(step)?,
-            Value::List(list) => list.get(step.parse().ok()?)?,
-            _ => return None,
-        };
+impl Progress {
+    /// Counts a message without the value at a path, and reports the first one.
+    fn note_missing(&mut self, path: &FieldPath, message: &AnyMessage<'_>, error: &ValueError) {
+        self.missing += 1;
+        let ty = message.type_name();
+        // All messages of a standard type have the same fields.
+        if message.info.is_some() && !path.begins_in(&message.fields) {
+            self.is_impossible = true;
+            self.missing = 0;
+            print_stderr(&escaped(&format!("cortex: {ty} has no {path}: {error}")));
+        } else if self.missing == 1 {
+            let sequence = message.header.sequence;
+            print_stderr(&escaped(&format!(
+                "cortex: message #{sequence} has no {path}: {error}; messages without it are skipped"
+            )));
+        }
     }
-    Some(value)
 }

@@ -1,21 +1,27 @@
 //! `cortex topic hz`.
 
+use std::time::Instant;
+
 use clap::Args;
 use serde_json::{Value as Json, json};
 
 use crate::failure::Result;
-use crate::measure::{Distribution, MeasureArgs, Measurement, Meter};
+use crate::measure::{Distribution, MeasureArgs, Measurement, Meter, percent};
 use crate::session::Session;
 use crate::time::duration;
 
 /// Measure the rates at which messages are received and published, and losses.
 ///
-/// Only headers are read. The received rate follows from arrival times, the published rate from the
-/// publisher's sequence numbers and clock, so a loss does not look like a slower publisher. Losses
-/// count from the first message received.
+/// Only headers are read. Rate and intervals follow from arrival times by this machine's clock, the
+/// published rate from the sequence numbers of the same messages, so a loss does not look like a
+/// slower publisher, and a clock that steps changes nothing but is reported. Losses count from the
+/// first message received. A publisher is silent after three of its typical intervals, and at least
+/// two seconds; it then has no rate.
 ///
-/// On a terminal the table is updated in place; elsewhere the command writes one line per second for
-/// each topic. Ctrl-C ends it with a summary. Exit code 1 if messages were lost, or none arrived.
+/// On a terminal the table is updated in place and follows its size: names are shortened first, then
+/// the last columns are left out, and rows that do not fit are counted. Elsewhere the command writes
+/// one line per second for each topic. Ctrl-C ends it with a summary. Exit code 1 if messages were
+/// lost, or none arrived.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cortex topic hz /cam/frame\n  cortex topic hz --all\n  \
     cortex topic hz --json --duration 10 /imu | tail -1 | jq .loss")]
@@ -33,29 +39,31 @@ impl Hz {
 impl Measurement for Hz {
     const TITLES: &'static [&'static str] = &["rate", "published", "lost", "min", "max", "jitter"];
 
-    fn cells(meter: &Meter) -> Vec<String> {
+    const NEEDS_CLOCK: bool = false;
+
+    fn cells(meter: &Meter, now: Instant) -> Vec<String> {
         let interval = meter.interval();
         let time = |part: fn(Distribution) -> f64| {
             interval.map_or_else(|| "-".to_owned(), |interval| duration(part(interval)))
         };
         vec![
-            hertz(meter.rate()),
-            hertz(meter.published_rate()),
-            format!("{:.2} %", meter.loss() * 100.0),
+            hertz(meter.rate(now)),
+            hertz(meter.published_rate(now)),
+            percent(meter.loss()),
             time(|interval| interval.min),
             time(|interval| interval.max),
             time(|interval| interval.jitter),
         ]
     }
 
-    fn trend(meter: &Meter) -> f64 {
-        meter.recent_rate()
+    fn trend(meter: &Meter, now: Instant) -> f64 {
+        meter.recent_rate(now)
     }
 
-    fn to_json(meter: &Meter) -> Json {
+    fn to_json(meter: &Meter, now: Instant) -> Json {
         json!({
-            "rate_hz": meter.rate(),
-            "published_hz": meter.published_rate(),
+            "rate_hz": meter.rate(now),
+            "published_hz": meter.published_rate(now),
             "interval": Distribution::to_json(meter.interval()),
         })
     }

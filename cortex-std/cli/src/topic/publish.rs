@@ -3,23 +3,29 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
-use cortex_std::raw::RawPublisher;
+use cortex_std::discovery::Diagnosis;
+use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::{Header, fingerprint};
 use cortex_std::{Node, Published, Registration};
 use serde_json::json;
 
+use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::field_values::{self, Fields};
 use crate::interrupt::Interrupt;
 use crate::message::with_frames;
 use crate::output::{print_json, print_stderr};
+use crate::pace::Pace;
 use crate::session::{Session, seconds};
 use crate::time::wall_ns;
 use crate::types;
 
 /// Interval of polls for the registration and for subscribers.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Longest time to stay after an interrupt until all messages are sent.
+const INTERRUPTED_LINGER: Duration = Duration::from_secs(1);
 /// Timeout of the registration at a daemon that responds.
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -30,16 +36,22 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// be the value of the first field.
 ///
 /// An array is {"dtype": "<f4", "shape": [2, 2], "data": [[1, 2], [3, 4]]}, where data may also be
-/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png. Bytes are
-/// {"bytes": HEX} or a list of numbers. VALUE may be @FILE.json, @- for stdin, or an array file.
+/// hex; or a list of numbers, which becomes float64; or @FILE.npy or @FILE.png, which become
+/// little-endian. Bytes are {"bytes": HEX}, a list of numbers or @FILE.bin. Text may be @FILE.txt; a
+/// text that begins with @ is written with two, @@TEXT. VALUE may be @FILE.json, @- for stdin, or
+/// another file. A float may be "NaN", "Infinity" or "-Infinity", where any type is possible
+/// {"float": "NaN"}.
+///
+/// Numbers that their field or array cannot hold are refused. The encoding of an image follows from
+/// dtype and channels: mono8, mono16, rgb8, rgba8, 32FC1; name it if the data is something else.
 ///
 /// With --class any class can be published. --fields lists its fields and their types in order,
 /// separated by commas; a type is bool, int, float, str, bytes, list, map, array, tensor or any,
 /// followed by ? if the field may be null. Without --fields the fields are those of VALUE.
 ///
-/// By default the command waits for a subscriber and publishes once a second until Ctrl-C. Exit code
-/// 1 if no subscriber connects in time, a subscriber loses messages, or another node publishes the
-/// topic.
+/// By default the command waits for a subscriber and publishes once a second until Ctrl-C. It ends
+/// when all messages are sent. Exit code 1 if no subscriber connects in time, messages are lost, or
+/// another node publishes the topic.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     cortex topic pub /chatter StringMessage '\"hello\"'\n  \
@@ -49,9 +61,10 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
     cortex topic pub -w 0 --once /chatter StringMessage hello")]
 pub(crate) struct Pub {
     /// Name of the topic.
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
     /// Type and field values; with --class only the values.
-    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
+    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true, add = ArgValueCandidates::new(candidates::types))]
     message: Vec<String>,
     /// Full Python name of a class that is not a standard message.
     #[arg(long, value_name = "MODULE.CLASS")]
@@ -59,7 +72,7 @@ pub(crate) struct Pub {
     /// Fields of that class and their types.
     #[arg(long, value_name = "NAME:TYPE,..", requires = "class")]
     fields: Option<String>,
-    /// Messages per second.
+    /// Messages per second; those that are missed by far are skipped and counted.
     #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
     /// Publish once and end.
@@ -71,9 +84,13 @@ pub(crate) struct Pub {
     /// Wait for COUNT subscriptions before publishing; 0 does not wait.
     #[arg(short, long, value_name = "COUNT", default_value_t = 1)]
     wait_matching_subscriptions: usize,
-    /// Time to stay after the last message, so that queued messages are sent.
+    /// Shortest time to stay after the last message.
     #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
     keep_alive: Duration,
+    /// Longest time to stay until all messages are sent; with --once or --times also the longest wait
+    /// for room in a full queue. Messages that are not sent by then are lost and counted.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    linger: Duration,
     /// Name of the publishing node [default: cortex_pub_ and the process id].
     #[arg(short, long, value_name = "NAME")]
     node: Option<String>,
@@ -88,7 +105,7 @@ impl Pub {
     pub(crate) fn run(&self, session: &Session) -> Result {
         let (message, is_once) = self.message();
         let (class, fields, value) = self.parse_message(message)?;
-        let values = field_values::parse(value, &fields, class == field_values::IMAGE)
+        let values = field_values::parse(value, &fields)
             .map_err(|error: ValueError| Failure::Usage(error.to_string()))?;
         let interrupt = Interrupt::get();
 
@@ -100,8 +117,13 @@ impl Pub {
         let node =
             Node::builder(&name).discovery(&session.discovery).host_discovery(false).create()?;
         let fingerprint = fingerprint::wire(&class);
-        let publisher = node.raw_publisher(&self.topic, types::bare_name(&class), fingerprint)?;
-        self.wait_for_registration(&publisher, &interrupt)?;
+        let times = if is_once { Some(1) } else { self.times };
+        // A stream goes on without a slow subscriber; a given number of messages is delivered.
+        let block = if times.is_some() { self.linger } else { Duration::ZERO };
+        let options = RawOptions::default().block_for(block).linger(Duration::ZERO);
+        let class_name = types::bare_name(&class);
+        let publisher = node.raw_publisher_with(&self.topic, class_name, fingerprint, &options)?;
+        self.wait_for_registration(session, &publisher, &interrupt)?;
         if !self.wait_for_subscribers(session, &publisher, &interrupt) {
             if interrupt.is_set() {
                 return Ok(Outcome::Missed);
@@ -114,9 +136,7 @@ impl Pub {
             )));
         }
 
-        let times = if is_once { Some(1) } else { self.times };
-        let period = Duration::from_secs_f64(1.0 / self.rate);
-        let mut next = Instant::now();
+        let mut pace = Pace::new(self.rate, Instant::now());
         let mut sequence = 0;
         let mut congested = 0_u64;
         while !interrupt.is_set() && times.is_none_or(|times| sequence < times) {
@@ -131,17 +151,47 @@ impl Pub {
             sequence += 1;
             self.report(session, &header, sent)?;
             if times.is_none_or(|times| sequence < times) {
-                next += period;
+                let next = pace.advance(Instant::now());
                 interrupt.wait(next.saturating_duration_since(Instant::now()));
             }
         }
+        if pace.skipped() > 0 {
+            let skipped = pace.skipped();
+            print_stderr(&format!(
+                "cortex: {skipped} messages skipped: the process was stopped or too slow for the rate"
+            ));
+        }
         interrupt.wait(self.keep_alive);
+        let lost = self.flush(&publisher, &interrupt);
         if congested > 0 {
             print_stderr(&format!(
                 "cortex: {congested} messages were not delivered to a slow subscriber"
             ));
         }
-        Ok(Outcome::found_if(congested == 0))
+        if lost > 0 {
+            print_stderr(&format!(
+                "cortex: {lost} messages were not sent in time and are lost: a subscriber or its link is too slow (--linger SECONDS waits longer)"
+            ));
+        }
+        Ok(Outcome::found_if(congested == 0 && lost == 0))
+    }
+
+    /// Waits until all messages are sent, for the linger time or until the next interrupt; returns how many
+    /// are not.
+    fn flush(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> usize {
+        // An interrupt that ended the publishing leaves time to send what waits.
+        let was_interrupted = interrupt.is_set();
+        let limit = if was_interrupted { self.linger.min(INTERRUPTED_LINGER) } else { self.linger };
+        let end = Instant::now().checked_add(limit);
+        loop {
+            let left =
+                end.map_or(POLL_INTERVAL, |end| end.saturating_duration_since(Instant::now()));
+            let waiting = publisher.flush(left.min(POLL_INTERVAL));
+            let is_interrupted = interrupt.is_set() && !was_interrupted;
+            if waiting == 0 || left.is_zero() || is_interrupted {
+                return waiting;
+            }
+        }
     }
 
     /// Type and value, and whether to publish once. A -1 after them is the flag, which clap takes for
@@ -172,7 +222,8 @@ impl Pub {
             (Some(class), [value]) if class.contains('.') => {
                 let fields = self.fields.as_deref().map(Fields::parse).transpose();
                 let fields = fields.map_err(|error| Failure::Usage(error.to_string()))?;
-                Ok((class.clone(), fields.unwrap_or_default(), value))
+                let known = || types::by_class(class).map(Fields::of).unwrap_or_default();
+                Ok((class.clone(), fields.unwrap_or_else(known), value))
             }
             (Some(class), [_]) => {
                 Err(Failure::Usage(format!("{class} has no module: give MODULE.CLASS")))
@@ -181,7 +232,12 @@ impl Pub {
         }
     }
 
-    fn wait_for_registration(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> Result<()> {
+    fn wait_for_registration(
+        &self,
+        session: &Session,
+        publisher: &RawPublisher,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
         let end = Instant::now() + REGISTRATION_TIMEOUT;
         loop {
             match publisher.registration() {
@@ -190,8 +246,8 @@ impl Pub {
                     interrupt.wait(POLL_INTERVAL);
                 }
                 Some(Registration::Pending) | None => {
-                    let reason =
-                        format!("{} is not registered: the daemon does not answer", self.topic);
+                    let diagnosis = Diagnosis::of(&session.discovery);
+                    let reason = format!("{} is not registered: {diagnosis}", self.topic);
                     return Err(Failure::Failed(reason));
                 }
                 Some(Registration::Refused(reason)) => return Err(Failure::Failed(reason)),
@@ -234,7 +290,7 @@ impl Pub {
         if session.json {
             return print_json(&json!({
                 "topic": self.topic,
-                "sequence": header.sequence,
+                "sequence": header.sequence.to_string(),
                 "timestamp_ns": header.timestamp_ns.to_string(),
                 "result": what,
             }));

@@ -135,3 +135,43 @@ fn a_single_blob_message_is_decoded() {
     let object: Json = serde_json::from_str(&decoded[0]).expect("JSON");
     assert_eq!(object["fields"], golden::without_repr(case["fields"].clone()));
 }
+
+#[test]
+fn a_message_without_its_fields_is_refused() {
+    let line = |text: &str| text.to_owned();
+    let lines = [
+        line(r#"{"message": "IntMessage", "fields": []}"#),
+        line(r#"{"message": "IntMessage", "fields": [{"name": "date", "value": 1}]}"#),
+        line(r#"{"message": "IntMessage", "fields": [{"value": 1}, {"value": 2}]}"#),
+        line(r#"{"message": "IntMessage", "fingerprint": "0x1", "fields": [{"value": 1}]}"#),
+        line(r#"{"message": "IntMessage", "fields": [{"value": 18446744073709551616}]}"#),
+        line(r#"{"message": "StringMessage", "fields": [{"value": "@secret.txt"}]}"#),
+        line(r#"{"message": "IntMessage", "fields": [{"value": 7}]}"#),
+    ];
+    let (encoded, said, code) = run(&["encode"], &lines);
+    assert_eq!((encoded.len(), code), (2, Some(1)), "{said}");
+    // A text of a peer reads no file.
+    assert!(encoded[0].contains(&golden::hex(b"@secret.txt")), "{encoded:?}");
+    let errors: Vec<_> = said.lines().collect();
+    assert_eq!(
+        errors[0],
+        "cortex encode: line 1: fields: the fields of IntMessage are data, in this order; found none"
+    );
+    assert!(errors[1].ends_with("found date"), "{said}");
+    assert!(errors[2].ends_with("found without a name, without a name"), "{said}");
+    assert!(errors[3].contains("line 4: fingerprint: is not 0x"), "{said}");
+    assert!(errors[4].contains("line 5: 18446744073709551616 is not an integer"), "{said}");
+    let (encoded, said, code) = run(&["encode", "--typed"], &lines[..1]);
+    assert_eq!((encoded.len(), code), (0, Some(1)), "{said}");
+}
+
+#[test]
+fn encode_writes_json_on_request() {
+    let line = r#"{"message": "IntMessage", "sequence": 2, "fields": [{"value": 7}]}"#.to_owned();
+    let (text, _, _) = run(&["encode"], std::slice::from_ref(&line));
+    let (encoded, said, code) = run(&["encode", "--json"], &[line]);
+    assert_eq!((said.as_str(), code), ("", Some(0)));
+    let object: Json = serde_json::from_str(&encoded[0]).expect("JSON");
+    let frames: Vec<_> = text[0].split(' ').collect();
+    assert_eq!(object, json!({ "frames": frames }));
+}

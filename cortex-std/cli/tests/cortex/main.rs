@@ -1,6 +1,8 @@
 //! `cortex` as a user runs it, with Rust and Python peers.
 
 mod codec;
+mod completions;
+mod diagnosis;
 mod echo;
 mod graph;
 mod measure;

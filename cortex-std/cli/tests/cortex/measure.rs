@@ -49,12 +49,6 @@ fn while_published<T>(
             }
         });
         // Ends the thread also if `work` panics.
-        struct Stop<'a>(&'a AtomicBool);
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
         let _stop = Stop(&is_stopping);
         work()
     })
@@ -157,6 +151,143 @@ fn delay_is_the_age_of_messages() {
         shown(&folder, &["delay", "/old"], "/old  p50 1").with_code(0)
     });
     assert!(ended.text().contains("delay p50 1"), "{ended:?}");
+}
+
+/// Sends messages, of which the timestamps are given by the number of the message, until `work` ends.
+fn while_stamped<T>(
+    publisher: &RawPublisher,
+    topic: &str,
+    stamp_ns: impl Fn(u64) -> u64 + Send + Sync,
+    work: impl FnOnce() -> T,
+) -> T {
+    let is_stopping = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sequence = 0;
+            while !is_stopping.load(Ordering::Relaxed) {
+                let header = Header { fingerprint: 1, timestamp_ns: stamp_ns(sequence), sequence };
+                let frames: [&[u8]; 3] = [topic.as_bytes(), &header.encode(), b"\x91\xa2hi"];
+                let _ = publisher.send(&frames).expect("it is sent");
+                sequence += 1;
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        // Ends the thread also if `work` panics.
+        let _stop = Stop(&is_stopping);
+        work()
+    })
+}
+
+/// Sets a flag when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_step_of_the_publishers_clock_is_reported_and_changes_no_rate() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    for (topic, step_s) in [("/forward", 3600_i64), ("/back", -3600)] {
+        let publisher = publisher(&talker, topic);
+        let mut measuring = start_in(&folder, &["topic", "hz", "--json", topic]);
+        wait_until("it subscribed", || publisher.subscriber_count() == 1);
+        // The clock steps at the hundredth message.
+        let stamp = |sequence| {
+            let step = if sequence < 100 { 0 } else { step_s * 1_000_000_000 };
+            now_ns().saturating_add_signed(step)
+        };
+        while_stamped(&publisher, topic, stamp, || {
+            while number(&measuring.next_json()["received"]) < 300.0 {}
+        });
+        measuring.interrupt();
+        let lines = end(measuring).with_code(0).json();
+        let summary = lines.last().expect("a summary");
+        assert_eq!(
+            (&summary["clock_steps"], &summary["lost"]),
+            (&json!(1), &json!(0)),
+            "{summary}"
+        );
+        let found = number(&summary["clock_step_s"]);
+        assert!((found - step_s as f64).abs() < 1.0, "{summary}");
+        assert_eq!(summary["published_hz"], summary["rate_hz"], "{summary}");
+    }
+}
+
+#[test]
+fn the_delay_of_a_publisher_whose_clock_is_not_set_is_unknown() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let board = node(&folder, "board");
+    let publisher = publisher(&board, "/imu");
+    // It counts from its start.
+    let stamp = |sequence| 1_000_000_000 + sequence * 5_000_000;
+    let lines = while_stamped(&publisher, "/imu", stamp, || {
+        measured(&folder, &["delay", "/imu"], 100.0).json()
+    });
+    let summary = lines.last().expect("a summary");
+    assert_eq!(
+        (&summary["delay"], &summary["clock"]),
+        (&Json::Null, &json!("not set")),
+        "{summary}"
+    );
+    assert_eq!(summary["clock_not_set"], summary["received"], "{summary}");
+    let ended = while_stamped(&publisher, "/imu", stamp, || {
+        shown(&folder, &["delay", "/imu"], "/imu  p50 -  ").with_code(0)
+    });
+    assert!(ended.text().contains("no delay, the publisher's clock is not set in "), "{ended:?}");
+    let rates = while_stamped(&publisher, "/imu", stamp, || {
+        measured(&folder, &["hz", "/imu"], 100.0).json()
+    });
+    assert!(number(&rates.last().expect("a summary")["published_hz"]) < 1000.0);
+}
+
+#[test]
+fn a_publisher_that_stops_is_silent_without_a_rate_and_one_that_ended_leaves_no_row() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let talker = node(&folder, "talker");
+    let publisher = publisher(&talker, "/tick");
+    let mut watching = start_in(&folder, &["topic", "hz", "--json", "/tick"]);
+    let mut text = start_in(&folder, &["topic", "hz", "--all"]);
+    wait_until("they subscribed", || publisher.subscriber_count() == 2);
+    while_stamped(
+        &publisher,
+        "/tick",
+        |_| now_ns(),
+        || {
+            while number(&watching.next_json()["received"]) < 50.0 {}
+            text.expect_line("/tick  rate ");
+        },
+    );
+    let mut line = watching.next_json();
+    while number(&line["silent_s"]) < 2.0 {
+        line = watching.next_json();
+    }
+    assert_eq!((&line["rate_hz"], &line["published_hz"]), (&Json::Null, &Json::Null), "{line}");
+    assert_eq!(line["registered"], true);
+    text.expect_line("/tick  silent for ");
+    drop(publisher);
+    while line["registered"] == true {
+        line = watching.next_json();
+    }
+    let shown = text.stdout().lines().count();
+    // It needs a moment until the row disappears, and prints nothing from then on.
+    wait_until("no rows are added", || {
+        let before = text.stdout().lines().count();
+        thread::sleep(Duration::from_millis(1500));
+        text.stdout().lines().count() == before
+    });
+    assert!(text.stdout().lines().count() >= shown);
+    for mut program in [watching, text] {
+        program.interrupt();
+        // Its line in the summary stays.
+        assert!(end(program).with_code(0).text().contains("/tick"));
+    }
 }
 
 #[test]
@@ -262,6 +393,18 @@ fn invalid_arguments_are_wrong_usage() {
         &["topic", "echo", "--typed", "/t"],
         &["topic", "echo", "--once", "-n", "2", "/t"],
         &["topic", "list", "--timeout", "soon"],
+        // Invalid addresses and names.
+        &["--discovery", "udp://1", "topic", "list"],
+        &["--discovery", "nowhere", "topic", "hz", "--all"],
+        &["--discovery", &format!("ipc:///{}", "x".repeat(200)), "topic", "echo", "/t"],
+        &["topic", "echo", ""],
+        &["topic", "info", "a\nb"],
+        &["topic", "hz", "a\x07"],
+        &["topic", "pub", "", "IntMessage", "1"],
+        // Formats that are not JSON.
+        &["--json", "graph", "--dot"],
+        &["graph", "--mermaid", "--json"],
+        &["--json", "completions", "bash"],
         &["topic"],
         &["nonsense"],
         &[],

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use super::errno::{last_errno, last_error};
 use super::{frame, malloc};
@@ -30,24 +30,7 @@ unsafe impl Send for Inner {}
 // SAFETY: as above.
 unsafe impl Sync for Inner {}
 
-/// The context that all nodes of this process share, as long as one of them exists.
-static SHARED: Mutex<Weak<Inner>> = Mutex::new(Weak::new());
-
 impl Context {
-    /// The context of this process, which ends with its last user.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new).
-    pub(crate) fn shared() -> Result<Self, SocketError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inner) = shared.upgrade() {
-            return Ok(Self { inner });
-        }
-        let context = Self::new()?;
-        *shared = Arc::downgrade(&context.inner);
-        Ok(context)
-    }
-
     /// A context with one I/O thread.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::fmt;
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zmq_sys::zmq_msg_t;
 
@@ -102,6 +103,45 @@ impl Frame {
         Ok(Self { raw })
     }
 
+    /// This frame with a count that lasts until libzmq has sent it to every subscriber, or discarded it.
+    ///
+    /// # Errors
+    /// When memory is exhausted; the count is then as before.
+    pub(super) fn counted(self, count: &Arc<AtomicUsize>) -> Result<Self, SocketError> {
+        // SAFETY: `malloc` has no precondition; null is checked.
+        let hint = unsafe { libc::malloc(size_of::<Counted>()) }.cast::<Counted>();
+        if hint.is_null() {
+            return Err(SocketError::from_errno(libc::ENOMEM, "allocate a frame", None));
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: fresh memory for one `Counted`, aligned as malloc aligns everything. The bytes are read
+        // from where the frame lies now, because those of a short frame are inside of it.
+        let (data, len) = unsafe {
+            hint.write(Counted { frame: self, count: Arc::clone(count) });
+            let bytes = (*hint).frame.as_slice();
+            (bytes.as_ptr(), bytes.len())
+        };
+        let mut raw = zmq_msg_t::default();
+        // SAFETY: libzmq only reads data it is to send, which the frame in `hint` owns, and the frame does
+        // not move. `release_counted` gets the pointer once.
+        let rc = unsafe {
+            zmq_sys::zmq_msg_init_data(
+                &mut raw,
+                data.cast_mut().cast::<c_void>(),
+                len,
+                Some(release_counted),
+                hint.cast::<c_void>(),
+            )
+        };
+        if rc != 0 {
+            let error = last_error("allocate a frame", None);
+            // SAFETY: libzmq made no message, so it will not call `release_counted`.
+            unsafe { release_counted(std::ptr::null_mut(), hint.cast()) };
+            return Err(error);
+        }
+        Ok(Self { raw })
+    }
+
     /// A second frame with the same bytes; long ones are shared, not copied.
     ///
     /// # Errors
@@ -175,6 +215,23 @@ impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("len", &self.as_slice().len()).finish_non_exhaustive()
     }
+}
+
+/// What a counted frame keeps. It lies in memory of malloc: publishing does not use Rust's allocator.
+struct Counted {
+    frame: Frame,
+    count: Arc<AtomicUsize>,
+}
+
+/// Drops a frame that was sent, and its count; libzmq calls it, on any of its threads.
+unsafe extern "C" fn release_counted(_data: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` is what `counted` wrote, and libzmq calls this once per message content.
+    let Counted { frame, count } = unsafe { hint.cast::<Counted>().read() };
+    drop(frame);
+    count.fetch_sub(1, Ordering::SeqCst);
+    drop(count);
+    // SAFETY: allocated by `counted`, and moved out of above.
+    unsafe { libc::free(hint) };
 }
 
 thread_local! {
@@ -265,6 +322,21 @@ mod tests {
         drop(owner);
         dropped.try_recv().unwrap();
         assert_eq!(frame.as_slice(), [7; COPIED_LEN]);
+    }
+
+    #[test]
+    fn a_counted_frame_counts_until_its_last_share_is_gone() {
+        let count = Arc::new(AtomicUsize::new(0));
+        for len in [0, 5, 33, 34, 100_000] {
+            let bytes = vec![3; len];
+            let mut frame = Frame::from_copy(&bytes).unwrap().counted(&count).unwrap();
+            assert_eq!(frame.as_slice(), bytes);
+            let shared = frame.share().unwrap();
+            drop(frame);
+            assert_eq!((shared.as_slice(), count.load(Ordering::SeqCst)), (&bytes[..], 1));
+            drop(shared);
+            assert_eq!(count.load(Ordering::SeqCst), 0);
+        }
     }
 
     #[test]

@@ -43,6 +43,15 @@ fn set() -> bool {
     false
 }
 
+/// Gives freed blocks back to the system; for the moment after which a long queue was freed.
+pub(crate) fn release_free_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: unmaps free pages under malloc's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

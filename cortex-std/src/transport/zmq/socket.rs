@@ -4,6 +4,7 @@ use std::ffi::{CString, c_int, c_void};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::context::Context;
@@ -28,7 +29,8 @@ pub(super) struct ZmqSocket {
 struct Handle {
     socket: NonNull<c_void>,
     fd: RawFd,
-    _context: Context,
+    /// `None` for the events of another socket, which must not keep the context.
+    _context: Option<Context>,
 }
 
 // SAFETY: libzmq allows a socket to be used by another thread after a full fence, which every way to
@@ -59,7 +61,7 @@ impl ZmqSocket {
         let Some(socket) = NonNull::new(socket) else {
             return Err(errno::last_error("open a socket", None));
         };
-        let mut handle = Handle { socket, fd: -1, _context: context.clone() };
+        let mut handle = Handle { socket, fd: -1, _context: Some(context.clone()) };
         handle.fd = int_option(socket, zmq_sys::ZMQ_FD)?;
         Ok(Self { handle: Arc::new(handle) })
     }
@@ -144,17 +146,37 @@ impl ZmqSocket {
         })
     }
 
-    /// Sets the heartbeat interval for the bind or connect that follows, on tcp only.
+    /// Sets for the bind or connect that follows, on tcp only, how long the peer may leave sent bytes
+    /// unacknowledged, or read nothing while bytes wait, before the connection is closed.
     ///
     /// The kernel reports the death of an ipc peer; a tcp peer can disappear without closing the connection.
-    pub(super) fn set_heartbeat(
+    pub(super) fn set_peer_timeout(
         &mut self,
         address: &str,
-        interval: Duration,
+        timeout: Duration,
     ) -> Result<(), SocketError> {
-        let interval = if address.starts_with("tcp://") { interval } else { Duration::ZERO };
-        self.set_millis(zmq_sys::ZMQ_HEARTBEAT_IVL, interval)?;
-        self.set_millis(zmq_sys::ZMQ_HEARTBEAT_TIMEOUT, interval.saturating_mul(3))
+        let timeout = if is_tcp(address) { timeout } else { Duration::ZERO };
+        self.set_millis(zmq_sys::ZMQ_TCP_MAXRT, timeout)
+    }
+
+    /// A socket from which the events of this one are received, until this one is closed or the context
+    /// ends.
+    pub(super) fn monitor(&mut self, context: &Context, events: u32) -> Result<Self, SocketError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let address = format!("inproc://cortex-monitor-{number}");
+        let events = c_int::try_from(events).unwrap_or(0);
+        // SAFETY: `at` gives an open socket and a string that ends in NUL.
+        self.at("monitor", &address, |socket, address| unsafe {
+            zmq_sys::zmq_socket_monitor(socket, address, events)
+        })?;
+        let mut monitor = Self::open(context, zmq_sys::ZMQ_PAIR)?;
+        monitor.connect(&address)?;
+        if let Some(handle) = Arc::get_mut(&mut monitor.handle) {
+            // Ending the context waits until the socket is closed, and makes its calls fail.
+            handle._context = None;
+        }
+        Ok(monitor)
     }
 
     /// libzmq resolves to IPv4 by default, also for an address in brackets.
@@ -271,6 +293,11 @@ impl ZmqSocket {
         let handle = Arc::clone(&self.handle);
         EventSource::new(handle)
     }
+}
+
+/// Whether an address is one of tcp.
+pub(super) fn is_tcp(address: &str) -> bool {
+    address.starts_with("tcp://")
 }
 
 fn int_option(socket: NonNull<c_void>, option: u32) -> Result<i32, SocketError> {

@@ -1,24 +1,39 @@
 //! The subscriber's socket on libzmq.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::socket::ZmqSocket;
+use super::monitor::{self, KeepAlive};
+use super::socket::{ZmqSocket, is_tcp};
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::multipart::Multipart;
-use crate::transport::socket::{SubscriberOptions, SubscriberSocket};
+use crate::transport::socket::{SubscriberOptions, SubscriberSocket, limit_of_len};
 
 /// How long one attempt to connect over tcp may take. The kernel retries at growing intervals, so a new
 /// attempt finds a publisher sooner.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How a publisher that disappeared without closing the connection is noticed: after five seconds.
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(2), interval: Duration::from_secs(1), count: 3 };
+/// The same while a subscription is under way.
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A SUB socket.
 #[derive(Debug)]
 pub(crate) struct ZmqSubscriber {
     socket: ZmqSocket,
-    heartbeat: Duration,
+    context: Context,
+    /// Counts reconnections once the socket is watched, which only tcp needs.
+    reconnected: Arc<AtomicU64>,
+    is_watched: bool,
+    max_queue_bytes: usize,
+    /// The high-water mark that is set; it never grows, as that of a publisher.
+    high_water_mark: i32,
 }
 
 impl ZmqSubscriber {
@@ -33,13 +48,37 @@ impl ZmqSubscriber {
         socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL, options.reconnect)?;
         socket.set_millis(zmq_sys::ZMQ_RECONNECT_IVL_MAX, options.reconnect_max)?;
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_frame_len)?;
-        Ok(Self { socket, heartbeat: options.heartbeat })
+        Ok(Self {
+            socket,
+            context: context.clone(),
+            reconnected: Arc::clone(&options.reconnected),
+            is_watched: false,
+            max_queue_bytes: options.max_queue_bytes,
+            high_water_mark: options.high_water_mark,
+        })
+    }
+
+    /// Limits the queue by the length of a message that was received.
+    fn limit_queue(&mut self, message: &Multipart) -> Result<(), SocketError> {
+        let len = message.iter().map(<[u8]>::len).sum();
+        let limit = limit_of_len(self.high_water_mark, self.max_queue_bytes, len);
+        if limit != 0 && limit != self.high_water_mark {
+            self.socket.set_int(zmq_sys::ZMQ_RCVHWM, limit)?;
+            self.high_water_mark = limit;
+        }
+        Ok(())
     }
 }
 
 impl SubscriberSocket for ZmqSubscriber {
     fn connect(&mut self, address: &str) -> Result<(), SocketError> {
-        self.socket.set_heartbeat(address, self.heartbeat)?;
+        if is_tcp(address) && !self.is_watched {
+            let reconnected = Some(Arc::clone(&self.reconnected));
+            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected };
+            monitor::watch(&self.context, &mut self.socket, watch)?;
+            self.is_watched = true;
+        }
+        self.socket.set_peer_timeout(address, PEER_TIMEOUT)?;
         self.socket.set_millis(zmq_sys::ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT)?;
         self.socket.connect(address)
     }
@@ -57,7 +96,11 @@ impl SubscriberSocket for ZmqSubscriber {
     }
 
     fn try_recv(&mut self, message: &mut Multipart) -> Result<bool, SocketError> {
-        self.socket.recv_multipart(message)
+        let is_received = self.socket.recv_multipart(message)?;
+        if is_received {
+            self.limit_queue(message)?;
+        }
+        Ok(is_received)
     }
 
     fn recv_until(
@@ -66,7 +109,11 @@ impl SubscriberSocket for ZmqSubscriber {
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<WaitResult, SocketError> {
-        self.socket.recv_until(message, deadline, interrupt)
+        let wait = self.socket.recv_until(message, deadline, interrupt)?;
+        if wait == WaitResult::Ready {
+            self.limit_queue(message)?;
+        }
+        Ok(wait)
     }
 
     fn events(&self) -> EventSource {

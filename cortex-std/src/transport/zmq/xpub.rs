@@ -1,26 +1,44 @@
 //! The publisher's socket on libzmq.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
 use super::context::Context;
 use super::frame::Frame;
-use super::socket::{SNDMORE, ZmqSocket};
+use super::monitor::{self, KeepAlive};
+use super::socket::{SNDMORE, ZmqSocket, is_tcp};
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, make_frames,
+    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, limit_of_len,
+    make_frames,
 };
 
 /// Bytes of a part for which the kernel's default buffer is too small to be fast.
 const LARGE_LEN: usize = 64 * 1024;
+
+/// How a subscriber that disappeared without closing the connection is noticed while nothing is sent: after
+/// eight seconds.
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(1), count: 3 };
+/// The same while messages are sent. It also ends the connection of a subscriber that reads nothing for so
+/// long while its queue is full, which a slow subscriber must not reach.
+const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An XPUB socket.
 #[derive(Debug)]
 pub(crate) struct ZmqPublisher {
     socket: ZmqSocket,
     accepted: Option<Accepted>,
+    options: PublisherOptions,
+    /// The high-water mark that is set. It never grows: libzmq would forget to wake a sender that waits
+    /// for the lower one.
+    high_water_mark: i32,
+    /// Messages whose last frame libzmq has not released.
+    unsent: Arc<AtomicUsize>,
 }
 
 impl ZmqPublisher {
@@ -39,9 +57,39 @@ impl ZmqPublisher {
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, options.max_subscription_len)?;
         socket.set_int(zmq_sys::ZMQ_XPUB_VERBOSER, 1)?;
         socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1)?;
-        socket.set_heartbeat(address, options.heartbeat)?;
+        if is_tcp(address) {
+            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected: None };
+            monitor::watch(context, &mut socket, watch)?;
+        }
+        socket.set_peer_timeout(address, PEER_TIMEOUT)?;
         socket.bind(address)?;
-        Ok(Self { socket, accepted: Accepted::at(address) })
+        Ok(Self {
+            socket,
+            accepted: Accepted::at(address),
+            high_water_mark: options.high_water_mark,
+            options: options.clone(),
+            unsent: Arc::default(),
+        })
+    }
+
+    /// Makes frames of the parts, counts the message as unsent, and limits the queues by its length.
+    fn prepare(&mut self, parts: &mut [Part<'_>]) -> Result<(), SocketError> {
+        let len = parts.iter().map(Part::len).sum();
+        let PublisherOptions { high_water_mark, max_queue_bytes, .. } = self.options;
+        let limit = limit_of_len(high_water_mark, max_queue_bytes, len);
+        let is_lower = self.high_water_mark == 0 || limit < self.high_water_mark;
+        if limit != 0 && is_lower {
+            self.socket.set_int(zmq_sys::ZMQ_SNDHWM, limit)?;
+            self.high_water_mark = limit;
+        }
+        make_frames(parts)?;
+        // The last frame, which libzmq releases last.
+        if let Some(last) = parts.last_mut()
+            && let Part::Frame(frame) = last
+        {
+            *last = Part::Counted(std::mem::take(frame).counted(&self.unsent)?);
+        }
+        Ok(())
     }
 
     /// Sends to all subscribers or to none, by the state of the queues as it is now.
@@ -68,7 +116,7 @@ impl ZmqPublisher {
         let mut begun = false;
         for part in parts {
             left = left.saturating_sub(1);
-            let Part::Frame(frame) = part else { continue };
+            let (Part::Frame(frame) | Part::Counted(frame)) = part else { continue };
             let flags = if left > 0 { SNDMORE } else { 0 };
             if !self.socket.send(frame, flags)? {
                 if !begun {
@@ -89,7 +137,7 @@ impl PublisherSocket for ZmqPublisher {
     }
 
     fn send(&mut self, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
-        make_frames(parts)?;
+        self.prepare(parts)?;
         if self.send_to_all(parts)? == TrySent::Delivered {
             return Ok(Sent::Delivered);
         }
@@ -104,7 +152,7 @@ impl PublisherSocket for ZmqPublisher {
     }
 
     fn try_send(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
-        make_frames(parts)?;
+        self.prepare(parts)?;
         self.send_to_all(parts)
     }
 
@@ -134,6 +182,27 @@ impl PublisherSocket for ZmqPublisher {
             }
         }
         Ok(None)
+    }
+
+    fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::SeqCst)
+    }
+
+    fn release(&mut self) -> Result<(), SocketError> {
+        self.socket.progress()
+    }
+
+    fn queue_limit(&self) -> usize {
+        usize::try_from(self.high_water_mark).unwrap_or(0)
+    }
+
+    fn discard_unsent(&mut self) -> Result<(), SocketError> {
+        self.socket.set_int(zmq_sys::ZMQ_LINGER, 0)
+    }
+
+    fn bind_again(&mut self) -> Result<(), SocketError> {
+        let address = self.socket.last_endpoint()?;
+        self.socket.bind(&address)
     }
 
     fn events(&self) -> EventSource {

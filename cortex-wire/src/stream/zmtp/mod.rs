@@ -18,6 +18,9 @@
 //! A publisher has one topic and a port for it, as everywhere in Cortex. Therefore a subscription
 //! needs no memory: the publisher counts the subscriptions that are a prefix of its topic.
 //!
+//! Other implementations of the protocol's roles, as cortex-std's local transport, use its parts:
+//! [`Greeting`], [`FrameHeader`] and [`Command`].
+//!
 //! # Examples
 //!
 //! A publisher that registers at the daemon and serves one subscriber:
@@ -57,11 +60,15 @@
 mod command;
 mod connection;
 mod error;
-mod layout;
+mod frame;
+mod greeting;
 mod register;
 mod socket;
 
-pub use connection::{Connection, Event, FrameHead, Role};
+pub use command::{Command, Properties, pong_head, subscription_head, write_ready};
+pub use connection::{Connection, Event, Role};
 pub use error::{ZmtpError, ZmtpErrorKind};
+pub use frame::{FrameHead, FrameHeader};
+pub use greeting::Greeting;
 pub use register::{RegisterError, register};
 pub use socket::{SendError, Socket};

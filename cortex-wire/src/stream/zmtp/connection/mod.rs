@@ -2,9 +2,10 @@
 
 use crate::stream::io::append;
 use crate::stream::multipart::{Multipart, PREFIX_LEN};
-use crate::stream::zmtp::command::Command;
+use crate::stream::zmtp::command::{Command, pong_head, subscription_head, write_ready};
 use crate::stream::zmtp::error::{ZmtpError, ZmtpErrorKind};
-use crate::stream::zmtp::layout::{FLAG_COMMAND, FLAG_LONG, FLAG_MORE, GREETING, GREETING_LEN};
+use crate::stream::zmtp::frame::{FrameHead, FrameHeader};
+use crate::stream::zmtp::greeting::Greeting;
 
 /// Capacity for bytes to write: greeting, READY, and some PONGs.
 const OUT_CAPACITY: usize = 160;
@@ -14,9 +15,6 @@ const HANDSHAKE_LEN: usize = 64;
 
 /// Bytes of `SUBSCRIBE` with its length.
 const SUBSCRIBE_LEN: usize = 10;
-
-/// The bytes before the body of a frame.
-pub type FrameHead = heapless::Vec<u8, 20>;
 
 /// The socket type of our end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +72,12 @@ pub enum Event<'a> {
 /// The position in the stream.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the greeting, with the number of its bytes received.
-    Greeting(usize),
+    /// In the greeting.
+    Greeting(Greeting),
     /// In the head of a frame.
     Head { head: [u8; 9], len: usize },
     /// In the body of a frame.
-    Body { flags: u8, left: u64, keep: bool },
+    Body { header: FrameHeader, left: u64, keep: bool },
     /// After an error.
     Failed(ZmtpError),
 }
@@ -139,7 +137,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             return Err(ZmtpError { kind, offset: 0 });
         }
         let mut out = heapless::Vec::new();
-        append(&mut out, &GREETING);
+        append(&mut out, &Greeting::BYTES);
         Ok(Self {
             role,
             buffer,
@@ -147,7 +145,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             body_len: 0,
             needed: 0,
             is_taken: false,
-            state: State::Greeting(0),
+            state: State::Greeting(Greeting::new()),
             is_ready: false,
             minor: 0,
             subscriptions: 0,
@@ -219,23 +217,14 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
     /// The head of a frame of a message; `is_last` if no frame follows.
     #[must_use]
     pub fn message_head(&self, len: usize, is_last: bool) -> FrameHead {
-        frame_head(if is_last { 0 } else { FLAG_MORE }, len)
+        FrameHeader::message(u64::try_from(len).unwrap_or(u64::MAX), is_last).encode()
     }
 
     /// The bytes before the prefix of a subscription, or of its cancellation: a command, or a
     /// message if the peer uses ZMTP 3.0. Valid once the connection is [ready](Self::is_ready).
     #[must_use]
     pub fn subscription_head(&self, prefix_len: usize, subscribe: bool) -> FrameHead {
-        let (flags, start): (u8, &[u8]) = match (self.minor, subscribe) {
-            (0, true) => (0, b"\x01"),
-            (0, false) => (0, b"\x00"),
-            (_, true) => (FLAG_COMMAND, b"\x09SUBSCRIBE"),
-            (_, false) => (FLAG_COMMAND, b"\x06CANCEL"),
-        };
-        let mut head = frame_head(flags, prefix_len.saturating_add(start.len()));
-        // Nine bytes of head and ten of this are fewer than 20.
-        append(&mut head, start);
-        head
+        subscription_head(self.minor, prefix_len, subscribe)
     }
 
     /// The message in the buffer; a reply must start with an empty delimiter frame.
@@ -256,15 +245,15 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         loop {
             match self.state {
                 State::Failed(error) => return Err(error.kind),
-                State::Greeting(len) => {
+                State::Greeting(greeting) => {
                     let Some(byte) = self.next(input) else { return Ok(None) };
-                    self.greeting_byte(len, byte)?;
+                    self.greeting_byte(greeting, byte)?;
                 }
                 State::Head { head, len } => {
                     let Some(byte) = self.next(input) else { return Ok(None) };
                     self.head_byte(head, len, byte)?;
                 }
-                State::Body { flags, left, keep } => {
+                State::Body { header, left, keep } => {
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let (bytes, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
                     let place = self.len.saturating_add(PREFIX_LEN).saturating_add(self.body_len);
@@ -277,12 +266,12 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                     let count = u64::try_from(count).unwrap_or(u64::MAX);
                     self.offset = self.offset.saturating_add(count);
                     let left = left.saturating_sub(count);
-                    self.state = State::Body { flags, left, keep };
+                    self.state = State::Body { header, left, keep };
                     if left > 0 {
                         return Ok(None);
                     }
                     self.state = HEAD;
-                    if let Some(taken) = self.frame(flags, keep)? {
+                    if let Some(taken) = self.frame(header, keep)? {
                         return Ok(Some(taken));
                     }
                 }
@@ -297,23 +286,14 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         Some(*byte)
     }
 
-    fn greeting_byte(&mut self, len: usize, byte: u8) -> Result<(), ZmtpErrorKind> {
-        match len {
-            0 if byte != 0xff => return Err(ZmtpErrorKind::Signature),
-            9 if byte != 0x7f => return Err(ZmtpErrorKind::Signature),
-            10 if byte < 3 => return Err(ZmtpErrorKind::Version { found: byte }),
-            11 => self.minor = byte,
-            12..32 if GREETING.get(len) != Some(&byte) => return Err(ZmtpErrorKind::Mechanism),
-            _ => {}
-        }
-        let len = len.saturating_add(1);
-        self.state = State::Greeting(len);
-        if len == GREETING_LEN {
+    fn greeting_byte(&mut self, mut greeting: Greeting, byte: u8) -> Result<(), ZmtpErrorKind> {
+        let minor = greeting.receive(byte)?;
+        self.state = State::Greeting(greeting);
+        if let Some(minor) = minor {
+            self.minor = minor;
             self.state = HEAD;
-            let mut ready = frame_head(FLAG_COMMAND, 25);
-            append(&mut ready, b"\x05READY");
-            let name = b"\x0bSocket-Type\0\0\0\x03";
-            queue(&mut self.out, &[&ready, name, self.role.socket_type()]);
+            let socket_type = self.role.socket_type();
+            write_ready(&[("Socket-Type", socket_type)], |part| append(&mut self.out, part));
         }
         Ok(())
     }
@@ -324,31 +304,23 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         }
         let len = len.saturating_add(1);
         self.state = State::Head { head, len };
-        let [flags, short, ..] = head;
-        let is_command = flags & FLAG_COMMAND != 0;
-        if flags & !(FLAG_MORE | FLAG_LONG | FLAG_COMMAND) != 0
-            || (is_command && flags & FLAG_MORE != 0)
-        {
-            return Err(ZmtpErrorKind::Flags { found: flags });
-        }
-        if !self.is_ready && !is_command {
+        let header = FrameHeader::decode(head.get(..len).unwrap_or(&head))?;
+        let [flags, ..] = head;
+        // Before the length is complete: a peer that speaks another protocol may never send it.
+        if !self.is_ready && !FrameHeader::starts_command(flags) {
             return Err(ZmtpErrorKind::Handshake);
         }
-        let left = match (flags & FLAG_LONG != 0, len) {
-            (false, 2) => u64::from(short),
-            (true, 9) => {
-                let [_, long @ ..] = head;
-                u64::from_be_bytes(long)
-            }
-            _ => return Ok(()),
-        };
-        self.begin_body(flags, left)
+        match header {
+            Some((header, _)) => self.begin_body(header),
+            None => Ok(()),
+        }
     }
 
     /// Starts the body of a frame; checks whether the buffer can hold it.
-    fn begin_body(&mut self, flags: u8, left: u64) -> Result<(), ZmtpErrorKind> {
+    fn begin_body(&mut self, header: FrameHeader) -> Result<(), ZmtpErrorKind> {
+        let left = header.len();
         let capacity = self.buffer.as_ref().len();
-        let is_message = flags & FLAG_COMMAND == 0;
+        let is_message = !header.is_command();
         let before = self.len.saturating_add(PREFIX_LEN);
         let needed = u64::try_from(before).unwrap_or(u64::MAX).saturating_add(left);
         let mut keep = usize::try_from(needed).is_ok_and(|needed| needed <= capacity)
@@ -364,38 +336,36 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             keep = false;
         }
         self.body_len = 0;
-        self.state = State::Body { flags, left, keep };
+        self.state = State::Body { header, left, keep };
         Ok(())
     }
 
     /// Processes a complete frame, which is in the buffer unless it was too long.
-    fn frame(&mut self, flags: u8, keep: bool) -> Result<Option<Taken>, ZmtpErrorKind> {
+    fn frame(&mut self, header: FrameHeader, keep: bool) -> Result<Option<Taken>, ZmtpErrorKind> {
         let start = self.len.saturating_add(PREFIX_LEN);
         let end = start.saturating_add(self.body_len);
-        if flags & FLAG_COMMAND != 0 {
+        if header.is_command() {
             // A command that does not fit is irrelevant: the buffer holds every subscription that
             // can match.
             let body = self.buffer.as_ref().get(start..end).filter(|_| keep);
             let Some(body) = body else { return Ok(None) };
-            let command = Command::read(body)?;
+            let command = Command::decode(body)?;
             if !self.is_ready {
                 return match command {
-                    Command::Ready { socket_type } if self.role.accepts_peer(socket_type) => {
+                    Command::Ready(ready) if self.role.accepts_peer(ready.socket_type()) => {
                         self.is_ready = true;
                         Ok(Some(Taken::Ready))
                     }
-                    Command::Ready { .. } => Err(ZmtpErrorKind::SocketType),
+                    Command::Ready(_) => Err(ZmtpErrorKind::SocketType),
                     Command::Error => Err(ZmtpErrorKind::Refused),
                     _ => Err(ZmtpErrorKind::Handshake),
                 };
             }
             return match command {
-                Command::Ready { .. } => Err(ZmtpErrorKind::Handshake),
+                Command::Ready(_) => Err(ZmtpErrorKind::Handshake),
                 Command::Error => Err(ZmtpErrorKind::Refused),
                 Command::Ping { context } => {
-                    let mut head = frame_head(FLAG_COMMAND, context.len().saturating_add(5));
-                    append(&mut head, b"\x04PONG");
-                    queue(&mut self.out, &[&head, context]);
+                    queue(&mut self.out, &[&pong_head(context.len()), context]);
                     Ok(None)
                 }
                 command => Ok(subscription(self.role, &mut self.subscriptions, command)),
@@ -404,7 +374,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         if matches!(self.role, Role::Pub { .. }) {
             let body = self.buffer.as_ref().get(start..end).filter(|_| keep).unwrap_or_default();
             self.needed = 0;
-            let command = Command::read_message(body);
+            let command = Command::decode_message(body);
             return Ok(subscription(self.role, &mut self.subscriptions, command));
         }
         if keep {
@@ -415,7 +385,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             }
             self.len = end;
         }
-        if flags & FLAG_MORE != 0 {
+        if header.has_more() {
             return Ok(None);
         }
         self.is_taken = true;
@@ -450,19 +420,6 @@ fn subscription(role: Role<'_>, count: &mut u32, command: Command<'_>) -> Option
         }
         _ => None,
     }
-}
-
-fn frame_head(flags: u8, len: usize) -> FrameHead {
-    let mut head = FrameHead::new();
-    // At most nine bytes.
-    match u8::try_from(len) {
-        Ok(len) => append(&mut head, &[flags, len]),
-        Err(_) => {
-            let [a, b, c, d, e, f, g, h] = u64::try_from(len).unwrap_or(u64::MAX).to_be_bytes();
-            append(&mut head, &[flags | FLAG_LONG, a, b, c, d, e, f, g, h]);
-        }
-    }
-    head
 }
 
 #[cfg(test)]

@@ -1,0 +1,33 @@
+//! The local transport: ZMTP 3.1 over unix sockets, without libzmq and its I/O threads.
+//!
+//! It listens at the same socket files and sends the same bytes as libzmq, so a libzmq peer connects to a
+//! publisher here and a subscriber here connects to a libzmq publisher; neither sees a difference.
+//!
+//! ```text
+//! publishing thread   encodes once, writes to each subscriber (one system call each)
+//!                     what the kernel does not accept waits in the subscriber's backlog
+//! receiving thread    waits at its connections, reads, parses: many messages from one read
+//! event thread        one for each process: accepts, handshakes, reads subscriptions, answers PING,
+//!                     writes backlogs when the kernel has room, sends the end of a burst, reconnects
+//! ```
+//!
+//! For one message one thread is woken: the receiving one.
+//!
+//! **Coalescing.** Small messages that follow each other within 5 us share a write after the 16th, up to
+//! 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves at once.
+//!
+//! **Queues.** A subscriber tells the length of its queue in READY (`X-Cortex-Queue`). The publisher keeps
+//! at most that many messages for it, sizes the kernel's buffer to about as many, and drops further
+//! messages for this subscriber alone. A libzmq peer gets the publisher's own high-water mark.
+
+mod backlog;
+mod connector;
+mod encoder;
+pub(super) mod hub;
+mod inbound;
+pub(super) mod message;
+mod peer;
+pub(super) mod publisher;
+mod reader;
+pub(super) mod subscriber;
+mod subscriptions;

@@ -1,0 +1,326 @@
+//! One subscriber that is connected to a publisher.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+
+use super::backlog::Backlog;
+use super::encoder::Encoder;
+use super::hub::{EventFlags, Registration};
+use super::inbound::{Event, Inbound};
+use super::subscriptions::Subscriptions;
+use crate::transport::error::SocketError;
+use crate::transport::socket::Part;
+use crate::wire::zmtp::{Greeting, pong_head, write_ready};
+
+/// The socket types that subscribe.
+const SUBSCRIBERS: &[&[u8]] = &[b"SUB", b"XSUB"];
+/// What the kernel charges for a message beside its bytes.
+const OVERHEAD: usize = 768;
+/// The largest send buffer: a larger one costs latency and gains nothing.
+const MAX_SEND_BUFFER: usize = 1 << 20;
+/// A rest of a message that is longer is not copied at once: it is sent while the subscriber reads.
+const LONG_REST: usize = MAX_SEND_BUFFER;
+/// Bytes of one read.
+const READ_LEN: usize = 4096;
+/// Reads of one peer before the event thread serves others.
+const MAX_READS: usize = 16;
+/// A peer that does not read gets no PONG beyond this backlog.
+const MAX_PONG_BACKLOG: u64 = 64 * 1024;
+
+/// A change of the subscriptions of a peer.
+pub(super) enum Change {
+    Subscribed(Vec<u8>),
+    Unsubscribed(Vec<u8>),
+}
+
+/// A connection to a subscriber.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) key: u64,
+    pub(super) descriptor: Arc<OwnedFd>,
+    // Dropped before the descriptor may be closed.
+    registration: Option<Registration>,
+    inbound: Inbound,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) backlog: Backlog,
+    /// Messages that may wait, beside those in the kernel; `usize::MAX` for no limit.
+    pub(super) limit: usize,
+    /// When the handshake must be complete.
+    pub(super) deadline: Option<Instant>,
+    /// The subscriber's own queue, where it tells one: limits what waits in the kernel.
+    window: Option<usize>,
+    /// Bytes of the messages for which the send buffer is set.
+    buffered_len: usize,
+    is_watching_writes: bool,
+    pub(super) is_dead: bool,
+}
+
+impl Peer {
+    pub(super) fn new(
+        key: u64,
+        descriptor: Arc<OwnedFd>,
+        high_water_mark: i32,
+        max_subscription_len: i64,
+        deadline: Instant,
+    ) -> Self {
+        let mut peer = Self {
+            key,
+            descriptor,
+            registration: None,
+            // SUBSCRIBE comes before the prefix.
+            inbound: Inbound::new(
+                SUBSCRIBERS,
+                u64::try_from(max_subscription_len).map_or(u64::MAX, |len| len.saturating_add(16)),
+            ),
+            subscriptions: Subscriptions::default(),
+            backlog: Backlog::default(),
+            limit: match usize::try_from(high_water_mark) {
+                Ok(0) | Err(_) => usize::MAX,
+                Ok(limit) => limit,
+            },
+            deadline: Some(deadline),
+            window: None,
+            buffered_len: 0,
+            is_watching_writes: false,
+            is_dead: false,
+        };
+        peer.push_control(&Greeting::BYTES);
+        peer
+    }
+
+    pub(super) fn set_registration(&mut self, registration: Registration) {
+        self.registration = Some(registration);
+    }
+
+    /// Whether the peer gets messages of the topic.
+    pub(super) fn matches(&mut self, topic: &[u8]) -> bool {
+        !self.is_dead && self.inbound.is_ready() && self.subscriptions.matches(topic)
+    }
+
+    /// Whether no further message may wait.
+    pub(super) fn is_full(&self, byte_limit: u64) -> bool {
+        let messages = self.backlog.messages();
+        // Two messages may wait, however long they are.
+        messages >= self.limit || (messages >= 2 && self.backlog.bytes() >= byte_limit)
+    }
+
+    /// Receives what the peer sent; calls `changed` for each change of its subscriptions.
+    pub(super) fn receive(&mut self, mut changed: impl FnMut(Change)) {
+        let mut bytes = [0_u8; READ_LEN];
+        for _ in 0..MAX_READS {
+            if self.is_dead {
+                break;
+            }
+            match recv(&self.descriptor, &mut bytes[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => self.is_dead = true,
+                Ok((count, _)) => {
+                    let mut input = bytes.get(..count).unwrap_or_default();
+                    self.process(&mut input, &mut changed);
+                    if count < READ_LEN {
+                        break;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => break,
+                Err(_) => self.is_dead = true,
+            }
+        }
+        if self.is_dead {
+            self.subscriptions.drain().for_each(|prefix| changed(Change::Unsubscribed(prefix)));
+        } else {
+            self.flush();
+        }
+    }
+
+    fn process(&mut self, input: &mut &[u8], changed: &mut impl FnMut(Change)) {
+        loop {
+            match self.inbound.receive(input) {
+                Ok(None) => return,
+                Ok(Some(Event::Greeted(_))) => {
+                    let mut ready = Vec::new();
+                    let properties = [("Socket-Type", &b"PUB"[..])];
+                    write_ready(&properties, |part| ready.extend_from_slice(part));
+                    self.push_control(&ready);
+                }
+                Ok(Some(Event::Ready(queue))) => {
+                    self.deadline = None;
+                    self.window = queue.and_then(|queue| usize::try_from(queue).ok());
+                    if let Some(window @ 1..) = self.window {
+                        self.limit = self.limit.min(window);
+                    }
+                }
+                Ok(Some(Event::Subscribe(prefix))) => {
+                    if !self.subscriptions.add(&prefix) {
+                        tracing::warn!("a subscriber has too many subscriptions; disconnected");
+                        self.is_dead = true;
+                        return;
+                    }
+                    changed(Change::Subscribed(prefix));
+                }
+                Ok(Some(Event::Cancel(prefix))) => {
+                    if self.subscriptions.remove(&prefix) {
+                        changed(Change::Unsubscribed(prefix));
+                    }
+                }
+                Ok(Some(Event::Ping(context))) => {
+                    if self.backlog.bytes() < MAX_PONG_BACKLOG {
+                        let pong = [&pong_head(context.len())[..], &context].concat();
+                        self.push_control(&pong);
+                    }
+                }
+                Err(kind) => {
+                    tracing::debug!(%kind, "a subscriber violates ZMTP; disconnected");
+                    self.is_dead = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Queues bytes that are no message, behind the messages that wait.
+    fn push_control(&mut self, bytes: &[u8]) {
+        self.backlog.push_bytes(bytes, 0);
+        self.flush();
+    }
+
+    /// Writes what waits, and watches for room while something is left.
+    pub(super) fn flush(&mut self) {
+        let descriptor = &self.descriptor;
+        if self.backlog.write(|slices| send(descriptor, slices)).is_err() {
+            self.is_dead = true;
+        }
+        self.watch_writes(!self.backlog.is_empty() && !self.is_dead);
+    }
+
+    /// Whether the event thread is to call when the kernel has room.
+    fn watch_writes(&mut self, watches: bool) {
+        if self.is_watching_writes != watches
+            && let Some(registration) = &self.registration
+        {
+            self.is_watching_writes = watches;
+            let writes = if watches { EventFlags::OUT } else { EventFlags::empty() };
+            registration.set(EventFlags::IN | EventFlags::RDHUP | writes);
+        }
+    }
+
+    /// Adjusts the kernel's buffer: to the subscriber's queue, or to what is fast.
+    fn size_buffer(&mut self, len: usize) {
+        let is_fitting = len <= self.buffered_len.saturating_mul(2)
+            && (self.window.is_none() || len >= self.buffered_len / 4);
+        if is_fitting && self.buffered_len > 0 {
+            return;
+        }
+        self.buffered_len = len.max(1);
+        let len = match self.window {
+            // The kernel doubles the number for its bookkeeping, which is counted here.
+            Some(window @ 1..) => window.saturating_mul(len.saturating_add(OVERHEAD)) / 2,
+            // The system's default is enough for small messages.
+            _ if len < 64 * 1024 => return,
+            _ => MAX_SEND_BUFFER,
+        };
+        // Where the system refuses, sending is slower.
+        let len = len.clamp(1, MAX_SEND_BUFFER);
+        let _ = sockopt::set_socket_send_buffer_size(self.descriptor.as_fd(), len);
+    }
+
+    /// Sends an encoded message: to the kernel, and what it does not accept to the backlog.
+    ///
+    /// Of a long message only the beginning may be sent: the result is its length, and the caller sends
+    /// the rest with [`continue_message`](Self::continue_message) or queues it with
+    /// [`queue_rest`](Self::queue_rest).
+    ///
+    /// # Errors
+    /// When memory is exhausted.
+    pub(super) fn send_message(
+        &mut self,
+        encoder: &Encoder,
+        parts: &mut [Part<'_>],
+    ) -> Result<Option<usize>, SocketError> {
+        self.size_buffer(encoder.len());
+        if !self.backlog.is_empty() {
+            self.queue_rest(encoder, parts, 0)?;
+            return Ok(None);
+        }
+        let written = self.write_now(&mut encoder.slices(parts));
+        if written >= encoder.len() || self.is_dead {
+            return Ok(None);
+        }
+        if written > 0 && encoder.len() - written >= LONG_REST {
+            return Ok(Some(written));
+        }
+        self.queue_rest(encoder, parts, written)?;
+        Ok(None)
+    }
+
+    /// Writes more of a message of which `written` bytes are written; returns how many are then.
+    pub(super) fn continue_message(
+        &mut self,
+        encoder: &Encoder,
+        parts: &[Part<'_>],
+        written: usize,
+    ) -> usize {
+        let mut slices = encoder.slices(parts);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, written);
+        written + self.write_now(rest)
+    }
+
+    /// Queues a message behind those that wait, without its first `written` bytes.
+    ///
+    /// # Errors
+    /// When memory is exhausted; a peer that has a part of the message is then disconnected.
+    pub(super) fn queue_rest(
+        &mut self,
+        encoder: &Encoder,
+        parts: &mut [Part<'_>],
+        written: usize,
+    ) -> Result<(), SocketError> {
+        if let Err(error) = self.backlog.push_message(encoder, parts, written) {
+            // Half a message cannot be taken back.
+            self.is_dead |= written > 0;
+            return Err(error);
+        }
+        self.watch_writes(true);
+        Ok(())
+    }
+
+    /// Sends bytes that complete `messages` messages; as [`send_message`](Self::send_message).
+    pub(super) fn send_batch(&mut self, bytes: &[u8], messages: usize) {
+        self.size_buffer(bytes.len().checked_div(messages).unwrap_or(1));
+        let mut written = 0;
+        if self.backlog.is_empty() {
+            written = self.write_now(&mut [IoSlice::new(bytes)]);
+            if written >= bytes.len() || self.is_dead {
+                return;
+            }
+        }
+        self.backlog.push_bytes(bytes.get(written..).unwrap_or_default(), messages);
+        self.watch_writes(true);
+    }
+
+    fn write_now(&mut self, slices: &mut [IoSlice<'_>]) -> usize {
+        loop {
+            match send(&self.descriptor, slices) {
+                Ok(count) => return count,
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => return 0,
+                Err(_) => {
+                    // The event thread removes the peer.
+                    self.is_dead = true;
+                    return 0;
+                }
+            }
+        }
+    }
+}
+
+/// Writes without blocking and without SIGPIPE.
+pub(super) fn send(descriptor: &Arc<OwnedFd>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    sendmsg(descriptor, slices, &mut SendAncillaryBuffer::default(), flags)
+}
