@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView};
-use cortex_std::{Node, PublishError, Publisher, Queue, ThreadOptions};
+use cortex_std::{Node, Publisher, Queue, ThreadOptions};
 
 use super::inbox::Inbox;
 use super::publisher::Send;
@@ -106,9 +106,7 @@ impl Send for Loaning {
     fn send(&mut self, stamp: u64) -> Result<(), Box<dyn Error>> {
         let mut loan = self.turns.next().loan::<u8>(&[self.len])?;
         loan[..8].copy_from_slice(&stamp.to_le_bytes());
-        let _ = loan
-            .publish(|data| ArrayMessage { data, name: "", frame_id: FRAME_ID })
-            .map_err(|error: PublishError| error)?;
+        loan.publish(|data| ArrayMessage { data, name: "", frame_id: FRAME_ID })?;
         Ok(())
     }
 }
