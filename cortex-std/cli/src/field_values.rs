@@ -131,7 +131,17 @@ pub(crate) fn parse(text: &str, fields: &Fields) -> Result<Vec<OwnedValue>, Valu
         let reason = format!("no field {name:?}; the fields are {}", fields.names());
         return Err(ValueError::new(reason));
     }
-    let value = |field: &Field| value_of(field, object.get(&field.name));
+    let value = |field: &Field| {
+        let value = value_of(field, object.get(&field.name))?;
+        let range = types::integer_range(&fields.class, &field.name);
+        match value {
+            OwnedValue::Int(number) if !range.contains(&i128::from(number)) => {
+                let reason = format!("{number} is not from {} to {}", range.start(), range.end());
+                Err(ValueError::new(reason).inside(&field.name))
+            }
+            value => Ok(value),
+        }
+    };
     let values = fields.fields.iter().map(value).collect::<Result<Vec<_>, _>>()?;
     completed(values, object, fields)
 }
@@ -190,7 +200,8 @@ fn read(text: &str, fields: &Fields) -> Result<Content, ValueError> {
         Type::Str if !text.starts_with(['{', '"']) => {
             Ok(Content::Value(OwnedValue::Str(text.to_owned())))
         }
-        _ => Err(error),
+        Type::Any => Err(error),
+        ty => Err(ValueError::new(format!("{error}{}", plain_json::hint(ty)))),
     })
 }
 
@@ -304,6 +315,22 @@ mod tests {
             assert_eq!(parsed(name, value), Err(expected.to_owned()));
         }
         assert!(parsed("IntMessage", "seven").unwrap_err().starts_with("not JSON: "));
+        let error = parsed("BytesMessage", "abc").unwrap_err();
+        assert!(error.ends_with(": give {\"bytes\": HEX} or a list of numbers"), "{error}");
+        for (name, value, expected) in [
+            (
+                "ImageMessage",
+                "{\"data\": [[1]], \"width\": -3}",
+                "width: -3 is not from 0 to 18446744073709551615",
+            ),
+            (
+                "TimestampMessage",
+                "{\"sec\": 9223372036854775808, \"nanosec\": 0}",
+                "sec: 9223372036854775808 is not from -9223372036854775808 to 9223372036854775807",
+            ),
+        ] {
+            assert_eq!(parsed(name, value), Err(expected.to_owned()));
+        }
     }
 
     #[test]

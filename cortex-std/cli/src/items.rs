@@ -248,7 +248,8 @@ fn float_bytes(json: &Json, dtype: Dtype, len: usize) -> Result<Vec<u8>, ValueEr
         _ if rounded.is_infinite() && value.is_finite() => Err(refused(": too large")),
         _ if rounded == 0.0 && value != 0.0 => Err(refused(": closer to 0 than any other item")),
         Some(integer) if rounded as i128 != integer => {
-            Err(refused(&format!(", the nearest is {rounded}: write {integer}.0 to round it")))
+            let nearest = rounded as i128;
+            Err(refused(&format!(", the nearest is {nearest}: write {integer}.0 to round it")))
         }
         _ => Ok(bytes),
     }
@@ -335,7 +336,7 @@ mod tests {
                 "<f8",
                 json!(u64::MAX),
                 "18446744073709551615 is not an item of dtype <f8, the nearest is \
-                 18446744073709552000: write 18446744073709551615.0 to round it",
+                 18446744073709551616: write 18446744073709551615.0 to round it",
             ),
         ] {
             assert_eq!(written(dtype, json), Err(expected.to_owned()));

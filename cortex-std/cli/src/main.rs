@@ -1,5 +1,6 @@
 //! `cortex`: the command line for a Cortex graph.
 
+mod candidates;
 mod completions;
 mod csv;
 mod daemon;
@@ -36,6 +37,7 @@ mod types;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -89,9 +91,12 @@ enum Verb {
     Decode(decode::Decode),
     Encode(encode::Encode),
     Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 fn main() -> ExitCode {
+    // Answers a shell that requests completions, and ends.
+    CompleteEnv::with_factory(Cli::command).var(candidates::VARIABLE).complete();
     let mut cli = Cli::parse();
     cli.session.apply_address_flag();
     match cli.verb {
@@ -128,7 +133,8 @@ fn run(cli: &Cli) -> Result {
         Verb::Gateway(verb) => verb.run(&cli.session),
         Verb::Decode(verb) => verb.run(),
         Verb::Encode(verb) => verb.run(&cli.session),
-        Verb::Completions(verb) => verb.run(&cli.session, Cli::command()),
+        Verb::Completions(verb) => verb.run(&cli.session),
+        Verb::Man(verb) => verb.run(&cli.session, Cli::command()),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 use cortex_std::discovery::Topic;
 use serde_json::{Value as Json, json};
 
+use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::listener::Listener;
 use crate::listing;
@@ -30,6 +32,7 @@ pub(crate) struct List {}
 #[command(after_help = "Examples:\n  cortex node info camera")]
 pub(crate) struct Info {
     /// Name of the node.
+    #[arg(add = ArgValueCandidates::new(candidates::nodes))]
     node: String,
 }
 

@@ -2,6 +2,7 @@
 
 use cortex_std::wire::standard::TYPES;
 use cortex_std::wire::{Type, TypeInfo};
+use std::ops::RangeInclusive;
 
 /// The standard message with a name that has no module.
 pub(crate) fn by_name(name: &str) -> Option<&'static TypeInfo> {
@@ -28,6 +29,16 @@ pub(crate) fn map_value_type(class: &str) -> Type {
         "cortex.messages.standard.MultiArrayMessage" => Type::Array,
         "cortex.messages.standard.MultiTensorMessage" => Type::Tensor,
         _ => Type::Any,
+    }
+}
+
+/// The values that Rust nodes accept in an integer field of a standard message. The wire has all
+/// integers from -2^63 to 2^64 - 1.
+pub(crate) fn integer_range(class: &str, field: &str) -> RangeInclusive<i128> {
+    match (bare_name(class), field) {
+        ("ImageMessage", _) | ("HeaderMessage", "sequence") => 0..=i128::from(u64::MAX),
+        ("TimestampMessage" | "HeaderMessage", _) => i128::from(i64::MIN)..=i128::from(i64::MAX),
+        _ => i128::from(i64::MIN)..=i128::from(u64::MAX),
     }
 }
 

@@ -404,6 +404,15 @@ fn a_device_that_is_no_serial_line_and_invalid_rates_are_refused() {
         assert!(reason.contains("not a serial line"), "{absent}");
         end(refused);
     }
+    // Another reason is reported as well.
+    let device = folder.path().join("tty");
+    let mut changing = serial_gateway(&device, &folder);
+    let absent = changing.expect_event("absent");
+    assert!(absent["reason"].as_str().expect("a reason").contains("No such file"), "{absent}");
+    std::fs::write(&device, "").expect("a file");
+    let absent = changing.expect_event("absent");
+    assert!(absent["reason"].as_str().expect("a reason").contains("not a serial line"), "{absent}");
+    end(changing);
     for arguments in [
         &["--serial", "/dev/ttyS0", "--baud", "0"][..],
         &["--serial", "/dev/ttyS0", "--baud", "4294967295"],

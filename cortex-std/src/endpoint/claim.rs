@@ -23,6 +23,7 @@ const FOLDER_MODE: u32 = 0o700;
 /// The state of an ipc path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Probe {
     /// A process listens; the one that bound the socket, where the kernel tells it.
     Alive {

@@ -81,6 +81,7 @@ fn unsupported(path: &str, extension: &str) -> String {
             format!(".{extension} files are not read: convert the picture to .png{text}")
         }
         "json" => format!("a .json file is read only as the whole VALUE{text}"),
+        _ if path.is_empty() => "a file name is missing after @".to_owned(),
         _ if path == "-" => format!("stdin is read only as the whole VALUE{text}"),
         "" => format!("the name has no extension: .npy, .png, .txt and .bin files are read{text}"),
         _ => format!(
@@ -111,11 +112,13 @@ mod tests {
             ("a.csv", ".csv files are not read, only .npy, .png, .txt and .bin files"),
             ("v.json", "read only as the whole VALUE"),
             ("-", "stdin is read only as the whole VALUE"),
+            ("", "a file name is missing after @"),
             ("/", "/: is a directory"),
         ] {
             let error = read(path).unwrap_err().to_string();
             assert!(error.starts_with(path) && error.contains(expected), "{error}");
-            let is_text_possible = path == "/" || error.ends_with(&format!("write @@{path}"));
+            let is_text_possible =
+                path.len() < 2 && path != "-" || error.ends_with(&format!("write @@{path}"));
             assert!(is_text_possible, "{error}");
         }
     }

@@ -113,11 +113,12 @@ impl Gateway {
             timeout: session.timeout,
             interrupt,
         };
-        let mut is_reported = false;
+        // The reason that was reported last, for which the port cannot be opened.
+        let mut reported = None;
         while !bridge.is_stopping() {
             match address.open() {
                 Ok(port) => {
-                    is_reported = false;
+                    reported = None;
                     bridge.report.opened()?;
                     bridge.liveness.opened(Instant::now());
                     let reason = bridge.serve(port)?;
@@ -127,9 +128,10 @@ impl Gateway {
                     }
                 }
                 Err(error) => {
-                    if !is_reported {
-                        bridge.report.absent(&error)?;
-                        is_reported = true;
+                    let reason = error.to_string();
+                    if reported.as_ref() != Some(&reason) {
+                        bridge.report.absent(&reason)?;
+                        reported = Some(reason);
                     }
                     bridge.report_if_due()?;
                 }
@@ -225,6 +227,8 @@ impl Bridge {
                     self.feed.update(&hello, is_new);
                 }
                 Ok(Event::Message(message)) => self.report.received(self.board.publish(&message)),
+                // An event of a later version of the link.
+                Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "invalid frame dropped"),
             }
         }

@@ -1,7 +1,5 @@
 //! Reports of the gateway: events and message counts, as text or as JSON.
 
-use std::fmt::Display;
-use std::io;
 use std::time::{Duration, Instant};
 
 use cortex_std::wire::link::{Direction, Hello, Stats};
@@ -68,13 +66,13 @@ impl Report {
     }
 
     /// The port cannot be opened.
-    pub(super) fn absent(&mut self, reason: &io::Error) -> Result<()> {
+    pub(super) fn absent(&mut self, reason: &str) -> Result<()> {
         self.unavailable("absent", reason)
     }
 
-    fn unavailable(&mut self, event: &str, reason: impl Display) -> Result<()> {
+    fn unavailable(&mut self, event: &str, reason: &str) -> Result<()> {
         self.state = State::Closed;
-        let (place, reason) = (&self.place, reason.to_string());
+        let place = &self.place;
         let text = format!("{place}: {reason}; retrying until it opens");
         self.write(text, json!({ "event": event, "place": place, "reason": reason }))
     }

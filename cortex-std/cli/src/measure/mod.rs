@@ -12,9 +12,11 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cortex_std::discovery::{Client, DiscoveryError, Topic};
 use serde_json::Value as Json;
 
+use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
 use crate::listing::{self, by_name};
@@ -40,7 +42,7 @@ const HISTORY_LEN: usize = 30;
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
     /// Names of the topics.
-    #[arg(required_unless_present = "all", value_parser = crate::input::topic_name)]
+    #[arg(required_unless_present = "all", value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topics: Vec<String>,
     /// Measure all topics, including those that are registered later.
     #[arg(short, long, conflicts_with = "topics")]

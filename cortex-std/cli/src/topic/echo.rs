@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
 use cortex_std::{SequenceTracker, Step};
 
+use crate::candidates;
 use crate::csv::Table;
 use crate::failure::{Failure, Outcome, Result};
 use crate::field_path::FieldPath;
@@ -53,7 +55,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
     cortex topic echo --raw -n 100 /pose | cortex decode")]
 pub(crate) struct Echo {
     /// Name of the topic.
-    #[arg(value_parser = crate::input::topic_name)]
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
     /// End after the first message.
     #[arg(long, conflicts_with = "count")]

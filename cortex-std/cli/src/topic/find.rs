@@ -1,7 +1,9 @@
 //! `cortex topic find`.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
+use crate::candidates;
 use crate::failure::{Outcome, Result};
 use crate::listing::{self, by_name};
 use crate::output::{escaped, print, print_json};
@@ -16,7 +18,7 @@ use crate::types;
 #[command(after_help = "Examples:\n  cortex topic find ImageMessage")]
 pub(crate) struct Find {
     /// Name of the type.
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = ArgValueCandidates::new(candidates::types))]
     ty: String,
 }
 

@@ -1,11 +1,13 @@
 //! `cortex topic info`.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cortex_std::discovery::{Found, Topic, unreachable_publisher};
 use cortex_std::wire::standard::TYPES;
 use cortex_std::wire::{FieldInfo, find_type};
 use serde_json::{Map, Value as Json, json};
 
+use crate::candidates;
 use crate::failure::{Outcome, Result};
 use crate::listener::Listener;
 use crate::listing;
@@ -22,7 +24,7 @@ use crate::session::Session;
 )]
 pub(crate) struct Info {
     /// Name of the topic.
-    #[arg(value_parser = crate::input::topic_name)]
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
 use cortex_std::discovery::Diagnosis;
 use cortex_std::raw::{RawOptions, RawPublisher};
@@ -10,6 +11,7 @@ use cortex_std::wire::{Header, fingerprint};
 use cortex_std::{Node, Published, Registration};
 use serde_json::json;
 
+use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::field_values::{self, Fields};
 use crate::interrupt::Interrupt;
@@ -59,10 +61,10 @@ const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
     cortex topic pub -w 0 --once /chatter StringMessage hello")]
 pub(crate) struct Pub {
     /// Name of the topic.
-    #[arg(value_parser = crate::input::topic_name)]
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
     /// Type and field values; with --class only the values.
-    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true)]
+    #[arg(value_name = "TYPE VALUE", required = true, num_args = 1..=3, allow_negative_numbers = true, add = ArgValueCandidates::new(candidates::types))]
     message: Vec<String>,
     /// Full Python name of a class that is not a standard message.
     #[arg(long, value_name = "MODULE.CLASS")]

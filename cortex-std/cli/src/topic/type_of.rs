@@ -1,8 +1,10 @@
 //! `cortex topic type`.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::json;
 
+use crate::candidates;
 use crate::failure::{Outcome, Result};
 use crate::output::{escaped, print, print_json};
 use crate::session::Session;
@@ -14,7 +16,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  cortex topic type /cam/frame")]
 pub(crate) struct TypeOf {
     /// Name of the topic.
-    #[arg(value_parser = crate::input::topic_name)]
+    #[arg(value_parser = crate::input::topic_name, add = ArgValueCandidates::new(candidates::topics))]
     topic: String,
 }
 

@@ -1,6 +1,7 @@
 //! `cortex` as a user runs it, with Rust and Python peers.
 
 mod codec;
+mod completions;
 mod diagnosis;
 mod echo;
 mod graph;

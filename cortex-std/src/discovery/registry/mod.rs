@@ -23,6 +23,7 @@ use table::{Check, Entry, MAX_TEXT_LEN, Refused, Table};
 /// What the daemon does after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Verdict {
     /// Continue.
     Continue,

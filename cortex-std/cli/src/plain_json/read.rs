@@ -1,33 +1,14 @@
-//! Plain JSON: a notation of values that is easy to read and write, but not lossless.
-//!
-//! Numbers, text, lists and maps are those of JSON; bytes are `{"bytes": hex}`; an array is
-//! `{"dtype", "shape", "data"}` with the data in nested lists or hex, a tensor has `device` and
-//! `requires_grad` as well. Floats without a JSON number are `"NaN"`, `"Infinity"`, `"-Infinity"` in a
-//! field or array of floats, and `{"float": "NaN"}` anywhere else.
+//! Reading plain JSON.
 
-use cortex_cli::typed_json::{ValueError, hex, shape, short, unhex};
+use cortex_cli::typed_json::{ValueError, shape, short, unhex};
 use cortex_std::wire::{
-    ArrayView, Dtype, Int, Key, OwnedArray, OwnedKey, OwnedTensor, OwnedValue, Type, Value,
+    Dtype, DtypeKind, Int, OwnedArray, OwnedKey, OwnedTensor, OwnedValue, Type,
 };
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
+use super::notation::{is_special_float, pairs};
 use crate::file::{self, Reference};
-use crate::items::{self, float_json, items, json_float, json_integer};
-use crate::summary::{Range, Summary};
-
-/// Items of an array that a summary shows.
-pub(crate) const FIRST_ITEMS: usize = 8;
-
-/// The level of detail of arrays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrays {
-    /// All items.
-    Full,
-    /// Dtype, shape, minimum, maximum, mean and the first items.
-    Summary,
-    /// Dtype and shape.
-    Shape,
-}
+use crate::items::{self, json_float, json_integer};
 
 /// Whether a text that begins with `@` names a file. JSON that other programs wrote, such as messages
 /// of a peer, must not read files.
@@ -37,94 +18,6 @@ pub(crate) enum Files {
     Read,
     /// Every text is text.
     Never,
-}
-
-/// Writes the value of a field of type `ty` as plain JSON.
-pub(crate) fn field_to_json(value: Value<'_>, ty: Type, arrays: Arrays) -> Json {
-    match (value, ty) {
-        (Value::Float(value), Type::Float) => float_json(value),
-        _ => to_json(value, arrays),
-    }
-}
-
-/// Writes a value as plain JSON.
-pub(crate) fn to_json(value: Value<'_>, arrays: Arrays) -> Json {
-    match value {
-        Value::Nil => Json::Null,
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => match (u64::try_from(value), i64::try_from(value)) {
-            (Ok(value), _) => json!(value),
-            (_, Ok(value)) => json!(value),
-            _ => json!(value.to_string()),
-        },
-        Value::Float(value) if value.is_finite() => json!(value),
-        Value::Float(value) => json!({ "float": float_json(value) }),
-        Value::Str(value) => json!(value),
-        Value::Bytes(value) => json!({ "bytes": hex(value) }),
-        Value::List(list) => list.iter().map(|item| to_json(item, arrays)).collect(),
-        Value::Map(map) => {
-            let entry =
-                |(key, value): (Key<'_>, Value<'_>)| (key_text(key), to_json(value, arrays));
-            Json::Object(map.iter().map(entry).collect())
-        }
-        Value::Array(array) => array_json(&array, arrays),
-        Value::Tensor(tensor) => {
-            let mut content = array_json(&tensor.array, arrays);
-            content["device"] = json!(tensor.device);
-            content["requires_grad"] = json!(tensor.requires_grad);
-            content
-        }
-    }
-}
-
-/// A map key as text; bytes are escaped.
-pub(crate) fn key_text(key: Key<'_>) -> String {
-    match key {
-        Key::Str(key) => key.to_owned(),
-        Key::Bytes(key) => format!("b\"{}\"", key.escape_ascii()),
-    }
-}
-
-fn array_json(array: &ArrayView<'_>, arrays: Arrays) -> Json {
-    let mut object = Map::new();
-    object.insert("dtype".to_owned(), json!(array.dtype().as_text().as_str()));
-    object.insert("shape".to_owned(), json!(array.shape()));
-    match arrays {
-        Arrays::Shape => {}
-        Arrays::Full => {
-            object.insert("data".to_owned(), nested(array));
-        }
-        Arrays::Summary => {
-            if let Some(summary) = Summary::of(array) {
-                if let Some(Range { min, max, mean }) = summary.range {
-                    object.insert("min".to_owned(), min.to_json());
-                    object.insert("max".to_owned(), max.to_json());
-                    object.insert("mean".to_owned(), float_json(mean));
-                }
-                if summary.missing > 0 {
-                    object.insert(summary.missing_name.to_owned(), json!(summary.missing));
-                }
-            }
-            let first = items(array).take(FIRST_ITEMS).map(|item| item.to_json()).collect();
-            object.insert("first".to_owned(), first);
-        }
-    }
-    Json::Object(object)
-}
-
-/// The items as nested lists; of a scalar the item, of an empty array an empty list.
-fn nested(array: &ArrayView<'_>) -> Json {
-    if array.data().is_empty() {
-        return json!([]);
-    }
-    let mut level: Vec<Json> = items(array).map(|item| item.to_json()).collect();
-    let mut outer = array.shape().to_vec();
-    while let Some(inner) = outer.pop() {
-        let count = outer.iter().product();
-        let mut rest = level.into_iter();
-        level = (0..count).map(|_| rest.by_ref().take(inner).collect()).collect();
-    }
-    level.pop().unwrap_or(Json::Null)
 }
 
 /// Reads the value of a field of type `ty` from plain JSON.
@@ -151,7 +44,10 @@ pub(crate) fn from_json(json: &Json, ty: Type, files: Files) -> Result<OwnedValu
             .map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()))
             .collect::<Option<Vec<_>>>()
             .map(OwnedValue::Bytes),
-        (Type::Map, Json::Object(object)) => Some(map(object, Type::Any, files)?),
+        // A user gives the entries; another program may have had to write a list of pairs.
+        (Type::Map, Json::Object(object)) if files == Files::Read || pairs(object).is_none() => {
+            Some(map(object, Type::Any, files)?)
+        }
         _ => Some(as_type(untyped(json, files)?, ty)),
     };
     let has_type = |value: &OwnedValue| ty == Type::Any || type_of(value) == ty;
@@ -178,13 +74,15 @@ fn exact_float(json: &Json) -> Result<f64, ValueError> {
     let value = json_float(json).unwrap_or_default();
     match json_integer(json) {
         Some(integer) if value as i128 != integer => Err(ValueError::new(format!(
-            "{integer} is not a 64-bit float, the nearest is {value}: write {integer}.0 to round it"
+            "{integer} is not a 64-bit float, the nearest is {}: write {integer}.0 to round it",
+            value as i128
         ))),
         _ => Ok(value),
     }
 }
 
-fn hint(ty: Type) -> &'static str {
+/// How to write a value of type `ty`, behind an error.
+pub(crate) fn hint(ty: Type) -> &'static str {
     match ty {
         Type::Str => ": give text in double quotes",
         Type::Float => ": give a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
@@ -243,23 +141,22 @@ fn untyped(json: &Json, files: Files) -> Result<OwnedValue, ValueError> {
                 Some((key, float)) if object.len() == 1 && is_special_float(key, float) => {
                     OwnedValue::Float(json_float(float).unwrap_or(f64::NAN))
                 }
-                _ => map(object, Type::Any, files)?,
+                _ => match pairs(object) {
+                    Some(pairs) => map_of_pairs(pairs, files)?,
+                    None => map(object, Type::Any, files)?,
+                },
             },
         },
     })
 }
 
-/// Whether an entry is `"float": "NaN"` or another float that JSON has no number for.
-fn is_special_float(key: &str, json: &Json) -> bool {
-    key == "float" && json.is_string() && json_float(json).is_some()
-}
-
-/// Whether an object is written as an array, a tensor, bytes or a float, and not as a map.
-pub(crate) fn is_notation(object: &Map<String, Json>) -> bool {
-    let is_single = |(key, json): (&String, &Json)| {
-        object.len() == 1 && (key == "bytes" && json.is_string() || is_special_float(key, json))
+fn map_of_pairs(pairs: Vec<(OwnedKey, &Json)>, files: Files) -> Result<OwnedValue, ValueError> {
+    let entry = |(key, value): (OwnedKey, &Json)| {
+        let value = from_json(value, Type::Any, files).map_err(|error| error.inside("map"))?;
+        Ok((key, value))
     };
-    (object.contains_key("dtype") && object.contains_key("data")) || object.iter().any(is_single)
+    let entries = pairs.into_iter().map(entry);
+    Ok(OwnedValue::Map(entries.collect::<Result<_, ValueError>>()?))
 }
 
 /// A map whose values are of type `ty`.
@@ -341,7 +238,7 @@ fn lists_shape(data: &Json, dtype: Dtype) -> Vec<usize> {
         shape.push(items.len());
         inner = items.first();
     }
-    if dtype.kind() == cortex_std::wire::DtypeKind::Complex {
+    if dtype.kind() == DtypeKind::Complex {
         shape.pop();
     }
     shape
@@ -369,6 +266,10 @@ fn write_lists(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::with_decoded;
+    use crate::plain_json::{Arrays, field_to_json, to_json};
+    use cortex_std::wire::Value;
+    use serde_json::json;
 
     #[test]
     fn field_values_are_read_by_type() {
@@ -485,6 +386,29 @@ mod tests {
         assert_eq!(read("@/etc/hostname.npy", Files::Never), list("@/etc/hostname.npy"));
         let error = read("@alice", Files::Read).unwrap_err().to_string();
         assert!(error.starts_with("[0]: alice: ") && error.ends_with("write @@alice"), "{error}");
+    }
+
+    #[test]
+    fn a_map_that_looks_like_another_value_stays_a_map() {
+        let str = |text: &str| OwnedValue::Str(text.to_owned());
+        let key = |text: &str| OwnedKey::Str(text.to_owned());
+        let list = |items: &[OwnedValue]| OwnedValue::List(items.to_vec());
+        for pairs in [
+            vec![(key("bytes"), str("00ff"))],
+            vec![(key("float"), str("NaN"))],
+            vec![(key("dtype"), str("<f4")), (key("data"), list(&[]))],
+            vec![(key("map"), list(&[list(&[str("a"), OwnedValue::Nil])]))],
+            vec![(key("map"), list(&[]))],
+            vec![(OwnedKey::Bytes(vec![0, 255]), OwnedValue::Nil)],
+            vec![(key("a"), OwnedValue::Nil), (key("b"), str("@note.txt"))],
+        ] {
+            let inner = OwnedValue::Map(pairs);
+            for (value, ty) in [(list(std::slice::from_ref(&inner)), Type::Any), (inner, Type::Map)]
+            {
+                let json = with_decoded(&value, |value| to_json(value, Arrays::Full));
+                assert_eq!(from_json(&json, ty, Files::Never), Ok(value), "{json}");
+            }
+        }
     }
 
     #[test]
