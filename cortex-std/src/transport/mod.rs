@@ -47,6 +47,7 @@
 mod context;
 #[cfg(test)]
 mod contract;
+pub(crate) mod descriptors;
 mod error;
 mod event;
 mod interrupt;
