@@ -48,6 +48,8 @@ done
 
 cargo build --quiet -p cortex-tests --bin graph
 graph="${CARGO_TARGET_DIR:-target}/debug/graph"
+cargo build --quiet -p cortex-cli --bin cortex
+cortex="${CARGO_TARGET_DIR:-target}/debug/cortex"
 export CORTEX_DISCOVERY=tcp://10.77.0.1:7447
 # The programs end with their stdin, which ends with this script.
 mkfifo "$folder/stdin"
@@ -88,12 +90,30 @@ receives() {
     echo "$what: $(($(date +%s%N) / 1000000 - from / 1000000)) ms"
 }
 
-start near daemon daemon
+# On all interfaces: nodes of its machine may use the loopback address.
+CORTEX_DISCOVERY=tcp://0.0.0.0:7447 start near daemon daemon
 start near near-talker publish near-talker /near
 start far far-talker publish far-talker /far
 start near near-listener listen near-listener /far
 start far far-listener listen far-listener /near
 receives "both sides receive from each other" 30 near-listener far-listener
+
+# A node that registers the loopback address of its machine is found and cannot be reached: the daemon and
+# the other machine say so.
+CORTEX_DISCOVERY=tcp://127.0.0.1:7447 start near local-talker publish local-talker /local
+for _ in $(seq 100); do
+    if grep -q "other machines cannot reach a publisher" "$folder/daemon.err"; then break; fi
+    sleep 0.1
+done
+grep -q "other machines cannot reach a publisher" "$folder/daemon.err" \
+    || fail_with_logs "the daemon says nothing of a loopback address"
+for arguments in "topic info /local" "doctor" "topic echo --once --timeout 1 /local"; do
+    # shellcheck disable=SC2086
+    ip netns exec "$far" "$cortex" $arguments >"$folder/told" 2>&1 || true
+    tr -s ' \n' ' ' <"$folder/told" | grep -q "is a loopback address, which only" \
+        || fail_with_logs "cortex $arguments does not explain a loopback address: $(cat "$folder/told")"
+done
+echo "a loopback address is explained to other machines"
 
 # One end reports that it is down; the other one sends without a receiver. Longer than a lease of ten
 # seconds.
@@ -101,7 +121,7 @@ ip -n "$far" link set "cx-far-$$" down
 sleep 15
 now=$(date +%s%N)
 sleep 1
-grep -q "a lease ended" "$folder/daemon.err" || fail_with_logs "no lease ended at the daemon"
+grep -q "whose lease ended" "$folder/daemon.err" || fail_with_logs "no lease ended at the daemon"
 if has_received near-listener "$now" || has_received far-listener "$now"; then
     fail_with_logs "the link is not cut"
 fi

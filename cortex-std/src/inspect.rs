@@ -11,11 +11,10 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 pub use crate::endpoint::{MAX_PATH_LEN, Probe, probe};
+use crate::endpoint::{lock_path, process};
 pub use crate::runtime::signal::ignores_signal;
 use crate::transport::library;
 
@@ -42,14 +41,22 @@ impl Libzmq {
     }
 }
 
-/// The process id in the lock file `PATH.lock` of an ipc path.
-///
-/// The holder of the lock is alive; a Python daemon takes no lock.
+/// The process that holds the lock of an ipc path, as the kernel says; `None` where there is none, or none
+/// in this process's namespace. A Python daemon takes no lock.
 #[must_use]
 pub fn claimed_by(path: &Path) -> Option<u32> {
-    let mut lock = path.as_os_str().to_owned();
-    lock.push(".lock");
-    let mut text = String::new();
-    File::open(lock).ok()?.take(20).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    process::lock_holder(&lock_path(path))
+}
+
+/// A process in which a socket listens that was bound to `path`, also if the file was deleted since; `None`
+/// where there is none, or none that this user may see.
+#[must_use]
+pub fn bound_by(path: &Path) -> Option<u32> {
+    process::socket_process(path)
+}
+
+/// Whether a socket listens that was bound to `path`, also if the file was deleted since.
+#[must_use]
+pub fn is_bound(path: &Path) -> bool {
+    process::is_bound(path)
 }

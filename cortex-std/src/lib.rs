@@ -19,7 +19,8 @@ extern crate self as cortex_std;
 // transport    the sockets that carry messages; libzmq
 // endpoint     addresses, socket files, ports
 // stats        counters and latencies
-// log, mutex   log lines; a mutex without poisoning
+// log, mutex, clock   log lines; a mutex without poisoning; the wall clock
+mod clock;
 pub mod discovery;
 mod endpoint;
 mod error;
@@ -42,6 +43,9 @@ mod transport;
 mod auto_traits;
 
 pub use cortex_wire as wire;
+#[cfg(feature = "ndarray")]
+pub use cortex_wire::ndarray;
+pub use cortex_wire::{Header, Message};
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
 pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};

@@ -40,7 +40,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(any(test, doctest))]
+#[cfg(any(test, doctest, feature = "std"))]
 extern crate std;
 
 // The derive macro's paths are valid outside and inside of this crate.
@@ -86,6 +86,9 @@ pub use error::{
     DecodeError, DecodeErrorKind, DescriptorKey, DiscoveryKey, DtypeError, EncodeError,
     EncodeErrorKind,
 };
+/// Half-precision numbers, in the version for which [`Element`] is implemented.
+#[cfg(feature = "f16")]
+pub use half;
 pub use header::Header;
 /// Fixed-capacity lists and strings, in the version for whose `Vec` [`Buffers`] is implemented.
 pub use heapless;
@@ -93,6 +96,12 @@ pub use limits::{MAX_DEPTH, MAX_DIMS};
 pub use message::{Message, TypeInfo, find_type};
 pub use msgpack::int::{Int, IntRangeError};
 pub use msgpack::key::Key;
+/// Array views, in the version of the conversions of [`ArrayView`].
+#[cfg(feature = "ndarray")]
+pub use ndarray;
+/// Complex numbers, in the version for which [`Element`] is implemented.
+#[cfg(feature = "complex")]
+pub use num_complex;
 pub use standard::{
     ArrayMessage, BytesMessage, DictMessage, FloatMessage, HeaderMessage, ImageMessage, IntMessage,
     ListMessage, MultiArrayMessage, MultiTensorMessage, PointCloudMessage, PoseMessage,

@@ -246,6 +246,19 @@ pub struct TimestampMessage {
     pub nanosec: i64,
 }
 
+impl TimestampMessage {
+    /// The time of this machine's wall clock, since the Unix epoch.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn now() -> Self {
+        let now = std::time::SystemTime::now();
+        // Zero for a clock that is set before the epoch.
+        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let sec = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        Self { sec, nanosec: since.subsec_nanos().into() }
+    }
+}
+
 /// A time stamp, a coordinate frame and a sequence number, like the header of a ROS message.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -60,6 +60,7 @@ impl From<Event<'_>> for Said {
         match event {
             Event::Message(message) => Self::Message(message.frames().map(Vec::from).collect()),
             Event::Hello { hello, .. } => Self::Hello(hello.epoch),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Statistics of publishers, subscribers, timers and nodes.
 
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{Latency, Node, Published, ThreadOptions, WaitError};
+use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage, TimestampMessage};
+use cortex_std::{
+    Header, Latency, Loss, LossKind, Node, Published, ThreadOptions, Tick, WaitError,
+};
 use cortex_tests::graph::{Folder, connect, node};
 use cortex_tests::{DEADLINE, wait_until};
 
@@ -243,4 +245,33 @@ fn spin_with_a_timeout_returns_whether_the_node_was_shut_down() {
     assert!(node.spin_timeout(DEADLINE).expect("no error"));
     stopper.join().expect("no panic");
     assert!(notes.publish(&StringMessage { data: "x" }).is_err());
+}
+
+#[test]
+fn the_times_of_the_last_message_are_known_on_both_sides() {
+    let folder = Folder::new();
+    let node = node(&folder, "both");
+    let notes = node.publisher::<StringMessage>("/a").create().expect("it binds");
+    let mut seen = node.subscriber::<StringMessage>("/a").create().expect("a subscriber");
+    connect(&mut seen, &notes, 1);
+    assert_eq!(notes.stats().last_publish_time, None);
+    assert_eq!(seen.stats().last_receive_time, None);
+    let before = SystemTime::now();
+    notes.publish(&StringMessage { data: "x" }).expect("it is published");
+    let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    let sent = notes.stats().last_publish_time.expect("it published");
+    let received = seen.stats().last_receive_time.expect("it received");
+    assert!(before <= sent && sent <= received && received <= SystemTime::now());
+    let since = sent.duration_since(SystemTime::UNIX_EPOCH).expect("after the epoch");
+    assert_eq!(since, Duration::from_nanos(sample.header().timestamp_ns));
+}
+
+#[test]
+fn a_callback_can_be_tested_with_ticks_losses_and_headers_made_by_hand() {
+    let header = Header::of::<StringMessage<'_>>(1, 2);
+    assert_eq!(Loss::new(LossKind::Lost(3), header).header.sequence, 2);
+    let tick = Tick::new(7);
+    assert_eq!((tick.index, tick.late, tick.overruns), (7, Duration::ZERO, 0));
+    let now = TimestampMessage::now();
+    assert!(now.sec > 1_700_000_000 && (0..1_000_000_000).contains(&now.nanosec));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cortex_std::inspect::{Probe, probe};
+use cortex_std::inspect::{Probe, bound_by, is_bound, probe};
 
 use crate::output::Paint;
 
@@ -11,6 +11,8 @@ use crate::output::Paint;
 pub(crate) enum Listener {
     /// An ipc address, and the state of its socket file.
     Ipc(Probe),
+    /// An ipc address whose socket file was deleted while the process of the listener runs.
+    Deleted(Option<u32>),
     /// Any other address.
     NotLocal,
 }
@@ -19,7 +21,12 @@ impl Listener {
     /// Probes an address, without waiting.
     pub(crate) fn at(address: &str) -> Self {
         match socket_path(address) {
-            Some(path) => Self::Ipc(probe(path)),
+            // Its binder may have ended after a child inherited the socket.
+            Some(path) => match probe(path) {
+                Probe::Alive { pid: None } => Self::Ipc(Probe::Alive { pid: bound_by(path) }),
+                Probe::Absent if is_bound(path) => Self::Deleted(bound_by(path)),
+                found => Self::Ipc(found),
+            },
             None => Self::NotLocal,
         }
     }
@@ -28,7 +35,7 @@ impl Listener {
     pub(crate) fn is_alive(self) -> Option<bool> {
         match self {
             Self::Ipc(Probe::Alive { .. }) => Some(true),
-            Self::Ipc(Probe::Refused | Probe::Absent) => Some(false),
+            Self::Ipc(Probe::Refused | Probe::Absent) | Self::Deleted(_) => Some(false),
             Self::Ipc(_) | Self::NotLocal => None,
         }
     }
@@ -36,7 +43,7 @@ impl Listener {
     /// The process that listens, if it is known.
     pub(crate) fn pid(self) -> Option<u32> {
         match self {
-            Self::Ipc(Probe::Alive { pid }) => pid,
+            Self::Ipc(Probe::Alive { pid }) | Self::Deleted(pid) => pid,
             _ => None,
         }
     }
@@ -48,6 +55,10 @@ impl Listener {
                 format!("{} (process {pid})", paint.good("yes"))
             }
             Self::Ipc(Probe::Alive { pid: None }) => paint.good("yes"),
+            Self::Deleted(Some(pid)) => {
+                paint.bad(&format!("no: the socket file was deleted, process {pid} runs"))
+            }
+            Self::Deleted(None) => paint.bad("no: the socket file was deleted, the publisher runs"),
             Self::Ipc(Probe::Refused) => paint.bad("no: the socket file is stale"),
             Self::Ipc(Probe::Absent) => paint.bad("no: the socket file is missing"),
             Self::Ipc(_) => paint.warning("unknown: no permission, or not a socket"),

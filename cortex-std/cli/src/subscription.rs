@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cortex_std::discovery::{Client, Topic};
+use cortex_std::discovery::{Client, Topic, unreachable_publisher};
 use cortex_std::raw::{RawMessage, RawSubscriber};
 use cortex_std::wire::Header;
 
@@ -57,7 +57,11 @@ pub(crate) fn receive(
     callback: impl Fn(ReceivedMessage) + Send + Sync + 'static,
 ) -> Result<()> {
     let Some(name) = publishers.first().map(|topic| topic.name.clone()) else { return Ok(()) };
-    let mut subscription = Subscription { connections: Vec::new(), callback: Arc::new(callback) };
+    let mut subscription = Subscription {
+        connections: Vec::new(),
+        discovery: discovery.to_owned(),
+        callback: Arc::new(callback),
+    };
     subscription.set_publishers(publishers)?;
     let mut client = Client::connect(discovery, REQUEST_TIMEOUT)?;
     let track_publishers = move || {
@@ -79,6 +83,8 @@ pub(crate) fn receive(
 /// A subscription to one topic.
 struct Subscription {
     connections: Vec<Connection>,
+    /// The address of the daemon.
+    discovery: String,
     callback: Callback,
 }
 
@@ -100,7 +106,11 @@ impl Subscription {
         let publishers = publishers.get(..MAX_PUBLISHERS).unwrap_or(publishers);
         for publisher in publishers {
             if !self.connections.iter().any(|connection| connection.publisher == *publisher) {
-                self.connections.push(Connection::open(publisher, Arc::clone(&self.callback))?);
+                self.connections.push(Connection::open(
+                    publisher,
+                    &self.discovery,
+                    Arc::clone(&self.callback),
+                )?);
             }
         }
         self.connections.retain(|connection| publishers.contains(&connection.publisher));
@@ -109,7 +119,13 @@ impl Subscription {
 }
 
 impl Connection {
-    fn open(publisher: &Topic, callback: Callback) -> Result<Self> {
+    fn open(publisher: &Topic, discovery: &str, callback: Callback) -> Result<Self> {
+        if let Some(reason) = unreachable_publisher(discovery, &publisher.address) {
+            let (name, node) = (&publisher.name, &publisher.publisher_node);
+            print_stderr(&escaped(&format!(
+                "cortex: {name} of {node} cannot be reached: {reason}"
+            )));
+        }
         let mut subscriber = RawSubscriber::with_queue(QUEUE)?;
         subscriber.connect_also(&publisher.address)?;
         subscriber.subscribe(publisher.name.as_bytes())?;

@@ -1,5 +1,6 @@
 //! Errors of requests to the daemon.
 
+use super::diagnosis::Diagnosis;
 use crate::endpoint::EndpointError;
 use crate::transport::SocketError;
 use crate::wire::{DecodeError, EncodeError};
@@ -9,10 +10,12 @@ use crate::wire::{DecodeError, EncodeError};
 #[non_exhaustive]
 pub enum DiscoveryError {
     /// No daemon answered in time.
-    #[error("no discovery daemon answers at {address} (start one with `cortex-discovery`)")]
+    #[error("{diagnosis}")]
     Unreachable {
         /// The daemon's address.
         address: String,
+        /// Why, and what to do.
+        diagnosis: Box<Diagnosis>,
     },
     /// The request was given up because the caller was stopped.
     #[error("interrupted while waiting for the discovery daemon")]

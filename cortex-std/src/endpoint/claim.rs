@@ -1,27 +1,29 @@
 //! The socket files of ipc addresses: claiming a path, and probing it for a listener.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::{EndpointError, check_path_len};
+use super::{EndpointError, check_path_len, process};
 use crate::log::ErrorChain;
+use crate::transport::peer_process;
 
-/// Mode of a socket file: only its user connects.
-pub(crate) const SOCKET_MODE: u32 = 0o600;
+/// Mode of a socket file and its lock: only its user connects, unless the umask shares files.
+const SOCKET_MODE: u32 = 0o600;
 
-/// Mode of a folder that is created.
+/// Mode of a folder that is created, unless the umask shares files.
 const FOLDER_MODE: u32 = 0o700;
 
 /// The state of an ipc path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Probe {
     /// A process listens; the one that bound the socket, where the kernel tells it.
     Alive {
@@ -40,9 +42,6 @@ pub enum Probe {
 ///
 /// The listener sees a connection that sends nothing and is closed.
 pub fn probe(path: &Path) -> Probe {
-    let Ok(address) = SocketAddrUnix::new(path) else {
-        return Probe::Unknown;
-    };
     // A plain file refuses connections as well, and is not a stale socket.
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => {}
@@ -50,25 +49,37 @@ pub fn probe(path: &Path) -> Probe {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Probe::Absent,
         Err(_) => return Probe::Unknown,
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let Ok(socket) = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None) else {
-        return Probe::Unknown;
-    };
-    match connect(&socket, &address) {
-        Ok(()) => Probe::Alive {
-            pid: socket_peercred(&socket)
-                .ok()
-                .and_then(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()).ok()),
-        },
+    match connect_to(path) {
+        Ok(pid) => Probe::Alive { pid },
         Err(Errno::CONNREFUSED) => Probe::Refused,
         Err(Errno::NOENT) => Probe::Absent,
         Err(_) => Probe::Unknown,
     }
 }
 
+/// Connects to a unix socket and disconnects; returns the process that bound it, if it still exists.
+///
+/// # Errors
+/// Those of the system: `AGAIN` where the queue of the listener is full.
+pub(crate) fn connect_to(path: &Path) -> Result<Option<u32>, Errno> {
+    let address = SocketAddrUnix::new(path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &address)?;
+    // A child may have inherited the socket from a process that ended.
+    Ok(peer_process(socket.as_fd()).filter(|pid| process::is_running(*pid)))
+}
+
+/// The path of the lock of a socket file.
+pub(crate) fn lock_path(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    PathBuf::from(lock)
+}
+
 /// The right to bind to an ipc path, held by one process at a time until dropped.
 ///
-/// The lock is `flock` on `<path>.lock`, which contains the holder's pid. The kernel releases it with the
+/// The lock is `flock` on `<path>.lock`, which contains the holder's pid for people to read. The kernel releases it with the
 /// process, however that ends, so no manual clean-up is needed. Dropping deletes the socket file, if it is
 /// the one of [`bound`](Self::bound), and then the lock file, while the lock is still held; [`claim`] locks
 /// again when the file it locked is no longer the one at the path. So neither file stays behind, and there
@@ -112,9 +123,7 @@ impl FileId {
 pub(crate) fn claim(path: &Path) -> Result<Claim, EndpointError> {
     check_path_len(path)?;
     create_folder_of(path)?;
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = lock_path(path);
     let lock = take_lock(path, &lock_path)?;
     let claim = Claim { path: path.to_owned(), lock_path, lock, socket: None };
     let in_use = |pid| EndpointError::AddressInUse { path: path.to_owned(), pid };
@@ -126,18 +135,19 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, EndpointError> {
             }
             _ => Ok(claim),
         },
-        Probe::Alive { pid } => Err(in_use(pid)),
+        Probe::Alive { pid } => Err(in_use(pid.or_else(|| process::socket_process(path)))),
         Probe::Unknown => match fs::symlink_metadata(path) {
             Ok(file) if !file.file_type().is_socket() => {
                 Err(EndpointError::NotASocket { path: path.to_owned() })
             }
-            Ok(_) => Err(in_use(None)),
+            Ok(_) => Err(in_use(process::socket_process(path))),
             Err(error) => Err(EndpointError::file("look at", path, error)),
         },
     }
 }
 
-/// Creates the folder of `path` and its parents for this user only; existing ones stay as they are.
+/// Creates the folder of `path` and its parents for this user, and for those with whom the umask shares
+/// files; existing ones stay as they are.
 ///
 /// # Errors
 /// `File`.
@@ -147,9 +157,14 @@ fn create_folder_of(path: &Path) -> Result<(), EndpointError> {
     };
     DirBuilder::new()
         .recursive(true)
-        .mode(FOLDER_MODE)
+        .mode(FOLDER_MODE | folder_bits(process::shared_permissions()))
         .create(folder)
         .map_err(|error| EndpointError::file("create the folder", folder, error))
+}
+
+/// The permissions of a folder for users with these permissions of its files.
+fn folder_bits(shared: u32) -> u32 {
+    shared | (shared >> 1) & 0o011
 }
 
 fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
@@ -159,7 +174,7 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
+            .mode(SOCKET_MODE | process::shared_permissions())
             .custom_flags(libc::O_NOFOLLOW)
             .open(lock_path)
             .map_err(|error| EndpointError::file("open the lock", lock_path, error))?;
@@ -169,7 +184,7 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
             Err(Errno::WOULDBLOCK) => {
                 return Err(EndpointError::AddressInUse {
                     path: path.to_owned(),
-                    pid: read_pid(&mut lock),
+                    pid: process::lock_holder(lock_path).or_else(|| process::socket_process(path)),
                 });
             }
             Err(errno) => return Err(EndpointError::file("lock", lock_path, errno)),
@@ -194,22 +209,17 @@ fn take_lock(path: &Path, lock_path: &Path) -> Result<File, EndpointError> {
     }
 }
 
-fn read_pid(lock: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    lock.take(20).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
 impl Claim {
-    /// Records the new socket file and restricts it to `mode` (see [`SOCKET_MODE`]); to be called right
-    /// after the bind.
+    /// Records the new socket file and restricts it to this user and those with whom the umask shares files;
+    /// to be called right after the bind.
     ///
     /// Between bind and this call the umask applies: with the usual 022 no other user connects, since that
     /// takes write permission.
     ///
     /// # Errors
     /// `File`; `NotASocket` when another file is there by now.
-    pub(crate) fn bound(&mut self, mode: u32) -> Result<(), EndpointError> {
+    pub(crate) fn bound(&mut self) -> Result<(), EndpointError> {
+        let mode = SOCKET_MODE | process::shared_permissions();
         let look = |path: &Path| {
             fs::symlink_metadata(path).map_err(|error| EndpointError::file("look at", path, error))
         };
@@ -301,7 +311,7 @@ mod tests {
         fs::write(dir.path().join("file"), "").unwrap();
         assert_eq!(probe(&dir.path().join("file")), Probe::Unknown);
         assert_eq!(probe(&dir.path().join("file/below")), Probe::Unknown);
-        assert_eq!(probe(Path::new(&"x".repeat(200))), Probe::Unknown);
+        assert_eq!(connect_to(Path::new(&"x".repeat(200))), Err(Errno::NAMETOOLONG));
     }
 
     #[test]
@@ -348,7 +358,7 @@ mod tests {
         let error = claim(&path).unwrap_err();
         assert!(error.to_string().ends_with(&format!("is in use by process {pid}")));
         let _listener = UnixListener::bind(&path).unwrap();
-        first.bound(SOCKET_MODE).unwrap();
+        first.bound().unwrap();
         assert!(claim(&path).is_err());
         assert!(first.is_ours());
     }
@@ -359,7 +369,7 @@ mod tests {
         let path = dir.path().join("a/b/s");
         let mut claimed = claim(&path).unwrap();
         let _listener = UnixListener::bind(&path).unwrap();
-        claimed.bound(SOCKET_MODE).unwrap();
+        claimed.bound().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(&dir.path().join("a")), 0o700);
@@ -374,7 +384,7 @@ mod tests {
         let path = dir.path().join("s");
         let mut claimed = claim(&path).unwrap();
         let _ours = UnixListener::bind(&path).unwrap();
-        claimed.bound(SOCKET_MODE).unwrap();
+        claimed.bound().unwrap();
         // As libzmq does it: delete and bind. Ours is still open, so its inode is not used again.
         fs::remove_file(&path).unwrap();
         assert!(!claimed.is_ours());

@@ -1,6 +1,7 @@
 //! Addresses, and the socket files of ipc addresses.
 
 mod claim;
+pub(crate) mod process;
 mod tcp;
 
 use std::fmt;
@@ -8,9 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use claim::{Claim, SOCKET_MODE, claim};
+pub(crate) use claim::{Claim, claim, connect_to, lock_path};
 pub use claim::{Probe, probe};
-pub(crate) use tcp::{AdvertisedAddress, RemoteHost, topic_ports};
+pub(crate) use tcp::{AdvertisedAddress, RemoteHost, ipv6_of, topic_ports};
 
 /// Bytes that fit into the path of a unix socket address, without the NUL at its end.
 pub const MAX_PATH_LEN: usize = 107;
@@ -35,6 +36,14 @@ pub enum EndpointError {
     Invalid {
         /// The invalid address.
         address: String,
+    },
+    /// The name of the host cannot be resolved.
+    #[error("the host name {host:?} is unknown")]
+    UnknownHost {
+        /// The host.
+        host: String,
+        /// The resolver's error.
+        source: io::Error,
     },
     /// Too long for a unix socket.
     #[error("the path {path:?} has {len} bytes, a unix socket takes at most 107")]

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::Path;
 
-use super::identity;
+use super::{Endpoint, EndpointError, identity};
 
 /// The first port of publishers and their number: below the ports that Linux assigns on its own.
 const PORTS: (u16, u16) = (20_000, 10_000);
@@ -47,7 +48,9 @@ impl RemoteHost {
             Some(at) if at.ip().is_loopback() => {
                 format!("tcp://{}", SocketAddr::new(at.ip(), port))
             }
-            Some(SocketAddr::V6(_)) => format!("tcp://[::]:{port}"),
+            Some(SocketAddr::V4(_)) => format!("tcp://0.0.0.0:{port}"),
+            // A name may turn out to have an IPv6 address only; this binds to both.
+            Some(SocketAddr::V6(_)) | None if has_ipv6() => format!("tcp://[::]:{port}"),
             _ => format!("tcp://0.0.0.0:{port}"),
         }
     }
@@ -66,15 +69,62 @@ impl RemoteHost {
     pub(crate) fn local_ip(&mut self) -> io::Result<IpAddr> {
         let address = match self.address {
             Some(address) => address,
-            // As libzmq, which connects over IPv4 unless the address is an IPv6 one.
-            None => {
-                let mut found = self.place.to_socket_addrs()?;
-                let first = found.find(SocketAddr::is_ipv4);
-                *self.address.insert(first.ok_or(io::ErrorKind::AddrNotAvailable)?)
-            }
+            None => *self.address.insert(resolve(&self.place)?),
         };
         local_ip(address)
     }
+}
+
+/// The address of a name, IPv4 first: libzmq connects over IPv4 unless the address is an IPv6 one.
+///
+/// # Errors
+/// When the name is unknown or has no address.
+fn resolve(place: &str) -> io::Result<SocketAddr> {
+    let found: Vec<_> = place.to_socket_addrs()?.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+/// The IPv6 address of a name that has no IPv4 address; `None` for any other host. May take time.
+pub(crate) fn ipv6_of(place: &str) -> Option<SocketAddr> {
+    let is_numeric = place.parse::<SocketAddr>().is_ok() || place.starts_with("localhost:");
+    if is_numeric { None } else { resolve(place).ok().filter(SocketAddr::is_ipv6) }
+}
+
+/// The address to bind for a tcp address: that of its interface where the host is a name. libzmq binds to
+/// addresses and names of interfaces only.
+///
+/// # Errors
+/// `UnknownHost`.
+fn bindable(place: &str) -> Result<String, EndpointError> {
+    let Some((host, port)) = place.rsplit_once(':') else { return Ok(place.to_owned()) };
+    let is_numeric = host.parse::<Ipv4Addr>().is_ok() || host.starts_with('[');
+    if host == "*" || is_numeric || Path::new("/sys/class/net").join(host).exists() {
+        return Ok(place.to_owned());
+    }
+    let unknown = |source| EndpointError::UnknownHost { host: host.to_owned(), source };
+    match resolve(&format!("{host}:0")).map_err(unknown)?.ip() {
+        IpAddr::V4(ip) => Ok(format!("{ip}:{port}")),
+        IpAddr::V6(ip) => Ok(format!("[{ip}]:{port}")),
+    }
+}
+
+impl Endpoint {
+    /// The address to bind, for libzmq: a host name is resolved.
+    ///
+    /// # Errors
+    /// `UnknownHost`.
+    pub(crate) fn bind_address(&self) -> Result<String, EndpointError> {
+        match self {
+            Self::Tcp(place) => Ok(format!("tcp://{}", bindable(place)?)),
+            other => Ok(other.to_string()),
+        }
+    }
+}
+
+/// Whether this machine has an IPv6 address.
+fn has_ipv6() -> bool {
+    std::fs::read("/proc/net/if_inet6").is_ok_and(|addresses| !addresses.is_empty())
 }
 
 /// A port of this machine as other machines address it.
@@ -138,16 +188,36 @@ mod tests {
 
     #[test]
     fn publishers_of_a_loopback_daemon_bind_to_loopback() {
+        // Of both kinds, on a machine that has both.
+        let any = if has_ipv6() { "tcp://[::]:7" } else { "tcp://0.0.0.0:7" };
         for (place, bound) in [
             ("127.0.0.1:5", "tcp://127.0.0.1:7"),
             ("localhost:5", "tcp://127.0.0.1:7"),
             ("[::1]:5", "tcp://[::1]:7"),
             ("192.0.2.1:5", "tcp://0.0.0.0:7"),
-            ("[2001:db8::1]:5", "tcp://[::]:7"),
-            ("robot.example:5", "tcp://0.0.0.0:7"),
+            ("[2001:db8::1]:5", any),
+            ("robot.example:5", any),
         ] {
             assert_eq!(RemoteHost::new(place).bind_address(7), bound, "{place}");
         }
+    }
+
+    #[test]
+    fn a_name_is_bound_as_the_address_of_its_interface() {
+        for (place, bound) in [
+            ("localhost:5", "127.0.0.1:5"),
+            ("localhost:*", "127.0.0.1:*"),
+            ("lo:5", "lo:5"),
+            ("*:5", "*:5"),
+            ("0.0.0.0:5", "0.0.0.0:5"),
+            ("[::1]:5", "[::1]:5"),
+        ] {
+            assert_eq!(bindable(place).unwrap(), bound);
+        }
+        let error = bindable("no-such-host.invalid:5").unwrap_err();
+        assert_eq!(error.to_string(), "the host name \"no-such-host.invalid\" is unknown");
+        assert_eq!(ipv6_of("127.0.0.1:5"), None);
+        assert_eq!(ipv6_of("localhost:5"), None);
     }
 
     #[test]

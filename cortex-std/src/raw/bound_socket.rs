@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::{
-    AdvertisedAddress, Claim, Endpoint, EndpointError, Probe, RemoteHost, SOCKET_MODE, claim,
-    probe, topic_address, topic_ports,
+    AdvertisedAddress, Claim, Endpoint, EndpointError, Probe, RemoteHost, claim, probe,
+    topic_address, topic_ports,
 };
 use crate::error::CreateError;
 use crate::mutex::Mutex;
@@ -73,7 +73,7 @@ impl Reservation {
         match probe(claim.path()) {
             Probe::Absent | Probe::Refused => {
                 socket.bind_again()?;
-                claim.bound(SOCKET_MODE)?;
+                claim.bound()?;
                 Ok(SocketFile::BoundAgain)
             }
             Probe::Alive { pid } => Ok(SocketFile::Taken { pid }),
@@ -150,9 +150,10 @@ impl BoundSocket {
     ) -> Result<Self, CreateError> {
         let endpoint: Endpoint = address.parse()?;
         let mut claimed = endpoint.file_path().map(claim).transpose()?;
+        let address = &endpoint.bind_address()?;
         let socket = Transport::for_address(address).bind(context, address, options)?;
         if let Some(claim) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
+            claim.bound()?;
         }
         Ok(Self::new(socket, Reservation { claim: claimed, ..Reservation::default() })?)
     }

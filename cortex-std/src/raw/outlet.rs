@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use super::bound_socket::{BoundSocket, Reservation, SocketFile};
 use super::latch::Latch;
 use super::sender::{Room, Sender, Slot, deliver};
+use crate::clock::wall_clock_ns;
 use crate::discovery::Topic;
 use crate::discovery::agent::{Agent, Registration, RegistrationGuard};
 use crate::endpoint::AdvertisedAddress;
@@ -33,6 +34,7 @@ const SUBSCRIPTION_INTERVAL_NS: u64 = 1_000_000;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Published {
     /// Queued for every subscriber that is not already congested.
     Sent,
@@ -301,6 +303,7 @@ impl Outlet {
         };
         let State { open, scratch, has_seen_subscriber, kept, holds_memory, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
+        self.counters.last_publish_ns.set(now);
         // The counters change only while the state is locked.
         let counters = &self.counters;
         let has_subscribers = counters.subscribers.value() > 0;
@@ -479,10 +482,4 @@ impl fmt::Debug for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outlet").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-/// Nanoseconds since the Unix epoch; 0 for a clock before it.
-fn wall_clock_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

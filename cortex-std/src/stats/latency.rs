@@ -2,7 +2,9 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
+
+use crate::clock::wall_clock_ns;
 
 /// The number of samples that subscribers keep unless their builder sets it.
 const VARIABLE: &str = "CORTEX_TRACE_LATENCY";
@@ -93,8 +95,7 @@ impl Trace {
 
     /// A message with this timestamp was received now.
     pub(crate) fn received(&self, timestamp_ns: u64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.receive.push(now.saturating_sub(Duration::from_nanos(timestamp_ns)));
+        self.receive.push(Duration::from_nanos(wall_clock_ns().saturating_sub(timestamp_ns)));
     }
 
     /// Decoding, which began at `begun`, is done.

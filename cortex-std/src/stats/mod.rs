@@ -7,8 +7,9 @@ pub(crate) mod parts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use crate::clock::system_time;
 use crate::wire::DecodeErrorKind;
 
 use latency::{Latency, Trace};
@@ -31,6 +32,8 @@ pub struct PublisherStats {
     /// the longest message so far fills [`queue_bytes`](crate::PublisherBuilder::queue_bytes) sooner; 0 is
     /// no limit.
     pub queue_limit: usize,
+    /// When the last message was published, delivered or not; `None` before the first.
+    pub last_publish_time: Option<SystemTime>,
 }
 
 /// Counters of a subscriber.
@@ -45,6 +48,8 @@ pub struct SubscriberStats {
     pub received: u64,
     /// Bytes of their frames.
     pub received_bytes: u64,
+    /// When the last of them was delivered; `None` before the first.
+    pub last_receive_time: Option<SystemTime>,
     /// Messages that the publisher numbered and that never arrived.
     pub lost: u64,
     /// Messages that arrived and were replaced by newer ones before they were read:
@@ -120,6 +125,7 @@ pub(crate) struct PublisherCounters {
     pub(crate) subscribers: Counter,
     pub(crate) waiting: Counter,
     pub(crate) queue_limit: Counter,
+    pub(crate) last_publish_ns: Counter,
 }
 
 impl PublisherCounters {
@@ -132,6 +138,7 @@ impl PublisherCounters {
             subscribers: count(&self.subscribers),
             waiting: count(&self.waiting),
             queue_limit: count(&self.queue_limit),
+            last_publish_time: system_time(self.last_publish_ns.value()),
         }
     }
 }
@@ -142,6 +149,7 @@ pub(crate) struct SubscriberCounters {
     pub(crate) trace: Option<Trace>,
     pub(crate) received: Counter,
     pub(crate) received_bytes: Counter,
+    pub(crate) last_receive_ns: Counter,
     pub(crate) lost: Counter,
     pub(crate) overwritten: Counter,
     pub(crate) restarted: Counter,
@@ -202,6 +210,7 @@ impl SubscriberCounters {
         SubscriberStats {
             received: self.received.value(),
             received_bytes: self.received_bytes.value(),
+            last_receive_time: system_time(self.last_receive_ns.value()),
             lost: self.lost.value(),
             overwritten: self.overwritten.value(),
             restarted: self.restarted.value(),

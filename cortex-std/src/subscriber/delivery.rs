@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::sample::Sample;
 use super::subscription::Subscription;
+use crate::clock::wall_clock_ns;
 use crate::log::LogLimit;
 use crate::wire::{DecodeError, Message};
 
@@ -55,6 +56,7 @@ impl Delivery {
         match sample.message() {
             Ok(message) => {
                 counters.decoded(begun);
+                counters.last_receive_ns.set(wall_clock_ns());
                 counters.received.add(1);
                 counters.received_bytes.add(sample.len() as u64);
                 Some(message)

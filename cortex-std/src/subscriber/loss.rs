@@ -12,6 +12,14 @@ pub struct Loss {
     pub header: Header,
 }
 
+impl Loss {
+    /// A loss, for tests of callbacks.
+    #[must_use]
+    pub const fn new(kind: LossKind, header: Header) -> Self {
+        Self { kind, header }
+    }
+}
+
 /// What a gap in the sequence numbers means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

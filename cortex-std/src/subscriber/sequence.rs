@@ -26,6 +26,7 @@ pub struct SequenceTracker {
 
 /// What the sequence number of a message says about the messages before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
     /// The first message, or the successor of the last one.
     Next,

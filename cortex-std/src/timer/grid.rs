@@ -30,6 +30,14 @@ pub struct Tick {
     pub overruns: u64,
 }
 
+impl Tick {
+    /// A tick that is on time, for tests of callbacks.
+    #[must_use]
+    pub const fn new(index: u64) -> Self {
+        Self { index, late: Duration::ZERO, overruns: 0 }
+    }
+}
+
 /// The times of the ticks, as durations since the start of the timer, for any clock.
 #[derive(Debug)]
 pub(super) struct Grid {

@@ -52,6 +52,7 @@ mod interrupt;
 mod loan;
 mod local;
 mod multipart;
+mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
 mod socket;
@@ -62,6 +63,7 @@ pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
 pub(crate) use multipart::Multipart;
+pub(crate) use peer::peer_process;
 #[cfg(feature = "tokio")]
 pub(crate) use readiness::{Readiness, poll_any_changed};
 #[cfg(test)]

@@ -49,6 +49,7 @@ fn received(line: &[u8], step: usize) -> Vec<Said> {
                     check(&hello);
                     Said::Hello(format!("{hello:?}"), is_new)
                 }
+                Ok(other) => panic!("{other:?}"),
                 Err(error) => Said::Error(error.to_string()),
             });
         }

@@ -93,6 +93,7 @@ fn link_cores(mut input: &[u8]) {
                 hello(each);
             }
             Ok(link::Event::Message(each)) => message(each),
+            Ok(_) => {}
             Err(error) => used((error.kind.is_damage(), error)),
         }
     }

@@ -1,11 +1,10 @@
 //! Checks of the daemon: whether it responds, and which process it is.
 
 use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
-use cortex_std::discovery::{Client, DiscoveryError, Topic, default_address};
-use cortex_std::inspect::{Probe, claimed_by, probe};
+use cortex_std::discovery::{Client, Diagnosis, DiscoveryError, Topic, default_address};
+use cortex_std::inspect::{Probe, bound_by, claimed_by, probe};
 
 use super::finding::Finding;
 use crate::failure::Failure;
@@ -54,40 +53,17 @@ pub(super) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
 }
 
 fn unreachable(session: &Session, error: &DiscoveryError) -> Finding {
-    let start = "start one with cortex-discovery, no cleanup is needed; or set CORTEX_DISCOVERY to the address of another";
-    let text = match error {
-        DiscoveryError::Unreachable { address } => {
-            format!("no daemon responds at {}", escaped(address))
+    let (text, advice) = match error {
+        DiscoveryError::Unreachable { diagnosis, .. } => (
+            format!("no daemon responds at {}: {}", diagnosis.address(), diagnosis.reason()),
+            diagnosis.advice(),
+        ),
+        other => {
+            let advice = Diagnosis::of(&session.discovery).advice();
+            (ErrorChain(other).to_string(), advice)
         }
-        other => ErrorChain(other).to_string(),
     };
-    let Some(path) = socket_path(&session.discovery) else {
-        return Finding::problem(CHECK, text, "start one there, or check the firewall");
-    };
-    match (probe(path), claimed_by(path)) {
-        (Probe::Alive { pid }, _) => {
-            let process = process_or_unknown(pid);
-            let text = format!("{process} listens at {} but does not respond", path.display());
-            Finding::problem(
-                CHECK,
-                text,
-                "it hangs, is stopped, or is not a daemon: end it and start a daemon",
-            )
-        }
-        (Probe::Absent, Some(pid)) if is_running(pid) => {
-            let text = format!(
-                "{} holds the lock of {}, but the socket file is missing",
-                process(pid),
-                path.display()
-            );
-            Finding::problem(CHECK, text, "the file was deleted: restart that daemon")
-        }
-        (Probe::Refused, _) => {
-            let text = format!("{} is a stale socket file: its daemon died", path.display());
-            Finding::problem(CHECK, text, start)
-        }
-        _ => Finding::problem(CHECK, text, start),
-    }
+    Finding::problem(CHECK, escaped(&text), &advice)
 }
 
 /// The implementation of the daemon, and its process if that is known.
@@ -98,7 +74,9 @@ fn describe(session: &Session, client: &Client) -> String {
     };
     let Some(path) = socket_path(&session.discovery) else { return kind };
     match probe(path) {
-        Probe::Alive { pid: Some(pid) } => format!("{kind}, {}", process(pid)),
+        Probe::Alive { pid } => {
+            format!("{kind}, {}", process_or_unknown(pid.or_else(|| bound_by(path))))
+        }
         _ => kind,
     }
 }
@@ -107,7 +85,7 @@ fn describe(session: &Session, client: &Client) -> String {
 fn lock_conflict(session: &Session) -> Option<Finding> {
     let path = socket_path(&session.discovery)?;
     let Probe::Alive { pid: Some(listening) } = probe(path) else { return None };
-    let claimed = claimed_by(path).filter(|pid| *pid != listening && is_running(*pid))?;
+    let claimed = claimed_by(path).filter(|pid| *pid != listening)?;
     let text = format!(
         "{} holds the lock of the address, but {} listens there",
         process(claimed),
@@ -129,8 +107,4 @@ pub(super) fn process(pid: u32) -> String {
 /// The process, or words for one whose id is unknown.
 pub(super) fn process_or_unknown(pid: Option<u32>) -> String {
     pid.map_or_else(|| "an unknown process".to_owned(), process)
-}
-
-fn is_running(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
 }

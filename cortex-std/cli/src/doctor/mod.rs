@@ -35,7 +35,8 @@ impl Doctor {
         let mut findings = machine::versions();
         let (about_daemon, topics) = daemon::check(session);
         findings.extend(about_daemon);
-        findings.extend(topics.as_deref().map(topics::check).unwrap_or_default());
+        let check = |topics: &[_]| topics::check(&session.discovery, topics);
+        findings.extend(topics.as_deref().map(check).unwrap_or_default());
         findings.extend(files::check(&session.discovery, topics.as_deref(), self.fix));
         findings.extend(machine::limits());
         findings.extend(machine::clock());

@@ -1,11 +1,12 @@
 //! Checks of topics: dead publishers, shared addresses, and conflicting types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cortex_std::discovery::Topic;
+use cortex_std::discovery::{Topic, unreachable_publisher};
 use cortex_std::wire::find_type;
 use cortex_std::wire::standard::TYPES;
 
+use super::daemon::process_or_unknown;
 use super::finding::Finding;
 use crate::listener::Listener;
 use crate::listing::by_name;
@@ -14,9 +15,11 @@ use crate::output::escaped;
 
 use crate::types;
 
-pub(super) fn check(topics: &[Topic]) -> Vec<Finding> {
+pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(dead_publishers(topics));
+    findings.extend(unreachable_publishers(discovery, topics));
+    findings.extend(doubled_nodes(topics));
     findings.extend(shared_addresses(topics));
     findings.extend(fingerprints(topics));
     if findings.is_empty() {
@@ -30,14 +33,57 @@ pub(super) fn check(topics: &[Topic]) -> Vec<Finding> {
 }
 
 fn dead_publishers(topics: &[Topic]) -> Vec<Finding> {
-    let is_dead = |topic: &&Topic| Listener::at(&topic.address).is_alive() == Some(false);
     let finding = |topic: &Topic| {
         let (name, node) = (escaped(&topic.name), escaped(&topic.publisher_node));
-        let text = format!("{name} is registered by {node}, but no process listens at its address");
-        let advice = "its publisher died: a Rust daemon removes the topic within a second; a Python daemon must be restarted";
-        Finding::problem("topics", text, advice)
+        let listener = Listener::at(&topic.address);
+        if let Listener::Deleted(pid) = listener {
+            let process = process_or_unknown(pid);
+            let text = format!(
+                "the socket file of {name} was deleted, its publisher {node} runs in {process}"
+            );
+            let advice =
+                "a Rust publisher binds it again within a second; restart a Python publisher";
+            return Some(Finding::problem("topics", text, advice));
+        }
+        (listener.is_alive() == Some(false)).then(|| {
+            let text =
+                format!("{name} is registered by {node}, but no process listens at its address");
+            let advice = "its publisher died: a Rust daemon removes the topic within a second; a Python daemon must be restarted";
+            Finding::problem("topics", text, advice)
+        })
     };
-    topics.iter().filter(is_dead).map(finding).collect()
+    topics.iter().filter_map(finding).collect()
+}
+
+/// Publishers that this machine cannot reach, and those that no other machine reaches.
+fn unreachable_publishers(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
+    let finding = |topic: &Topic| {
+        let reason = unreachable_publisher(discovery, &topic.address)?;
+        let (name, node) = (escaped(&topic.name), escaped(&topic.publisher_node));
+        let (fault, advice) = reason.split_once(": ").unwrap_or((&reason, ""));
+        let text = format!("{name} of {node} cannot be reached: {}", escaped(fault));
+        Some(Finding::problem("topics", text, advice))
+    };
+    topics.iter().filter_map(finding).collect()
+}
+
+/// Nodes whose topics are on several machines: probably two nodes of one name, of which the last one takes
+/// the topics that both publish.
+fn doubled_nodes(topics: &[Topic]) -> Vec<Finding> {
+    let mut hosts = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for topic in topics {
+        let place = topic.address.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
+        if let Some((host, _)) = place {
+            hosts.entry(&topic.publisher_node).or_default().insert(host);
+        }
+    }
+    let finding = |(node, hosts): (&str, BTreeSet<&str>)| {
+        let hosts = hosts.into_iter().collect::<Vec<_>>().join(" and ");
+        let text = format!("node {} publishes from {}", escaped(node), escaped(&hosts));
+        let advice = "two nodes may have this name, and the last one takes the topics of both: give each its own name";
+        Finding::warning("nodes", text, advice)
+    };
+    hosts.into_iter().filter(|(_, hosts)| hosts.len() > 1).map(finding).collect()
 }
 
 /// Topics with one address: Python subscribers do not compare the topic of a message.
@@ -117,8 +163,17 @@ mod tests {
     }
 
     fn texts(topics: &[Topic]) -> String {
-        let lines: Vec<_> = check(topics).iter().map(|finding| finding.text.clone()).collect();
+        let lines: Vec<_> =
+            check("ipc:///s", topics).iter().map(|finding| finding.text.clone()).collect();
         lines.join("\n")
+    }
+
+    #[test]
+    fn reports_publishers_that_registered_their_own_loopback_address() {
+        let local = topic("/a", "tcp://127.0.0.1:1", "X", 1);
+        let found = check("tcp://192.0.2.1:5555", std::slice::from_ref(&local));
+        assert!(found[0].text.contains("/a of node cannot be reached: tcp://127.0.0.1:1 is a"));
+        assert!(check("tcp://127.0.0.1:5555", &[local])[0].text.contains("all publishers alive"));
     }
 
     #[test]
@@ -133,6 +188,8 @@ mod tests {
         assert!(texts(&[other]).contains("the type of /b is named StringMessage"));
         let schema = topic("/c", "tcp://h:3", "StringMessage", string.accept[0]);
         assert_eq!(texts(&[schema]), "1, all publishers alive, no conflicting types");
+        let far = topic("/e", "tcp://far:4", "StringMessage", string.fingerprint);
+        assert_eq!(texts(&[good.clone(), far]), "node node publishes from far and h");
         let twin = topic("/d", "tcp://h:1", "StringMessage", string.fingerprint);
         assert_eq!(texts(&[good, twin]), "/a and /d share tcp://h:1");
     }

@@ -227,6 +227,8 @@ impl Bridge {
                     self.feed.update(&hello, is_new);
                 }
                 Ok(Event::Message(message)) => self.report.received(self.board.publish(&message)),
+                // An event of a later version of the link.
+                Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "invalid frame dropped"),
             }
         }

@@ -118,6 +118,8 @@ impl Meter {
                 self.restarts += 1;
                 1
             }
+            // A step of a later version: one message.
+            _ => 1,
         };
         let Sample { at, wall_ns, len, .. } = sample;
         let stamps = Stamps { at, wall_ns, timestamp_ns: header.timestamp_ns };

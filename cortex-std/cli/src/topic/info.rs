@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
-use cortex_std::discovery::{Found, Topic};
+use cortex_std::discovery::{Found, Topic, unreachable_publisher};
 use cortex_std::wire::standard::TYPES;
 use cortex_std::wire::{FieldInfo, find_type};
 use serde_json::{Map, Value as Json, json};
@@ -57,6 +57,7 @@ impl Info {
                     "address": topic.address,
                     "listening": listener.is_alive(),
                     "pid": listener.pid(),
+                    "unreachable": unreachable_publisher(&session.discovery, &topic.address),
                 })
             };
             object["publishers"] = publishers.iter().map(publisher).collect();
@@ -84,6 +85,9 @@ impl Info {
             rows.push(row("node", escaped(&topic.publisher_node)));
             rows.push(row("address", escaped(&topic.address)));
             rows.push(row("listening", Listener::at(&topic.address).describe(paint)));
+            if let Some(reason) = unreachable_publisher(&session.discovery, &topic.address) {
+                rows.push(row("unreachable", paint.bad(&escaped(&reason))));
+            }
         }
         for (at, field) in fields.iter().enumerate() {
             let name = if at == 0 { "fields" } else { "" };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
+use cortex_std::discovery::Diagnosis;
 use cortex_std::raw::{RawOptions, RawPublisher};
 use cortex_std::wire::{Header, fingerprint};
 use cortex_std::{Node, Published, Registration};
@@ -122,7 +123,7 @@ impl Pub {
         let options = RawOptions::default().block_for(block).linger(Duration::ZERO);
         let class_name = types::bare_name(&class);
         let publisher = node.raw_publisher_with(&self.topic, class_name, fingerprint, &options)?;
-        self.wait_for_registration(&publisher, &interrupt)?;
+        self.wait_for_registration(session, &publisher, &interrupt)?;
         if !self.wait_for_subscribers(session, &publisher, &interrupt) {
             if interrupt.is_set() {
                 return Ok(Outcome::Missed);
@@ -231,7 +232,12 @@ impl Pub {
         }
     }
 
-    fn wait_for_registration(&self, publisher: &RawPublisher, interrupt: &Interrupt) -> Result<()> {
+    fn wait_for_registration(
+        &self,
+        session: &Session,
+        publisher: &RawPublisher,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
         let end = Instant::now() + REGISTRATION_TIMEOUT;
         loop {
             match publisher.registration() {
@@ -240,8 +246,8 @@ impl Pub {
                     interrupt.wait(POLL_INTERVAL);
                 }
                 Some(Registration::Pending) | None => {
-                    let reason =
-                        format!("{} is not registered: the daemon does not answer", self.topic);
+                    let diagnosis = Diagnosis::of(&session.discovery);
+                    let reason = format!("{} is not registered: {diagnosis}", self.topic);
                     return Err(Failure::Failed(reason));
                 }
                 Some(Registration::Refused(reason)) => return Err(Failure::Failed(reason)),

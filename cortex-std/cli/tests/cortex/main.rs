@@ -2,6 +2,7 @@
 
 mod codec;
 mod completions;
+mod diagnosis;
 mod echo;
 mod graph;
 mod measure;

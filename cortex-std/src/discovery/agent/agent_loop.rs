@@ -10,6 +10,7 @@ use super::registration::RegistrationEntry;
 use super::schedule::Schedule;
 use super::watch::WatchCell;
 use crate::discovery::client::Client;
+use crate::discovery::diagnosis::unreachable_publisher;
 use crate::discovery::error::DiscoveryError;
 use crate::log::{ErrorChain, LogLimit};
 use crate::stop::StopToken;
@@ -261,6 +262,13 @@ impl Watched {
             Some(found) => {
                 self.schedule.succeed();
                 if self.cell.found().as_ref() != Some(&found) {
+                    for publisher in &found.publishers {
+                        let found = unreachable_publisher(client.address(), &publisher.address);
+                        if let Some(reason) = found {
+                            let (topic, node) = (&self.name, &publisher.publisher_node);
+                            tracing::warn!(topic, node, reason, "a publisher cannot be reached");
+                        }
+                    }
                     self.cell.set_found(found);
                 }
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::schedule::Schedule;
 use crate::discovery::client::Client;
+use crate::discovery::diagnosis::{Diagnosis, Fault};
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::topic::Topic;
 use crate::endpoint::AdvertisedAddress;
@@ -86,7 +87,7 @@ impl RegistrationEntry {
     ///
     /// When the daemon does not answer or its answer is malformed; a refusal is a state.
     pub(super) fn update(&mut self, client: &mut Client) -> Result<(), DiscoveryError> {
-        self.follow_address()?;
+        self.follow_address(client.address())?;
         let topic = &self.topic;
         if *self.state.lock() != Registration::Pending {
             let publishers = client.look_up(&topic.name)?.map(|found| found.publishers);
@@ -129,9 +130,18 @@ impl RegistrationEntry {
     }
 
     /// Updates the address under which other machines reach this one.
-    fn follow_address(&mut self) -> Result<(), DiscoveryError> {
+    fn follow_address(&mut self, daemon: &str) -> Result<(), DiscoveryError> {
         let Some(advertised) = &mut self.advertised else { return Ok(()) };
-        let address = advertised.address().map_err(DiscoveryError::NoRoute)?;
+        let address = advertised.address().map_err(|error| {
+            let diagnosis = Diagnosis::of(daemon);
+            match diagnosis.fault() {
+                Fault::UnknownHost { .. } => DiscoveryError::Unreachable {
+                    address: daemon.to_owned(),
+                    diagnosis: Box::new(diagnosis),
+                },
+                _ => DiscoveryError::NoRoute(error),
+            }
+        })?;
         if address != self.topic.address {
             tracing::info!(topic = self.topic.name, address, "this machine has another address");
             self.topic.address = address;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::discovery::diagnosis::Diagnosis;
 use crate::discovery::error::DiscoveryError;
 use crate::endpoint::{Endpoint, Probe, probe};
 use crate::transport::RequestError;
@@ -21,6 +22,7 @@ pub(super) struct Attempts<'e> {
     endpoint: &'e Endpoint,
     deadline: Option<Instant>,
     is_repeatable: bool,
+    may_wait: bool,
 }
 
 impl<'e> Attempts<'e> {
@@ -30,7 +32,12 @@ impl<'e> Attempts<'e> {
         deadline: Option<Instant>,
         is_repeatable: bool,
     ) -> Self {
-        Self { endpoint, deadline, is_repeatable }
+        Self { endpoint, deadline, is_repeatable, may_wait: false }
+    }
+
+    /// Lets the explanation of an error take a moment: names are resolved, and hosts contacted.
+    pub(super) fn explaining(self) -> Self {
+        Self { may_wait: true, ..self }
     }
 
     /// Begins an attempt; returns until when it waits for the reply, `None` for no limit.
@@ -70,7 +77,12 @@ impl<'e> Attempts<'e> {
     }
 
     fn unreachable(&self) -> DiscoveryError {
-        DiscoveryError::Unreachable { address: self.endpoint.to_string() }
+        let address = self.endpoint.to_string();
+        let diagnosis = match self.may_wait {
+            true => Diagnosis::of(&address),
+            false => Diagnosis::at_once(&address),
+        };
+        DiscoveryError::Unreachable { address, diagnosis: Box::new(diagnosis) }
     }
 }
 

@@ -8,6 +8,7 @@ use super::request::{self, TypedRequest};
 use super::state::ClientState;
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::topic::{Found, Topic};
+use crate::endpoint::{Endpoint, ipv6_of};
 use crate::transport::{Context, Frame, Interrupt};
 use crate::wire::discovery::RequestExt;
 
@@ -38,6 +39,10 @@ use crate::wire::discovery::RequestExt;
 pub struct Client {
     state: ClientState,
     interrupt: Option<Interrupt>,
+    /// Whether an error may take a moment to be explained.
+    explains: bool,
+    /// Whether the name of the host was resolved.
+    is_resolved: bool,
 }
 
 impl Client {
@@ -57,7 +62,7 @@ impl Client {
         interrupt: Option<Interrupt>,
     ) -> Result<Self, DiscoveryError> {
         let state = ClientState::connect(context, address, timeout)?;
-        Ok(Self { state, interrupt })
+        Ok(Self { state, interrupt, explains: true, is_resolved: false })
     }
 
     /// The daemon's address.
@@ -168,6 +173,7 @@ impl Client {
     pub(crate) fn limit(&mut self, timeout: Duration) {
         self.state.timeout = timeout;
         self.interrupt = None;
+        self.explains = false;
     }
 
     fn perform<T>(&mut self, request: &TypedRequest<'_, T>) -> Result<T, DiscoveryError> {
@@ -175,8 +181,24 @@ impl Client {
         self.state.decode(request, reply.as_slice())
     }
 
+    /// Connects to the IPv6 address of a host that has no other, before the first request: libzmq resolves a
+    /// name to IPv4 only.
+    fn resolve(&mut self) {
+        if std::mem::replace(&mut self.is_resolved, true) {
+            return;
+        }
+        if let (Connection::Daemon(socket), Endpoint::Tcp(place)) =
+            (&mut self.state.connection, &self.state.endpoint)
+            && let Some(address) = ipv6_of(place)
+        {
+            socket.redirect(&format!("tcp://{address}"));
+        }
+    }
+
     fn send<T>(&mut self, request: &TypedRequest<'_, T>) -> Result<Frame, DiscoveryError> {
+        self.resolve();
         let (connection, body, attempts) = self.state.prepare(request)?;
+        let attempts = if self.explains { attempts.explaining() } else { attempts };
         let socket = match connection {
             Connection::Daemon(socket) => socket,
             Connection::Process(registry) => return connection::respond(registry, body),

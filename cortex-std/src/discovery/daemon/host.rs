@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{Daemon, DaemonHandle};
+use crate::discovery::diagnosis::Diagnosis;
 use crate::endpoint::{Endpoint, EndpointError, Probe, probe};
 use crate::error::CreateError;
 use crate::log::ErrorChain;
@@ -77,10 +78,12 @@ fn run(path: &Path, address: &str, node: &str, stop: &StopToken) {
                 Err(error) => {
                     // The folder may belong to another user for good: warn once.
                     if !std::mem::replace(&mut has_warned, true) {
+                        let diagnosis = Diagnosis::of(address);
                         tracing::warn!(
                             node,
                             address,
                             error = %ErrorChain(&error),
+                            advice = diagnosis.advice(),
                             "cannot host discovery"
                         );
                     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use crate::discovery::registry::{Origin, Registry, Verdict};
-use crate::endpoint::{Claim, Endpoint, Probe, SOCKET_MODE, claim, probe};
+use crate::endpoint::{Claim, Endpoint, Probe, claim, probe};
 use crate::error::CreateError;
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
@@ -39,9 +39,9 @@ impl Listener {
         let claimed = endpoint.file_path().map(|path| Ok((path.to_owned(), claim(path)?)));
         let mut claimed = claimed.transpose().map_err(CreateError::Endpoint)?;
         let mut socket = RepSocket::new(context)?;
-        socket.bind(address)?;
+        socket.bind(&endpoint.bind_address()?)?;
         if let Some((_, claim)) = &mut claimed {
-            claim.bound(SOCKET_MODE)?;
+            claim.bound()?;
         }
         Ok(Self {
             address: socket.last_endpoint()?,
@@ -170,7 +170,7 @@ impl Listener {
             empty => empty.insert(RepSocket::new(&self.context)?),
         };
         socket.bind(&self.address)?;
-        claim.bound(SOCKET_MODE)?;
+        claim.bound()?;
         tracing::warn!(address = self.address, "the socket file was deleted; bound again");
         Ok(())
     }

@@ -141,6 +141,7 @@ impl Maintenance {
             && let Some(suppressed) = self.log.pass(start)
         {
             tracing::warn!(
+                path = %file.path().display(),
                 error = %ErrorChain(&error),
                 suppressed,
                 "cannot save the registrations for the next daemon"

@@ -10,6 +10,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::diagnosis::is_loopback;
 use super::registry::Registry;
 use crate::endpoint::EndpointError;
 use crate::error::CreateError;
@@ -71,6 +72,10 @@ impl Daemon {
         let address = first.address().to_owned();
         let file = listeners.iter().find_map(Listener::path).map(|path| StateFile::beside(path));
         let mut registry = Registry::new(new_epoch());
+        let is_network = |address: &str| address.starts_with("tcp://") && !is_loopback(address);
+        if listeners.iter().map(Listener::address).any(is_network) {
+            registry.serve_network();
+        }
         let maintenance = Maintenance::new(file, &mut registry);
         Ok(Self { listeners, address, registry, maintenance, stop: StopToken::new()? })
     }

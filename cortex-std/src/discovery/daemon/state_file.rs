@@ -21,6 +21,11 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
+    /// The path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn beside(socket: &Path) -> Self {
         let with = |suffix: &str| {
             let mut path = socket.as_os_str().to_owned();

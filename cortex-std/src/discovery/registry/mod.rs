@@ -10,6 +10,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use crate::discovery::body::encode_body;
+use crate::discovery::diagnosis::{is_loopback, loopback_reason};
 use crate::endpoint::Probe;
 use crate::log::ErrorChain;
 use crate::wire::DecodeError;
@@ -22,6 +23,7 @@ use table::{Check, Entry, MAX_TEXT_LEN, Refused, Table};
 /// What the daemon does after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Verdict {
     /// Continue.
     Continue,
@@ -53,6 +55,8 @@ pub enum Verdict {
 pub struct Registry {
     epoch: u64,
     table: Table,
+    /// Whether other machines use this daemon.
+    serves_network: bool,
 }
 
 impl Registry {
@@ -60,7 +64,12 @@ impl Registry {
     /// this daemon may not have their registrations.
     #[must_use]
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, table: Table::default() }
+        Self { epoch, table: Table::default(), serves_network: false }
+    }
+
+    /// Expects clients on other machines: addresses that they cannot reach are logged.
+    pub(super) fn serve_network(&mut self) {
+        self.serves_network = true;
     }
 
     /// The number of registered topics.
@@ -172,13 +181,47 @@ impl Registry {
         if [address, message_type, publisher_node].iter().any(|text| text.len() > MAX_TEXT_LEN) {
             return self.respond(Status::Error, "Topic info is too long", out);
         }
-        match self.table.insert(info.name, Entry::new(&info, request.ext, origin), now) {
+        let previous = self.table.publishers(info.name);
+        let previous: Vec<_> = previous
+            .filter(|entry| entry.publisher_node == publisher_node)
+            .map(|entry| entry.address.clone())
+            .collect();
+        let inserted = self.table.insert(info.name, Entry::new(&info, request.ext, origin), now);
+        if inserted.is_ok() && !previous.iter().any(|previous| previous == address) {
+            self.warn_of_address(&info, previous.first().map(String::as_str));
+        }
+        match inserted {
             Ok(()) => self.respond(Status::Ok, &format!("Registered topic: {}", info.name), out),
             Err(Refused::Full) => self.respond(Status::Error, "Too many topics", out),
             Err(Refused::Taken(owner)) => {
                 let message = format!("Topic {} already registered by {owner}", info.name);
                 self.respond(Status::AlreadyExists, &message, out);
             }
+        }
+    }
+
+    /// Logs what is probably wrong with an address that is new.
+    fn warn_of_address(&self, info: &TopicInfo<'_>, previous: Option<&str>) {
+        let TopicInfo { name: topic, address, publisher_node: node, .. } = *info;
+        if self.serves_network && is_loopback(address) {
+            let reason = loopback_reason(address);
+            tracing::warn!(topic, node, reason, "other machines cannot reach a publisher");
+        }
+        let host = |address: &str| {
+            let place = address.strip_prefix("tcp://")?;
+            place.rsplit_once(':').map(|(host, _)| host.to_owned())
+        };
+        if let Some(previous) = previous
+            && let (Some(before), Some(now)) = (host(previous), host(address))
+            && before != now
+        {
+            tracing::warn!(
+                topic,
+                node,
+                previous,
+                address,
+                "a node of this name on another machine took over the topic: if both run, give each its own name"
+            );
         }
     }
 

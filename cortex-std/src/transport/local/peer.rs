@@ -23,6 +23,8 @@ const SUBSCRIBERS: &[&[u8]] = &[b"SUB", b"XSUB"];
 const OVERHEAD: usize = 768;
 /// The largest send buffer: a larger one costs latency and gains nothing.
 const MAX_SEND_BUFFER: usize = 1 << 20;
+/// A rest of a message that is longer is not copied at once: it is sent while the subscriber reads.
+const LONG_REST: usize = MAX_SEND_BUFFER;
 /// Bytes of one read.
 const READ_LEN: usize = 4096;
 /// Reads of one peer before the event thread serves others.
@@ -228,24 +230,59 @@ impl Peer {
 
     /// Sends an encoded message: to the kernel, and what it does not accept to the backlog.
     ///
+    /// Of a long message only the beginning may be sent: the result is its length, and the caller sends
+    /// the rest with [`continue_message`](Self::continue_message) or queues it with
+    /// [`queue_rest`](Self::queue_rest).
+    ///
     /// # Errors
     /// When memory is exhausted.
     pub(super) fn send_message(
         &mut self,
         encoder: &Encoder,
         parts: &mut [Part<'_>],
-    ) -> Result<(), SocketError> {
+    ) -> Result<Option<usize>, SocketError> {
         self.size_buffer(encoder.len());
-        let mut written = 0;
-        if self.backlog.is_empty() {
-            written = self.write_now(&encoder.slices(parts));
-            if written >= encoder.len() || self.is_dead {
-                return Ok(());
-            }
+        if !self.backlog.is_empty() {
+            self.queue_rest(encoder, parts, 0)?;
+            return Ok(None);
         }
+        let written = self.write_now(&mut encoder.slices(parts));
+        if written >= encoder.len() || self.is_dead {
+            return Ok(None);
+        }
+        if written > 0 && encoder.len() - written >= LONG_REST {
+            return Ok(Some(written));
+        }
+        self.queue_rest(encoder, parts, written)?;
+        Ok(None)
+    }
+
+    /// Writes more of a message of which `written` bytes are written; returns how many are then.
+    pub(super) fn continue_message(
+        &mut self,
+        encoder: &Encoder,
+        parts: &[Part<'_>],
+        written: usize,
+    ) -> usize {
+        let mut slices = encoder.slices(parts);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, written);
+        written + self.write_now(rest)
+    }
+
+    /// Queues a message behind those that wait, without its first `written` bytes.
+    ///
+    /// # Errors
+    /// When memory is exhausted; a peer that has a part of the message is then disconnected.
+    pub(super) fn queue_rest(
+        &mut self,
+        encoder: &Encoder,
+        parts: &mut [Part<'_>],
+        written: usize,
+    ) -> Result<(), SocketError> {
         if let Err(error) = self.backlog.push_message(encoder, parts, written) {
             // Half a message cannot be taken back.
-            self.is_dead = true;
+            self.is_dead |= written > 0;
             return Err(error);
         }
         self.watch_writes(true);
@@ -257,7 +294,7 @@ impl Peer {
         self.size_buffer(bytes.len().checked_div(messages).unwrap_or(1));
         let mut written = 0;
         if self.backlog.is_empty() {
-            written = self.write_now(&[IoSlice::new(bytes)]);
+            written = self.write_now(&mut [IoSlice::new(bytes)]);
             if written >= bytes.len() || self.is_dead {
                 return;
             }
@@ -266,7 +303,7 @@ impl Peer {
         self.watch_writes(true);
     }
 
-    fn write_now(&mut self, slices: &[IoSlice<'_>]) -> usize {
+    fn write_now(&mut self, slices: &mut [IoSlice<'_>]) -> usize {
         loop {
             match send(&self.descriptor, slices) {
                 Ok(count) => return count,

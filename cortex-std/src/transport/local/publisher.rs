@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
 };
+use smallvec::SmallVec;
 
 use super::encoder::Encoder;
 use super::hub::{EventFlags, Handler, Hub, Registration};
@@ -48,6 +49,8 @@ const BATCH_LEN: usize = 64 * 1024;
 const BURST_GAP: Duration = Duration::from_micros(5);
 /// Messages of a burst that are sent at once, before the following ones are coalesced.
 const BURST_START: u32 = 16;
+/// How long a subscriber that reads a long message may pause before the rest of it is copied to its queue.
+const READING_PAUSE: Duration = Duration::from_micros(200);
 /// A batch is sent with the first message after this time.
 const BATCH_DELAY: Duration = Duration::from_micros(50);
 /// A batch is sent by the event thread after this time: the end of a burst.
@@ -293,6 +296,9 @@ impl fmt::Debug for LocalPublisher {
         f.debug_struct("LocalPublisher").field("address", &self.address).finish_non_exhaustive()
     }
 }
+
+/// The peers to which the beginning of a long message is written: their index, and the bytes written.
+type Begun = SmallVec<[(usize, usize); 4]>;
 
 /// What became of a message.
 enum Outcome {
@@ -586,7 +592,9 @@ impl State {
         self.flush_batch();
         self.longest = self.longest.max(encoder.len());
         let mut outcome = Outcome::Queued;
-        for peer in &mut self.peers {
+        let mut begun = Begun::new();
+        let mut failed = Ok(());
+        for (index, peer) in self.peers.iter_mut().enumerate() {
             let topic = parts.first().map_or(&[][..], Part::as_slice);
             if !peer.matches(topic) {
                 continue;
@@ -599,9 +607,47 @@ impl State {
                     continue;
                 }
             }
-            peer.send_message(encoder, parts)?;
+            match peer.send_message(encoder, parts) {
+                Ok(None) => {}
+                Ok(Some(written)) => begun.push((index, written)),
+                Err(error) => failed = Err(error),
+            }
         }
-        Ok(outcome)
+        // Also after a failure: half a message cannot be taken back.
+        failed.and(self.complete(encoder, parts, begun)).map(|()| outcome)
+    }
+
+    /// Sends the rest of a long message, as the subscribers read it: the caller's bytes are copied once
+    /// only, by the kernel. What a subscriber does not read at once is queued.
+    fn complete(
+        &mut self,
+        encoder: &Encoder,
+        parts: &mut [Part<'_>],
+        mut begun: Begun,
+    ) -> Result<(), SocketError> {
+        while !begun.is_empty() {
+            let descriptors: SmallVec<[Arc<OwnedFd>; 4]> = begun
+                .iter()
+                .filter_map(|(index, _)| self.peers.get(*index))
+                .map(|peer| Arc::clone(&peer.descriptor))
+                .collect();
+            let pause = Instant::now() + READING_PAUSE;
+            if !matches!(wait_for_writes(&descriptors, Some(pause), None), Ok(WaitResult::Ready)) {
+                break;
+            }
+            begun.retain(|(index, written)| {
+                let Some(peer) = self.peers.get_mut(*index) else { return false };
+                *written = peer.continue_message(encoder, parts, *written);
+                *written < encoder.len() && !peer.is_dead
+            });
+        }
+        let mut queued = Ok(());
+        for (index, written) in begun {
+            if let Some(peer) = self.peers.get_mut(index) {
+                queued = queued.and(peer.queue_rest(encoder, parts, written));
+            }
+        }
+        queued
     }
 
     /// Whether every subscriber of the topic has room for one more message.

@@ -1,9 +1,10 @@
 //! Request and reply sockets on libzmq.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::frame::Frame;
-use super::socket::ZmqSocket;
+use super::monitor::{self, KeepAlive};
+use super::socket::{ZmqSocket, is_tcp};
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::{Interrupt, WaitResult};
@@ -13,6 +14,12 @@ use crate::transport::readiness::Readiness;
 
 /// Bytes of the longest request and the longest reply.
 pub(crate) const MAX_BODY_LEN: i64 = 16 * 1024 * 1024;
+
+/// How a client that disappeared without closing its connection is noticed: each has a descriptor here.
+const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(30), interval: Duration::from_secs(5), count: 3 };
+/// The same while a reply is under way.
+const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +53,12 @@ impl ReqSocket {
     pub(crate) fn connect(context: &Context, address: &str) -> Result<Self, SocketError> {
         let socket = Some(open_req(context, address)?);
         Ok(Self { context: context.clone(), address: address.into(), socket })
+    }
+
+    /// Connects to another address of the same server from the next request on.
+    pub(crate) fn redirect(&mut self, address: &str) {
+        self.address = address.into();
+        self.socket = None;
     }
 
     /// Sends `body` and blocks until the reply; returns its first part.
@@ -132,6 +145,8 @@ fn open_req(context: &Context, address: &str) -> Result<ZmqSocket, SocketError> 
 #[derive(Debug)]
 pub(crate) struct RepSocket {
     socket: ZmqSocket,
+    context: Context,
+    is_watched: bool,
     /// A request was received and not answered; libzmq requires an answer before the next one.
     owes_reply: bool,
 }
@@ -146,7 +161,7 @@ impl RepSocket {
         // The response to SHUTDOWN is sent right before the socket is closed.
         socket.set_int(zmq_sys::ZMQ_LINGER, 200)?;
         socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
-        Ok(Self { socket, owes_reply: false })
+        Ok(Self { socket, context: context.clone(), is_watched: false, owes_reply: false })
     }
 
     /// Binds to one more address. As with [`Transport::bind`](crate::transport::Transport::bind) an ipc
@@ -155,6 +170,12 @@ impl RepSocket {
     /// # Errors
     /// When the address is in use or invalid.
     pub(crate) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
+        if is_tcp(address) && !self.is_watched {
+            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected: None };
+            monitor::watch(self.context.zmq(), &mut self.socket, watch)?;
+            self.is_watched = true;
+        }
+        self.socket.set_peer_timeout(address, PEER_TIMEOUT)?;
         self.socket.bind(address)
     }
 
@@ -203,8 +224,6 @@ impl RepSocket {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::transport::zmq::socket::SNDMORE;
 

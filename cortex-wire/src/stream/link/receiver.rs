@@ -10,6 +10,7 @@ use crate::stream::multipart::Multipart;
 /// A received hello or message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A hello of the other end.
     Hello {

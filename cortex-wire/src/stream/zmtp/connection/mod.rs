@@ -52,6 +52,7 @@ impl Role<'_> {
 /// An event of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// The handshake is complete; messages can be sent.
     Ready,
