@@ -168,7 +168,7 @@ impl Meter {
         self.malformed
     }
 
-    /// What the clocks of the publisher and of this machine do.
+    /// The clocks of the publisher and of this machine.
     pub(crate) fn clock(&self) -> &ClockWatch {
         &self.clock
     }

@@ -73,7 +73,7 @@ pub(crate) trait Measurement {
     fn summary_json(meter: &Meter) -> Json;
 }
 
-/// What the command remembers of each source beside its meter.
+/// State of each source beside its meter.
 #[derive(Debug, Default)]
 struct View {
     /// The trend value of each of the last periods.
