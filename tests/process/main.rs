@@ -1,5 +1,6 @@
 //! Graphs of several processes: Python peers, daemons and nodes that are stopped or killed.
 
+mod descriptors;
 mod discovery;
 mod hosting;
 mod interop;

@@ -125,6 +125,9 @@ impl fmt::Display for SocketErrorKind {
             Self::Other(zmq_errno::ENOCOMPATPROTO) => {
                 f.write_str("the transport does not fit this kind of socket (ENOCOMPATPROTO)")
             }
+            Self::Other(libc::EMFILE) => f.write_str(
+                "too few file descriptors are left: raise the hard limit (ulimit -Hn), or use fewer nodes and connections in this process",
+            ),
             // The standard library has a text for every number.
             Self::Other(errno) => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
         }

@@ -1,4 +1,5 @@
 //! `cortex topic echo`.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts show paths such as `scan[10:20]`")]
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -156,7 +157,7 @@ impl Echo {
         Ok(Outcome::found_if(is_enough && is_whole))
     }
 
-    /// Reports what the output lacks.
+    /// Reports lost, skipped and missing values.
     fn report(&self, session: &Session, progress: &Progress, skipped: u64, is_timed_out: bool) {
         let topic = escaped(&self.topic);
         let lost = progress.lost.saturating_sub(skipped);

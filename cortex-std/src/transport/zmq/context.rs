@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::errno::{last_errno, last_error};
 use super::{frame, malloc};
+use crate::transport::descriptors;
 use crate::transport::error::SocketError;
 
 /// Requested sockets of a context; libzmq grants what this build permits.
@@ -45,6 +46,8 @@ impl Context {
     /// When libzmq is out of memory or file descriptors, or `count` is not positive.
     fn with_io_threads(count: i32) -> Result<Self, SocketError> {
         malloc::keep_blocks_mapped();
+        descriptors::raise_limit();
+        descriptors::check_reserve("create a context")?;
         // SAFETY: has no precondition; null is checked below.
         let raw = unsafe { zmq_sys::zmq_ctx_new() };
         let Some(raw) = NonNull::new(raw) else {

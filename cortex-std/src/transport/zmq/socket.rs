@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::errno::{self, last_errno};
 use super::frame::Frame;
+use crate::transport::descriptors;
 use crate::transport::error::SocketError;
 use crate::transport::event::{EventSource, wait_at};
 use crate::transport::interrupt::{Interrupt, WaitResult};
@@ -56,6 +57,7 @@ impl Drop for Handle {
 
 impl ZmqSocket {
     pub(super) fn open(context: &Context, kind: u32) -> Result<Self, SocketError> {
+        descriptors::check_reserve("open a socket")?;
         // SAFETY: a live context, which `Handle` keeps alive.
         let socket = unsafe { zmq_sys::zmq_socket(context.as_ptr(), kind as c_int) };
         let Some(socket) = NonNull::new(socket) else {

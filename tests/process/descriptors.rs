@@ -1,0 +1,80 @@
+//! Processes that may open few files: an error and no abort.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use cortex_std::discovery::Client;
+use cortex_tests::graph::{Folder, daemon};
+use cortex_tests::{DEADLINE, Program, wait_until};
+
+/// Starts a program that may open so many files.
+fn start_with(limit: u32, program: &str, arguments: &[&str], folder: &Folder) -> Program {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program);
+    command.args(arguments).env("CORTEX_DISCOVERY", folder.discovery());
+    Program::spawn(command)
+}
+
+#[test]
+fn a_node_with_too_few_descriptors_is_an_error_and_no_abort() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let graph = env!("CARGO_BIN_EXE_graph");
+    let mut has_run = false;
+    let mut has_failed = false;
+    for limit in (8..=60).step_by(2) {
+        let arguments = ["publish", "node", "/a", "/b", "/c"];
+        let mut program = start_with(limit, graph, &arguments, &folder);
+        wait_until("it is ready or ends", || {
+            program.stdout().contains("ready") || !program.is_running()
+        });
+        if program.is_running() {
+            has_run = true;
+            program.terminate();
+        }
+        let status = program.wait();
+        let text = program.stderr();
+        assert_ne!(status.signal(), Some(6), "{limit}: aborted: {text}");
+        // The panic of the test program, which shows the error.
+        has_failed |= status.code() == Some(101);
+    }
+    assert!(has_run && has_failed, "{has_run} {has_failed}");
+}
+
+#[test]
+fn a_daemon_serves_more_clients_than_its_soft_limit_of_open_files() {
+    let folder = Folder::new();
+    let graph = env!("CARGO_BIN_EXE_graph");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg("ulimit -S -n 64; exec \"$0\" daemon").arg(graph);
+    command.env("CORTEX_DISCOVERY", folder.discovery());
+    let mut daemon = Program::spawn(command);
+    daemon.expect_line("ready");
+    let connect = |_| Client::connect(&folder.discovery(), DEADLINE).expect("a client");
+    let mut clients: Vec<_> = (0..200).map(connect).collect();
+    for client in &mut clients {
+        client.ping().expect("it answers");
+    }
+    assert!(daemon.is_running(), "{}", daemon.stderr());
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised_unless_the_environment_says_default() {
+    let folder = Folder::new();
+    let graph = env!("CARGO_BIN_EXE_graph");
+    for (switch, is_raised) in [("", true), ("default", false)] {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("ulimit -S -n 200; exec \"$0\" daemon").arg(graph);
+        command.env("CORTEX_DISCOVERY", folder.discovery()).env("CORTEX_OPEN_FILES", switch);
+        let mut daemon = Program::spawn(command);
+        daemon.expect_line("ready");
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.id()));
+        let limits = limits.expect("it runs");
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+        let soft: u64 =
+            line.split_whitespace().nth(3).and_then(|n| n.parse().ok()).expect("a number");
+        assert_eq!(soft > 200, is_raised, "{line}");
+        daemon.terminate();
+        let _ = daemon.wait();
+    }
+}
