@@ -21,6 +21,7 @@
 //! messages for this subscriber alone. A libzmq peer gets the publisher's own high-water mark.
 
 mod backlog;
+mod client;
 mod connector;
 mod encoder;
 pub(super) mod hub;
@@ -29,5 +30,6 @@ pub(super) mod message;
 mod peer;
 pub(super) mod publisher;
 mod reader;
+pub(super) mod reply;
 pub(super) mod subscriber;
 mod subscriptions;
