@@ -6,3 +6,5 @@ cargo test --workspace
 cargo test -p cortex-wire --all-features
 cargo test -p cortex-wire --test derive
 cargo test -p cortex-std --no-default-features --lib
+# The same over libzmq's ipc.
+CORTEX_TRANSPORT=zmq cargo test -p cortex-std -p cortex-tests

@@ -86,6 +86,7 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         CreateError: true true;
         NameError: true true;
         ThreadError: true true;
+        RegistrationError: true true;
         WaitError: true true;
         Error: true true;
         Result<()>: true true;

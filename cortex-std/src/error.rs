@@ -132,6 +132,24 @@ impl PublishError {
     }
 }
 
+/// Why a publisher is not registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// The daemon refused, such as for another node's publisher of the topic. The node asks again.
+    #[error("the publisher is not registered: {reason}")]
+    Refused {
+        /// The daemon's reason.
+        reason: String,
+    },
+    /// No daemon answered in time. The node asks again.
+    #[error("no discovery daemon registered the publisher in time")]
+    TimedOut,
+    /// The node was shut down.
+    #[error("the publisher is closed")]
+    Closed,
+}
+
 /// Why a wait ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The derive macro of `cortex-wire` names this crate from outside and from inside alike.
 extern crate self as cortex_std;
@@ -48,7 +50,9 @@ pub use cortex_wire::ndarray;
 pub use cortex_wire::{Header, Message};
 pub use discovery::agent::Registration;
 pub use endpoint::EndpointError;
-pub use error::{CreateError, NameError, PublishError, ReceiveError, ThreadError, WaitError};
+pub use error::{
+    CreateError, NameError, PublishError, ReceiveError, RegistrationError, ThreadError, WaitError,
+};
 pub use log::ErrorChain;
 pub use node::{Node, NodeBuilder, NodeHandle};
 pub use publisher::{Loan, Publisher, PublisherBuilder, Stamped};

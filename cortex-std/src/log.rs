@@ -32,24 +32,41 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// Limits a log line to one per second and counts those left out.
-#[derive(Debug, Default)]
+/// Limits a log line to one per interval, a second by default, and counts those left out.
+#[derive(Debug)]
 pub(crate) struct LogLimit {
+    interval: Duration,
     last: Option<Instant>,
     suppressed: u64,
 }
 
+impl Default for LogLimit {
+    fn default() -> Self {
+        Self::every(Duration::from_secs(1))
+    }
+}
+
 impl LogLimit {
-    const INTERVAL: Duration = Duration::from_secs(1);
+    pub(crate) fn every(interval: Duration) -> Self {
+        Self { interval, last: None, suppressed: 0 }
+    }
 
     /// The number of lines left out since the last one; `None` where this line is left out, too.
     pub(crate) fn pass(&mut self, now: Instant) -> Option<u64> {
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < Self::INTERVAL) {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < self.interval) {
             self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
         self.last = Some(now);
         Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+/// Prints one line on stderr where the program has installed no `tracing` subscriber: for conditions that
+/// a user must know of, and that are logged, too.
+pub(crate) fn print_unless_logged(line: fmt::Arguments<'_>) {
+    if !tracing::dispatcher::has_been_set() {
+        eprintln!("cortex: {line}");
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::discovery::DiscoveryError;
 use crate::endpoint::EndpointError;
-use crate::error::{CreateError, PublishError, ReceiveError, ThreadError, WaitError};
+use crate::error::{
+    CreateError, PublishError, ReceiveError, RegistrationError, ThreadError, WaitError,
+};
 use crate::log::ErrorChain;
 use crate::transport::SocketError;
 use crate::wire::{ArrayError, DecodeError, EncodeError};
@@ -46,6 +48,9 @@ pub enum Error {
     /// Nothing was received.
     #[error(transparent)]
     Receive(#[from] ReceiveError),
+    /// A publisher is not registered.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// A wait ended early.
     #[error(transparent)]
     Wait(#[from] WaitError),

@@ -26,6 +26,8 @@
 //! [`zmtp`]: crate::zmtp
 #![doc = include_str!("../README.md")]
 #![no_std]
+// docs.rs shows which feature an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     deny(

@@ -1,11 +1,12 @@
 //! The ways of publishing: timestamps of the caller, closures that fail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use cortex_std::wire::{ArrayMessage, ArrayView};
-use cortex_std::{PublishError, Published};
+use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
+use cortex_std::{PublishError, Published, RegistrationError};
 use cortex_tests::DEADLINE;
-use cortex_tests::graph::{Folder, connect, node};
+use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 
 fn message(data: ArrayView<'_>) -> ArrayMessage<'_> {
     ArrayMessage { data, name: "", frame_id: "" }
@@ -62,4 +63,22 @@ fn the_timestamp_of_the_caller_arrives_in_every_form_of_publishing() {
     };
     assert_eq!([(); 5].map(|()| next()), [(0, 5), (1, 4), (2, 3), (3, 2), (4, 1)]);
     assert!(next().1 > 1_700_000_000_000_000_000, "the time of the call");
+}
+
+#[tokio::test]
+async fn waiting_for_the_registration_tells_success_refusal_timeout_and_the_end_of_the_node() {
+    let folder = Folder::new();
+    let [first, second] = ["first", "second"].map(|name| guest(&folder, name));
+    let ours = first.publisher::<StringMessage>("/t").create().expect("it binds");
+    let timed_out = Err(RegistrationError::TimedOut);
+    assert_eq!(ours.blocking_wait_registered(Duration::ZERO), timed_out);
+    assert_eq!(ours.wait_registered(Duration::from_millis(5)).await, timed_out);
+    let _daemon = daemon(&folder);
+    ours.wait_registered(DEADLINE).await.expect("it is registered");
+    ours.blocking_wait_registered(Duration::ZERO).expect("it is registered");
+    let theirs = second.publisher::<StringMessage>("/t").create().expect("it binds");
+    let refused = theirs.wait_registered(DEADLINE).await;
+    assert!(matches!(refused, Err(RegistrationError::Refused { .. })), "{refused:?}");
+    second.handle().shutdown();
+    assert_eq!(theirs.wait_registered(DEADLINE).await, Err(RegistrationError::Closed));
 }

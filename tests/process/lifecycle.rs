@@ -310,3 +310,40 @@ fn a_killed_program_leaves_nothing_that_keeps_the_next_one_from_working() {
     drop((seen, listener));
     daemon.stop();
 }
+
+#[test]
+fn a_publisher_that_is_not_registered_is_reported_on_stderr_without_a_log() {
+    let folder = Folder::new();
+    let mut refused = start("unregistered", &folder.discovery(), "refused");
+    refused.expect_line("the publisher is not registered: ");
+    assert!(refused.wait().success());
+    let said = refused.stderr();
+    assert!(said.contains("cortex: the topic \"/t\" is not registered: "), "{said}");
+
+    let mut alone = start("unregistered", &folder.address("absent.sock"), "no daemon");
+    alone.expect_line("ready");
+    wait_until("it is reported", || {
+        alone.stderr().contains("cortex: no topic is registered yet: ")
+    });
+    wait_for_its_handlers(&alone);
+    alone.signal(Signal::INT);
+    assert!(alone.wait().success());
+    assert_eq!(alone.stderr().lines().count(), 1, "{}", alone.stderr());
+}
+
+#[test]
+fn a_node_that_is_the_daemon_starts_and_ends_without_a_warning() {
+    // Whether the first request finds the daemon differs from start to start.
+    for _ in 0..10 {
+        let folder = Folder::new();
+        let mut program = start("spin", &folder.discovery(), "log");
+        program.expect_line("ready");
+        wait_for_its_handlers(&program);
+        program.signal(Signal::INT);
+        program.expect_line("ended");
+        assert!(program.wait().success());
+        let said = program.stderr();
+        assert!(said.contains("hosting it") && !said.contains("WARN"), "{said}");
+        assert!(!said.contains("ERROR"), "{said}");
+    }
+}

@@ -16,6 +16,7 @@ fn main() {
         "spin" => spin(&mode),
         "block" => block(mode),
         "publish" => publish(),
+        "unregistered" => unregistered(&mode),
         "thousand" => thousand(&mode),
         other => panic!("no program is called {other:?}"),
     }
@@ -37,7 +38,26 @@ fn own_node() -> Node {
     node
 }
 
+/// Publishers that no daemon knows; without a log.
+fn unregistered(mode: &str) {
+    let address = std::env::var("CORTEX_DISCOVERY").expect("an address");
+    let node = node(&address, mode == "refused");
+    let notes = node.publisher::<StringMessage>("/t").create().expect("it binds");
+    if mode == "refused" {
+        notes.blocking_wait_registered(DEADLINE).expect("it is registered");
+        let second = Node::builder("second").discovery(&address).create().expect("a node");
+        let refused = second.publisher::<StringMessage>("/t").create().expect("it binds");
+        println!("{}", refused.blocking_wait_registered(DEADLINE).expect_err("it is taken"));
+    } else {
+        println!("ready");
+        node.spin().expect("no error");
+    }
+}
+
 fn spin(mode: &str) {
+    if mode == "log" {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    }
     let node = own_node();
     println!("ready");
     node.spin().expect("no error");

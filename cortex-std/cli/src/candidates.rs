@@ -1,4 +1,4 @@
-//! What a shell completes: topics, nodes and types.
+//! Candidates for the completion of a shell: topics, nodes and types.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use clap::Args;
 use cortex_cli::typed_json::{self, ValueError, hex};
 use cortex_std::wire::{Header, OwnedValue, Type, TypeInfo, fingerprint};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use cortex_std::ErrorChain;
 
@@ -14,6 +14,10 @@ use crate::plain_json::{self, Files};
 use crate::session::Session;
 use crate::strict_json;
 use crate::types;
+
+/// The entries of a message, as `decode` and `echo --json` write them.
+const KEYS: [&str; 7] =
+    ["topic", "message", "class", "fingerprint", "timestamp_ns", "sequence", "fields"];
 
 /// Convert messages from JSON to hex frames, one message per line.
 ///
@@ -58,14 +62,21 @@ impl Encode {
 }
 
 fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), ValueError> {
-    if !object.is_object() {
+    let Json::Object(entries) = object else {
         return Err(ValueError::new("not a JSON object"));
-    }
+    };
+    check_keys(entries, &KEYS)?;
     let info = match (object["class"].as_str(), object["message"].as_str()) {
         (Some(class), _) => types::by_class(class),
         (None, Some(name)) => types::by_name(name),
         _ => None,
     };
+    if let (Some(class), Some(name)) = (object["class"].as_str(), object["message"].as_str())
+        && types::bare_name(class) != name
+    {
+        let reason = format!("{name} is not the name of {class}: leave one of the two out");
+        return Err(ValueError::new(reason).inside("message"));
+    }
     let fingerprint = fingerprint_of(object, info)?;
     if let Some(info) = info
         && fingerprint != info.fingerprint
@@ -84,6 +95,11 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
         object["fields"].as_array().ok_or_else(|| ValueError::new("\"fields\" is not a list"))?;
     if let Some(info) = info {
         check_names(fields, info)?;
+    }
+    for (at, field) in fields.iter().enumerate() {
+        let inside = |error: ValueError| error.inside(&format!("[{at}]")).inside("fields");
+        let entries = field.as_object().ok_or_else(|| ValueError::new("not a JSON object"));
+        check_keys(entries.map_err(inside)?, &["name", "value"]).map_err(inside)?;
     }
     let field = |(at, field): (usize, &Json)| {
         let value = match (field.get("value"), is_typed) {
@@ -107,6 +123,17 @@ fn read(object: &Json, is_typed: bool) -> Result<(Header, Vec<OwnedValue>), Valu
     };
     let fields = fields.iter().enumerate().map(field).collect::<Result<_, _>>()?;
     Ok((header, fields))
+}
+
+/// Checks that an object has no other entries: a misspelled one would keep its default.
+fn check_keys(object: &Map<String, Json>, known: &[&str]) -> Result<(), ValueError> {
+    match object.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => {
+            let known = known.join(", ");
+            Err(ValueError::new(format!("unknown entry {key:?}; the entries are {known}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Checks that a message has the fields of its class, in their order.

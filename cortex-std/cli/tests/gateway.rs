@@ -334,7 +334,7 @@ fn bytes_at_a_wrong_rate_are_reported_with_the_rate_as_the_likely_cause() {
     gateway.expect_event("open");
     let is_stopping = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_stopping);
-    // What a UART makes of another rate: bytes of all values.
+    // A UART at another rate receives bytes of all values.
     let noise = std::thread::spawn(move || {
         let mut state = 1_u32;
         while !stop.load(Ordering::Relaxed) {
@@ -431,4 +431,23 @@ fn a_device_that_is_no_serial_line_and_invalid_rates_are_refused() {
     let mut refused = Program::spawn(command);
     assert_eq!(refused.wait().code(), Some(2));
     assert!(refused.stderr().contains("not at least 0.01 seconds"), "{}", refused.stderr());
+}
+
+#[test]
+fn messages_dropped_for_a_stopped_subscriber_are_counted() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let device = folder.path().join("tty");
+    let board = Board::start(plug_in(&device));
+    board.period_us.store(300, Ordering::Relaxed);
+    let mut gateway = serial_gateway(&device, &folder);
+    wait_for_report(&mut gateway, |said| said["event"] == "hello");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
+    command.args(["topic", "echo", "/board/count", "--discovery", &folder.discovery()]);
+    let mut echo = Program::spawn(command);
+    echo.next_line();
+    echo.signal(cortex_tests::Signal::STOP);
+    wait_for_report(&mut gateway, |said| said["congested"].as_u64().is_some_and(|count| count > 0));
+    echo.kill();
+    end(gateway);
 }

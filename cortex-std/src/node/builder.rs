@@ -48,7 +48,7 @@ impl NodeBuilder {
     }
 
     /// How many times of each stage the subscribers keep; by default `CORTEX_TRACE_LATENCY` or none.
-    /// See [`SubscriberBuilder::trace_latency`].
+    /// See [`SubscriberBuilder::trace_latency`](crate::SubscriberBuilder::trace_latency).
     pub fn trace_latency(mut self, samples: usize) -> Self {
         self.trace_latency = Some(samples);
         self

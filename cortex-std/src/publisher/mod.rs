@@ -2,6 +2,7 @@
 
 mod builder;
 mod loan;
+mod registration;
 mod stamped;
 
 use std::fmt;
@@ -11,7 +12,6 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::discovery::agent::Registration;
 use crate::error::{PublishError, WaitError};
 use crate::raw::outlet::{Outlet, Parts, Published};
 use crate::raw::sender::Sender;
@@ -209,12 +209,6 @@ impl<M> Publisher<M> {
     #[must_use]
     pub fn address(&self) -> &str {
         self.inner.outlet.address()
-    }
-
-    /// Whether the daemon knows this publisher.
-    #[must_use]
-    pub fn registration(&self) -> Registration {
-        self.inner.outlet.registration().unwrap_or(Registration::Pending)
     }
 
     /// The number of current subscribers; while another thread blocks in

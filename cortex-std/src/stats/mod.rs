@@ -7,7 +7,7 @@ pub(crate) mod parts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock::system_time;
 use crate::wire::DecodeErrorKind;
@@ -22,7 +22,8 @@ pub struct PublisherStats {
     pub published: u64,
     /// Bytes of all frames handed to the transport.
     pub sent_bytes: u64,
-    /// How often a subscriber's queue became full, so that this subscriber lost a message.
+    /// How often a subscriber's queue became full. Each time that subscriber lost one message or more, which
+    /// it counts as lost only once it has read up to the gap.
     pub congested: u64,
     /// Current subscribers.
     pub subscribers: usize,
@@ -50,7 +51,15 @@ pub struct SubscriberStats {
     pub received_bytes: u64,
     /// When the last of them was delivered; `None` before the first.
     pub last_receive_time: Option<SystemTime>,
-    /// Messages that the publisher numbered and that never arrived.
+    /// Age of that message when it was delivered, by the wall clocks of both machines: time in queues and
+    /// in the transport, and what a reader that is too slow accumulates. Zero before the first.
+    ///
+    /// A reader whose messages age by more than a second is logged, at most once in ten seconds.
+    pub age: Duration,
+    /// Messages that the publisher has probably sent since that one: its age divided by the interval of
+    /// the last two messages. Losses among them are not counted yet.
+    pub behind: u64,
+    /// Messages that the publisher numbered and that never arrived, as far as the gaps were read.
     pub lost: u64,
     /// Messages that arrived and were replaced by newer ones before they were read:
     /// [`Queue::KeepNewest`](crate::Queue::KeepNewest) and [`Queue::Latest`](crate::Queue::Latest).
@@ -150,6 +159,9 @@ pub(crate) struct SubscriberCounters {
     pub(crate) received: Counter,
     pub(crate) received_bytes: Counter,
     pub(crate) last_receive_ns: Counter,
+    pub(crate) age_ns: Counter,
+    /// Between the last two messages, by the publisher's clock; 0 if unknown.
+    pub(crate) interval_ns: Counter,
     pub(crate) lost: Counter,
     pub(crate) overwritten: Counter,
     pub(crate) restarted: Counter,
@@ -211,6 +223,8 @@ impl SubscriberCounters {
             received: self.received.value(),
             received_bytes: self.received_bytes.value(),
             last_receive_time: system_time(self.last_receive_ns.value()),
+            age: Duration::from_nanos(self.age_ns.value()),
+            behind: self.age_ns.value().checked_div(self.interval_ns.value()).unwrap_or(0),
             lost: self.lost.value(),
             overwritten: self.overwritten.value(),
             restarted: self.restarted.value(),

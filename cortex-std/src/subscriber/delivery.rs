@@ -1,13 +1,18 @@
 //! From a received message to the callback: decoding, counting, timing.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::comparison::compare;
+use super::lag::Lag;
 use super::sample::Sample;
 use super::subscription::Subscription;
 use crate::clock::wall_clock_ns;
 use crate::log::LogLimit;
-use crate::wire::{DecodeError, Message};
+use crate::wire::{DecodeError, Header, Message, TypeInfo};
+
+/// Interval of log lines about a reader that is too slow.
+const LAG_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts and logs messages that are not delivered.
 #[derive(Debug)]
@@ -22,9 +27,15 @@ impl Rejections {
     }
 
     pub(super) fn reject(&mut self, error: DecodeError) {
+        self.reject_with(error, String::new);
+    }
+
+    /// Rejects a message whose fields do not decode; `details` are appended to the log line.
+    fn reject_with(&mut self, error: DecodeError, details: impl FnOnce() -> String) {
         self.subscription.counters.reject(error.kind);
         if let Some(suppressed) = self.log.pass(Instant::now()) {
-            tracing::warn!(topic = %self.subscription.topic, %error, suppressed, "message rejected");
+            let (topic, details) = (&self.subscription.topic, details());
+            tracing::warn!(%topic, %error, suppressed, "message rejected{details}");
         }
     }
 }
@@ -34,6 +45,44 @@ impl Rejections {
 pub(super) struct Delivery {
     pub(super) subscription: Arc<Subscription>,
     rejections: Rejections,
+    progress: Progress,
+}
+
+/// How far the reader is behind the publisher.
+#[derive(Debug)]
+struct Progress {
+    last: Option<Header>,
+    lag: Lag,
+    log: LogLimit,
+}
+
+impl Progress {
+    /// A message with this header is delivered.
+    fn record(&mut self, subscription: &Subscription, header: &Header) {
+        let counters = &subscription.counters;
+        let now = wall_clock_ns();
+        let age_ns = now.saturating_sub(header.timestamp_ns);
+        counters.last_receive_ns.set(now);
+        counters.age_ns.set(age_ns);
+        let interval_ns = self.last.replace(*header).and_then(|last| {
+            let elapsed = header.timestamp_ns.checked_sub(last.timestamp_ns)?;
+            elapsed.checked_div(header.sequence.checked_sub(last.sequence)?)
+        });
+        counters.interval_ns.set(interval_ns.unwrap_or(0));
+        if let Some(grown) = self.lag.record(age_ns)
+            && let Some(suppressed) = self.log.pass(Instant::now())
+        {
+            let (topic, behind) = (&*subscription.topic, counters.snapshot().behind);
+            tracing::warn!(
+                topic,
+                ?grown,
+                behind,
+                suppressed,
+                "the reader is slower than the publisher and gets old messages: use Queue::Latest or \
+                 KeepNewest, or a shorter callback"
+            );
+        }
+    }
 }
 
 /// A callback that is running.
@@ -43,7 +92,9 @@ pub(super) struct Call {
 
 impl Delivery {
     pub(super) fn new(subscription: Arc<Subscription>) -> Self {
-        Self { rejections: Rejections::new(&subscription), subscription }
+        let log = LogLimit::every(LAG_LOG_INTERVAL);
+        let progress = Progress { last: None, lag: Lag::new(), log };
+        Self { rejections: Rejections::new(&subscription), subscription, progress }
     }
 
     /// Decodes a sample and counts it; `None` for a message that is rejected.
@@ -56,13 +107,14 @@ impl Delivery {
         match sample.message() {
             Ok(message) => {
                 counters.decoded(begun);
-                counters.last_receive_ns.set(wall_clock_ns());
                 counters.received.add(1);
                 counters.received_bytes.add(sample.len() as u64);
+                self.progress.record(&self.subscription, &sample.header());
                 Some(message)
             }
             Err(error) => {
-                self.rejections.reject(error);
+                let fields = TypeInfo::of::<M>().fields;
+                self.rejections.reject_with(error, || compare(fields, sample));
                 None
             }
         }

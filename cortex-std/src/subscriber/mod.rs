@@ -1,10 +1,12 @@
 //! Subscribing: the forms in which messages are delivered.
 
 mod builder;
+mod comparison;
 mod connections;
 mod deadline;
 mod delivery;
 mod handle;
+mod lag;
 mod loss;
 mod queue;
 mod receiver;

@@ -33,7 +33,8 @@ pub enum Queue {
     ///
     /// The reader receives every message in order until it falls behind; then it receives old ones, with
     /// gaps, which count as `lost`. The publisher's queue and the kernel's buffers hold messages in
-    /// addition to this number.
+    /// addition to this number, so with small messages seconds may pass before the first gap:
+    /// [`SubscriberStats::age`](crate::SubscriberStats::age) and `behind` show it at once.
     KeepOldest(u32),
     /// This many of the newest messages wait (ROS 2: keep last); older ones are dropped. 0 is no limit.
     ///

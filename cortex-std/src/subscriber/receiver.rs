@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::comparison::FieldList;
 use super::connections::{Connections, MAX_CONNECTIONS};
 use super::deadline::{Deadline, SilenceCallback};
 use super::delivery::Rejections;
@@ -250,8 +251,8 @@ impl Receiver {
             tracing::error!(
                 topic,
                 class = self.info.class,
-                fields = ?self.info.fields,
-                "the publisher's fields are different"
+                fields = %FieldList(self.info.fields),
+                "the publisher's fields are different from these"
             );
         }
     }

@@ -175,6 +175,51 @@ fn a_subscription_beyond_the_limit_is_not_accepted() {
 }
 
 #[test]
+fn sockets_of_any_two_transports_understand_each_other() {
+    const LENS: [usize; 10] = [0, 1, 255, 256, 1025, 8191, 8192, 70_000, 1 << 20, 5 << 20];
+    for publishing in Transport::ALL {
+        for subscribing in Transport::ALL {
+            println!("{publishing:?} to {subscribing:?}");
+            let mut fixture = Fixture::new(publishing, LENS.len() as i32);
+            fixture.transport = subscribing;
+            let mut subscriber = fixture.subscriber(LENS.len() as i32);
+            for (number, len) in (0..).zip(LENS) {
+                let body = vec![number; len];
+                let mut parts = [Part::Copy(b"/t"), Part::Copy(&body), Part::Copy(b"last")];
+                assert_eq!(fixture.publisher.send(&mut parts).unwrap(), Sent::Delivered);
+            }
+            for (number, len) in (0..).zip(LENS) {
+                let message = recv(&mut *subscriber);
+                let body = vec![number; len];
+                assert_eq!(message.iter().collect::<Vec<_>>(), [&b"/t"[..], &body, b"last"]);
+            }
+            drop(subscriber);
+            assert!(!fixture.next_subscription().subscribe);
+        }
+    }
+}
+
+#[test]
+fn a_long_message_arrives_whole_at_a_subscriber_that_reads_at_once_and_at_one_that_reads_later() {
+    with_each(10, |mut fixture| {
+        let mut late = fixture.subscriber(10);
+        let mut prompt = fixture.subscriber(10);
+        let body: Vec<u8> = (0..5 << 20_u32).map(|index| (index % 251) as u8).collect();
+        let reader =
+            std::thread::spawn(move || (0..4).map(|_| recv(&mut *prompt)).collect::<Vec<_>>());
+        for number in 0..4_u8 {
+            let mut parts = [Part::Copy(b"/t"), Part::Copy(&body), Part::Copy(&[number])];
+            assert_eq!(fixture.publisher.send(&mut parts).unwrap(), Sent::Delivered);
+        }
+        let prompt = reader.join().unwrap();
+        let late: Vec<_> = (0..4).map(|_| recv(&mut *late)).collect();
+        for (number, message) in (0..4_u8).zip(&prompt).chain((0..4).zip(&late)) {
+            assert!(message.frame(1) == Some(&body[..]) && message.frame(2) == Some(&[number][..]));
+        }
+    });
+}
+
+#[test]
 fn a_stuck_subscriber_costs_a_healthy_one_nothing() {
     const COUNT: u32 = 3000;
     with_each(10, |mut fixture| {

@@ -22,7 +22,8 @@
 //! subscriber messages and no other: [`PublisherSocket::send`] sends to the rest and reports
 //! [`Sent::Congested`]; [`PublisherSocket::try_send`] sends to all subscribers or to none.
 //!
-//! **Blocking.** `send`, `try_send`, `next_subscription` and `try_recv` never block.
+//! **Blocking.** `next_subscription` and `try_recv` never block. `send` and `try_send` never wait for a
+//! subscriber that does not read; the local transport writes a long message while its subscribers read it.
 //! `wait_for_room` and `recv_until` block until something happens, until the deadline, or until the
 //! [`Interrupt`] is set, whichever is first; an interrupt that is set wins over a message. `bind` and
 //! `connect` do not wait for a peer. Dropping a publisher's socket does not wait: the transport goes on

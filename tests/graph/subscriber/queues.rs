@@ -10,7 +10,7 @@ use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
 use cortex_std::{Published, Queue};
 use cortex_tests::{DEADLINE, wait_until};
 
-use super::{Graph, TOPIC, accounted, next, publish, wait_for_subscribers};
+use super::{Graph, TOPIC, accounted, connect, next, publish, wait_for_subscribers};
 
 #[test]
 fn latest_shows_the_last_message_to_a_slow_reader() {
@@ -171,4 +171,23 @@ fn a_slow_thread_callback_sees_the_newest_n_next() {
         assert_eq!(enter.recv_timeout(DEADLINE), Ok(expected));
     }
     assert_eq!(accounted(&seen.stats()), 1000);
+}
+
+#[test]
+fn a_slow_reader_shows_the_age_of_its_messages_and_how_far_it_is_behind() {
+    let graph = Graph::new();
+    let notes = graph.notes();
+    let mut seen = graph.subscriber(0);
+    assert_eq!((seen.stats().age, seen.stats().behind), (Duration::ZERO, 0));
+    connect(&mut seen, &notes);
+    publish(&notes, 2);
+    next(&mut seen);
+    let pause = Duration::from_millis(100);
+    thread::sleep(pause);
+    next(&mut seen);
+    let stats = seen.stats();
+    assert!(stats.age >= pause, "{:?}", stats.age);
+    // The messages were published within much less than that.
+    assert!(stats.behind > 1, "{}", stats.behind);
+    assert_eq!(stats.lost, 0);
 }

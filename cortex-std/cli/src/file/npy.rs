@@ -89,7 +89,7 @@ impl Header {
                             .to_owned(),
                     );
                 }
-                // The reason for an unsupported dtype is a text of its own.
+                // An unsupported dtype has its own reason; the header is valid.
                 "descr" => dtype = Some(dtype_of(literal.string().map_err(invalid)?)?),
                 "fortran_order" if literal.take("True") => is_fortran = Some(true),
                 "fortran_order" if literal.take("False") => is_fortran = Some(false),

@@ -9,7 +9,7 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Bytes without a valid frame that are no remainder of a frame or of a board's start message.
 const GARBLED_BYTES: u64 = 256;
 
-/// What arrives from the board.
+/// The state of the link to the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// The port is not open.

@@ -106,7 +106,7 @@ impl Gateway {
             receiver: Receiver::new(vec![0; max_message.saturating_add(TOPIC_LEN)]),
             sender: Sender::new(),
             hello: own_hello()?,
-            report: Report::new(session.json, self.every, address.to_string()),
+            report: Report::new(session.json, self.every, &address),
             liveness: Liveness::new(Instant::now()),
             start: Instant::now(),
             last_received: Instant::now(),

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::board::Republished;
 use super::liveness::State;
+use super::port::PortAddress;
 use crate::failure::Result;
 use crate::output::{Paint, escaped, print, print_json};
 
@@ -17,6 +18,7 @@ pub(super) struct Report {
     interval: Duration,
     /// The device or address of the board.
     place: String,
+    is_serial: bool,
     last: Instant,
     state: State,
     counts: Counts,
@@ -33,9 +35,11 @@ struct Counts {
 }
 
 impl Report {
-    pub(super) fn new(is_json: bool, interval: Duration, place: String) -> Self {
+    pub(super) fn new(is_json: bool, interval: Duration, address: &PortAddress) -> Self {
+        let (place, is_serial) =
+            (address.to_string(), matches!(address, PortAddress::Serial { .. }));
         let (last, counts) = (Instant::now(), Counts::default());
-        Self { is_json, interval, place, last, state: State::Closed, counts }
+        Self { is_json, interval, place, is_serial, last, state: State::Closed, counts }
     }
 
     /// Counts a message from the board.
@@ -83,7 +87,7 @@ impl Report {
             return Ok(());
         }
         self.state = state;
-        let (place, is_serial) = (&self.place, self.place.ends_with(" baud)"));
+        let (place, is_serial) = (&self.place, self.is_serial);
         let hint = match state {
             State::Closed => return Ok(()),
             State::Receiving => format!("{place}: the board sends"),

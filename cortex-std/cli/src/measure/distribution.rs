@@ -1,4 +1,4 @@
-//! Distributions of times.
+//! Distributions of times, and sizes.
 
 use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
@@ -22,6 +22,14 @@ pub(crate) struct Distribution {
     pub(crate) max: f64,
     /// Standard deviation.
     pub(crate) jitter: f64,
+}
+
+/// Sizes of messages in bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sizes {
+    pub(crate) min: usize,
+    pub(crate) mean: f64,
+    pub(crate) max: usize,
 }
 
 impl Distribution {

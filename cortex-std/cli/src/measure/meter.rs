@@ -6,8 +6,8 @@
 //! - *Published rate*: the same with the messages that were published according to their sequence
 //!   numbers. No clock of the publisher takes part, so its steps change nothing.
 //! - *Loss*: sequence numbers that are missing after the first received message, as a part of all.
-//! - *Silence*: a publisher is silent after three of its typical intervals, the median of the window,
-//!   and at least two seconds. A silent publisher has no current rate.
+//! - *Silence*: a publisher is silent after three of its typical intervals, the median of the last
+//!   hundred, and at least two seconds. A silent publisher has no current rate.
 //! - *Age* or delay: arrival by this machine's clock minus timestamp by the publisher's, if that is set
 //!   and not in the future. Ages before a step of a clock are left out.
 //!
@@ -20,13 +20,15 @@ use cortex_std::wire::Header;
 use cortex_std::{SequenceTracker, Step};
 
 use super::clock::{ClockWatch, Stamps};
-use super::distribution::{Distribution, Times};
+use super::distribution::{Distribution, Sizes, Times};
 use crate::time::Age;
 
 /// A publisher is silent after so long without a message, unless its typical interval is longer.
 const MIN_SILENCE: Duration = Duration::from_secs(2);
 /// Typical intervals after which a publisher is silent.
-const SILENT_INTERVALS: f64 = 3.0;
+const SILENT_INTERVALS: u32 = 3;
+/// Intervals of which the typical one is the median.
+const TYPICAL_COUNT: usize = 100;
 /// The period over which recent values are computed.
 const RECENT: Duration = Duration::from_secs(1);
 /// Time for which a step of a clock is shown.
@@ -50,14 +52,6 @@ struct WindowEntry {
     len: usize,
     /// `None` if the clocks do not allow a statement.
     age_ns: Option<u64>,
-}
-
-/// Sizes of messages in bytes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sizes {
-    pub(crate) min: usize,
-    pub(crate) mean: f64,
-    pub(crate) max: usize,
 }
 
 /// Statistics over a window of the last messages, and over all messages.
@@ -174,7 +168,7 @@ impl Meter {
         self.malformed
     }
 
-    /// What the clocks of the publisher and of this machine do.
+    /// The clocks of the publisher and of this machine.
     pub(crate) fn clock(&self) -> &ClockWatch {
         &self.clock
     }
@@ -206,10 +200,23 @@ impl Meter {
         let Some(last) = self.last else {
             return Some(now.saturating_duration_since(self.started));
         };
-        let typical = self.interval().map_or(0.0, |interval| interval.p50);
-        let limit = Duration::try_from_secs_f64(typical * SILENT_INTERVALS).unwrap_or_default();
+        let limit = self.typical_interval().saturating_mul(SILENT_INTERVALS);
         let silence = now.saturating_duration_since(last.at);
         (silence > limit.max(MIN_SILENCE)).then_some(silence)
+    }
+
+    /// The median of the last intervals; zero if there is none.
+    fn typical_interval(&self) -> Duration {
+        let newest = self.window.iter().rev();
+        let pairs = newest.clone().zip(newest.skip(1)).take(TYPICAL_COUNT);
+        let mut intervals: Vec<_> = pairs.map(|(last, first)| between(first, last)).collect();
+        intervals.sort_unstable();
+        intervals.get(intervals.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// When the last message arrived.
+    pub(super) fn last_received(&self) -> Option<Instant> {
+        self.last.map(|last| last.at)
     }
 
     /// Received messages per second, over the window; `None` while the publisher is silent.

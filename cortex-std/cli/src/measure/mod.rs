@@ -3,38 +3,38 @@
 
 mod clock;
 mod distribution;
+mod lookup;
 mod meter;
+mod sources;
 mod table;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
-use cortex_std::discovery::{Client, DiscoveryError, Topic};
+use cortex_std::discovery::Topic;
 use serde_json::Value as Json;
 
 use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
-use crate::listing::{self, by_name};
+use crate::listing::by_name;
 use crate::output::{Paint, escaped, print, print_json, print_stderr, print_wrapped};
 use crate::session::{Session, seconds};
 use crate::subscription;
 
-pub(crate) use distribution::Distribution;
+pub(crate) use distribution::{Distribution, Sizes};
+pub(crate) use meter::Meter;
 use meter::Sample;
-pub(crate) use meter::{Meter, Sizes};
+use sources::{Meters, SharedMeter, Source};
 use table::{LiveTable, Row};
 
 /// Time between two updates of the table.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Longest time between an interrupt and the end of the command.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// Time between two lookups of the publishers after one that failed: it may have waited long.
-const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Length of a sparkline, in periods.
 const HISTORY_LEN: usize = 30;
 
@@ -73,154 +73,103 @@ pub(crate) trait Measurement {
     fn summary_json(meter: &Meter) -> Json;
 }
 
-/// A topic and a node that publishes it: each publisher has its own sequence numbers.
-type Source = (Arc<str>, Arc<str>);
-type Sources = BTreeMap<Source, SourceStats>;
-
-/// The statistics of a source.
-struct SourceStats {
-    meter: Meter,
+/// State of each source beside its meter.
+#[derive(Debug, Default)]
+struct View {
     /// The trend value of each of the last periods.
-    history: Vec<f64>,
-    /// Whether the daemon lists the publisher.
-    is_registered: bool,
+    histories: BTreeMap<Source, Vec<f64>>,
+    /// The sources that the daemon listed last; `None` before its first answer.
+    registered: Option<HashSet<Source>>,
 }
 
 impl MeasureArgs {
     /// Measures until Ctrl-C, `--duration` or `--timeout`.
     pub(crate) fn run<M: Measurement>(&self, session: &Session) -> Result {
         let interrupt = Interrupt::get();
-        let (sender, samples) = channel();
-        let mut sources = Sources::new();
+        let meters = Meters::new(usize::try_from(self.window).unwrap_or(usize::MAX));
         for name in &self.topics {
-            let publishers = session.topic(name)?.publishers;
-            self.subscribe(session, &publishers, &sender, &mut sources)?;
+            subscribe(session, &session.topic(name)?.publishers, &meters)?;
         }
         let mut client = session.client()?;
         if self.all && client.list()?.is_empty() {
             print_stderr("cortex: no topic is registered yet");
         }
+        let lookups = lookup::start(client, self.topics.clone())?;
+        let mut view = View::default();
         let mut table = LiveTable::new(Paint::stdout());
         let start = Instant::now();
         let end = self.duration.and_then(|duration| start.checked_add(duration));
-        let mut next = start;
-        let mut next_lookup = start;
-        let mut last_received = start;
+        let mut next = start + PERIOD;
         let mut is_timed_out = false;
         while !interrupt.is_set() && end.is_none_or(|end| Instant::now() < end) && !is_timed_out {
-            if next_lookup <= Instant::now() {
-                // If the daemon does not answer, the known topics are still measured.
-                let found = self.publishers(&mut client);
-                let wait = if found.is_ok() { PERIOD } else { RETRY_INTERVAL };
-                next_lookup = Instant::now() + wait;
-                if let Ok(topics) = found {
-                    for publishers in by_name(&topics).filter(|_| self.all) {
-                        self.subscribe(session, publishers, &sender, &mut sources)?;
-                    }
-                    mark_registered(&mut sources, &topics);
+            let left = end.map_or(next, |end| end.min(next));
+            interrupt.wait(left.saturating_duration_since(Instant::now()).min(POLL_INTERVAL));
+            // If the daemon does not answer, the known topics are still measured.
+            while let Ok(topics) = lookups.try_recv() {
+                for publishers in by_name(&topics).filter(|_| self.all) {
+                    subscribe(session, publishers, &meters)?;
                 }
+                view.registered = Some(topics.iter().map(source_of).collect());
             }
-            next += PERIOD;
-            let until = end.map_or(next, |end| end.min(next));
-            while !interrupt.is_set()
-                && let Some(left) = until.checked_duration_since(Instant::now())
-            {
-                match samples.recv_timeout(left.min(POLL_INTERVAL)) {
-                    Ok((source, sample)) => {
-                        last_received = Instant::now();
-                        self.stats(&mut sources, source).meter.record(sample);
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-                if table.is_resized() {
-                    draw::<M>(&mut table, &sources, Instant::now())?;
-                }
-            }
+            let last_received = meters.last_received().unwrap_or(start);
             is_timed_out =
                 session.timeout.is_some_and(|timeout| last_received.elapsed() >= timeout);
             if next <= Instant::now() {
-                show::<M>(session, &mut table, &mut sources)?;
+                show::<M>(session, &mut table, &meters, &mut view)?;
                 // Missed updates are skipped.
-                next = next.max(Instant::now());
+                next = (next + PERIOD).max(Instant::now());
+            } else if table.is_resized() {
+                draw::<M>(&mut table, &meters, &view)?;
             }
         }
         table.end();
-        summarize::<M>(session, &sources)?;
+        let sources = meters.all();
+        summarize::<M>(session, &meters, &view)?;
         if sources.is_empty() {
             return Err(Failure::Failed("no topic is registered".to_owned()));
         }
-        let is_silent = sources.values().any(|stats| stats.meter.received() == 0);
-        let is_lossy = sources.values().any(|stats| stats.meter.lost() > 0);
+        let is_silent = sources.iter().any(|(_, meter)| meter.lock().received() == 0);
+        let is_lossy = sources.iter().any(|(_, meter)| meter.lock().lost() > 0);
         // With --all some topics may be silent.
         Ok(Outcome::found_if((self.all || !is_silent) && !is_lossy))
     }
-
-    /// Subscribes to a topic, unless this has been done.
-    fn subscribe(
-        &self,
-        session: &Session,
-        publishers: &[Topic],
-        sender: &Sender<(Source, Sample)>,
-        sources: &mut Sources,
-    ) -> Result<()> {
-        let Some(Topic { name, .. }) = publishers.first() else { return Ok(()) };
-        if sources.keys().any(|(topic, _)| **topic == **name) {
-            return Ok(());
-        }
-        let name: Arc<str> = name.as_str().into();
-        for publisher in publishers {
-            self.stats(sources, (Arc::clone(&name), publisher.publisher_node.as_str().into()));
-        }
-        let sender = sender.clone();
-        subscription::receive(publishers, &session.discovery, move |received| {
-            let sample = Sample {
-                at: received.at,
-                wall_ns: received.wall_ns,
-                header: received.header(),
-                len: received.message.len(),
-            };
-            // Fails while the command ends and the receiver is dropped.
-            let _ = sender.send(((Arc::clone(&name), received.node), sample));
-        })
-    }
-
-    /// The statistics of a source, which may be new.
-    fn stats<'s>(&self, sources: &'s mut Sources, source: Source) -> &'s mut SourceStats {
-        let window = usize::try_from(self.window).unwrap_or(usize::MAX);
-        let new = || SourceStats {
-            meter: Meter::new(window, Instant::now()),
-            history: Vec::new(),
-            is_registered: true,
-        };
-        sources.entry(source).or_insert_with(new)
-    }
-
-    /// The registered publishers of the measured topics, sorted by topic.
-    fn publishers(&self, client: &mut Client) -> Result<Vec<Topic>, DiscoveryError> {
-        if self.all {
-            return listing::topics(client);
-        }
-        let mut topics = Vec::new();
-        for name in &self.topics {
-            topics.extend(client.look_up(name)?.into_iter().flat_map(|found| found.publishers));
-        }
-        Ok(topics)
-    }
 }
 
-/// Notes which sources are still registered.
-fn mark_registered(sources: &mut Sources, topics: &[Topic]) {
-    let registered: HashSet<(&str, &str)> =
-        topics.iter().map(|topic| (topic.name.as_str(), topic.publisher_node.as_str())).collect();
-    for ((topic, node), stats) in sources {
-        stats.is_registered = registered.contains(&(&**topic, &**node));
+/// Subscribes to a topic, unless this has been done.
+fn subscribe(session: &Session, publishers: &[Topic], meters: &Meters) -> Result<()> {
+    let Some(Topic { name, .. }) = publishers.first() else { return Ok(()) };
+    if meters.has_topic(name) {
+        return Ok(());
+    }
+    for publisher in publishers {
+        meters.meter(&source_of(publisher));
+    }
+    let name: Arc<str> = name.as_str().into();
+    let meters = meters.clone();
+    subscription::receive(publishers, &session.discovery, move |received| {
+        let sample = Sample {
+            at: received.at,
+            wall_ns: received.wall_ns,
+            header: received.header(),
+            len: received.message.len(),
+        };
+        meters.record(&(Arc::clone(&name), received.node), sample);
+    })
+}
+
+fn source_of(topic: &Topic) -> Source {
+    (topic.name.as_str().into(), topic.publisher_node.as_str().into())
+}
+
+impl View {
+    fn is_registered(&self, source: &Source) -> bool {
+        self.registered.as_ref().is_none_or(|registered| registered.contains(source))
     }
 }
 
 /// The label of a source: its topic, and its node if the topic has several.
-fn label((topic, node): &Source, sources: &Sources) -> String {
-    match sources.keys().filter(|(other, _)| other == topic).count() {
+fn label((topic, node): &Source, sources: &[(Source, SharedMeter)]) -> String {
+    match sources.iter().filter(|((other, _), _)| other == topic).count() {
         0 | 1 => escaped(topic),
         _ => format!("{} of {}", escaped(topic), escaped(node)),
     }
@@ -229,49 +178,67 @@ fn label((topic, node): &Source, sources: &Sources) -> String {
 fn show<M: Measurement>(
     session: &Session,
     table: &mut LiveTable,
-    sources: &mut Sources,
+    meters: &Meters,
+    view: &mut View,
 ) -> Result<()> {
     let now = Instant::now();
-    for (source, stats) in &mut *sources {
-        if stats.history.len() == HISTORY_LEN {
-            stats.history.remove(0);
+    for (source, meter) in meters.all() {
+        let trend = M::trend(&meter.lock(), now);
+        let history = view.histories.entry(source.clone()).or_default();
+        if history.len() == HISTORY_LEN {
+            history.remove(0);
         }
-        stats.history.push(M::trend(&stats.meter, now));
+        history.push(trend);
         if session.json {
-            print_json(&with_source(source, stats, false, M::to_json(&stats.meter, now), now))?;
+            // The meter is free again when the output waits.
+            let object = {
+                let meter = meter.lock();
+                let values = M::to_json(&meter, now);
+                with_source(&source, &meter, view.is_registered(&source), false, values, now)
+            };
+            print_json(&object)?;
         }
     }
-    if session.json { Ok(()) } else { draw::<M>(table, sources, now) }
+    if session.json { Ok(()) } else { draw::<M>(table, meters, view) }
 }
 
-fn draw<M: Measurement>(table: &mut LiveTable, sources: &Sources, now: Instant) -> Result<()> {
-    // A publisher that has ended leaves no row behind, only its line in the summary.
-    let is_shown = |stats: &SourceStats| stats.is_registered || stats.meter.silence(now).is_none();
-    let row = |(source, stats): (&Source, &SourceStats)| {
-        let SourceStats { meter, history, .. } = stats;
-        let cells = match (meter.silence(now), meter.received()) {
-            (None, _) => Ok(M::cells(meter, now)),
+fn draw<M: Measurement>(table: &mut LiveTable, meters: &Meters, view: &View) -> Result<()> {
+    let now = Instant::now();
+    let sources = meters.all();
+    let row = |(source, meter): &(Source, SharedMeter)| {
+        let meter = meter.lock();
+        let silence = meter.silence(now);
+        // A publisher that has ended leaves no row behind, only its line in the summary.
+        if !view.is_registered(source) && silence.is_some() {
+            return None;
+        }
+        let cells = match (silence, meter.received()) {
+            (None, _) => Ok(M::cells(&meter, now)),
             (Some(_), 0) => Err("no message yet".to_owned()),
             (Some(time), _) => Err(format!("silent for {} s", time.as_secs())),
         };
         let age_note = meter.clock().age_note().filter(|_| M::NEEDS_CLOCK);
         let note = meter.recent_step_note(now).or(age_note);
-        Row { name: label(source, sources), cells, note, history: history.clone() }
+        let history = view.histories.get(source).cloned().unwrap_or_default();
+        Some(Row { name: label(source, &sources), cells, note, history })
     };
-    let rows: Vec<_> = sources.iter().filter(|(_, stats)| is_shown(stats)).map(row).collect();
+    let rows: Vec<_> = sources.iter().filter_map(row).collect();
     table.show(M::TITLES, &rows)
 }
 
-fn summarize<M: Measurement>(session: &Session, sources: &Sources) -> Result<()> {
+fn summarize<M: Measurement>(session: &Session, meters: &Meters, view: &View) -> Result<()> {
     let paint = Paint::stdout();
     let now = Instant::now();
-    for (source, stats) in sources {
-        let meter = &stats.meter;
+    let sources = meters.all();
+    for (source, meter) in &sources {
+        let meter = meter.lock();
         if session.json {
-            print_json(&with_source(source, stats, true, M::summary_json(meter), now))?;
+            let values = M::summary_json(&meter);
+            let is_registered = view.is_registered(source);
+            print_json(&with_source(source, &meter, is_registered, true, values, now))?;
             continue;
         }
-        let name = paint.name(&label(source, sources));
+        let name = paint.name(&label(source, &sources));
         if meter.received() == 0 {
             print(&format!("{name}: no message"))?;
             continue;
@@ -285,7 +252,7 @@ fn summarize<M: Measurement>(session: &Session, sources: &Sources) -> Result<()>
             restarts => format!(", {restarts} restarts"),
         };
         let (received, seconds) = (meter.received(), meter.seconds());
-        let values = M::summary(meter);
+        let values = M::summary(&meter);
         let age_note = meter.clock().age_note().filter(|_| M::NEEDS_CLOCK);
         let notes = [meter.clock().steps_note(), age_note];
         let notes: String = notes.iter().flatten().map(|note| format!(", {note}")).collect();
@@ -304,12 +271,12 @@ fn summarize<M: Measurement>(session: &Session, sources: &Sources) -> Result<()>
 /// The JSON object of a source: the entries of all three commands, and the command's own `values`.
 fn with_source(
     (topic, node): &Source,
-    stats: &SourceStats,
+    meter: &Meter,
+    is_registered: bool,
     is_summary: bool,
     values: Json,
     now: Instant,
 ) -> Json {
-    let meter = &stats.meter;
     let clock = meter.clock();
     let silence = meter.silence(now).unwrap_or_default();
     let seconds = |ns: i128| ns as f64 / 1e9;
@@ -325,7 +292,7 @@ fn with_source(
         "malformed": meter.malformed(),
         "seconds": meter.seconds(),
         "silent_s": silence.as_secs_f64(),
-        "registered": stats.is_registered,
+        "registered": is_registered,
         "clock": clock.state(),
         "clock_steps": clock.publisher_steps().count,
         "clock_step_s": step(clock.publisher_steps()),
@@ -365,22 +332,11 @@ mod tests {
 
     #[test]
     fn only_registered_publishers_are_marked_so() {
-        let stats = || SourceStats {
-            meter: Meter::new(2, Instant::now()),
-            history: Vec::new(),
-            is_registered: true,
-        };
         let source = |node: &str| -> Source { ("/t".into(), node.into()) };
-        let mut sources = Sources::from([(source("pub_1"), stats()), (source("pub_2"), stats())]);
-        let topic = |node: &str| Topic {
-            name: "/t".to_owned(),
-            address: "ipc:///t".to_owned(),
-            message_type: "T".to_owned(),
-            fingerprint: 1,
-            publisher_node: node.to_owned(),
-        };
-        mark_registered(&mut sources, &[topic("pub_2")]);
-        let marks: Vec<_> = sources.values().map(|stats| stats.is_registered).collect();
+        let mut view = View::default();
+        assert!(view.is_registered(&source("pub_1")));
+        view.registered = Some(HashSet::from([source("pub_2")]));
+        let marks = ["pub_1", "pub_2"].map(|node| view.is_registered(&source(node)));
         assert_eq!(marks, [false, true]);
     }
 }

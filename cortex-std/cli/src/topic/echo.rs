@@ -156,7 +156,7 @@ impl Echo {
         Ok(Outcome::found_if(is_enough && is_whole))
     }
 
-    /// Reports what the output lacks.
+    /// Reports lost, skipped and missing values.
     fn report(&self, session: &Session, progress: &Progress, skipped: u64, is_timed_out: bool) {
         let topic = escaped(&self.topic);
         let lost = progress.lost.saturating_sub(skipped);

@@ -145,6 +145,9 @@ fn a_message_without_its_fields_is_refused() {
         line(r#"{"message": "IntMessage", "fields": [{"value": 1}, {"value": 2}]}"#),
         line(r#"{"message": "IntMessage", "fingerprint": "0x1", "fields": [{"value": 1}]}"#),
         line(r#"{"message": "IntMessage", "fields": [{"value": 18446744073709551616}]}"#),
+        line(r#"{"message": "IntMessage", "timestmap_ns": 5, "fields": [{"value": 1}]}"#),
+        line(r#"{"message": "IntMessage", "fields": [{"value": 1, "nmae": "data"}]}"#),
+        line(r#"{"message": "IntMessage", "class": "a.Other", "fields": [{"value": 1}]}"#),
         line(r#"{"message": "StringMessage", "fields": [{"value": "@secret.txt"}]}"#),
         line(r#"{"message": "IntMessage", "fields": [{"value": 7}]}"#),
     ];
@@ -161,6 +164,13 @@ fn a_message_without_its_fields_is_refused() {
     assert!(errors[2].ends_with("found without a name, without a name"), "{said}");
     assert!(errors[3].contains("line 4: fingerprint: is not 0x"), "{said}");
     assert!(errors[4].contains("line 5: 18446744073709551616 is not an integer"), "{said}");
+    let unknown = "line 6: unknown entry \"timestmap_ns\"; the entries are topic, message, class";
+    assert!(errors[5].contains(unknown), "{said}");
+    assert!(
+        errors[6].ends_with("fields[0]: unknown entry \"nmae\"; the entries are name, value"),
+        "{said}"
+    );
+    assert!(errors[7].contains("message: IntMessage is not the name of a.Other"), "{said}");
     let (encoded, said, code) = run(&["encode", "--typed"], &lines[..1]);
     assert_eq!((encoded.len(), code), (0, Some(1)), "{said}");
 }

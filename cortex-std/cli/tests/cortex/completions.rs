@@ -7,7 +7,7 @@ use cortex_tests::{Program, wait_until};
 
 use crate::{end, python_publisher, start, start_in};
 
-/// What bash completes for a command line, whose last word may be a part of one.
+/// The words that bash offers for a command line, whose last word may be a part of one.
 fn completed(folder: &Folder, line: &str) -> Vec<String> {
     let script = end(start(&["completions", "bash"], &[])).with_code(0).text();
     let path = folder.path().join("completions.bash");

@@ -12,7 +12,7 @@ use super::watch::WatchCell;
 use crate::discovery::client::Client;
 use crate::discovery::diagnosis::unreachable_publisher;
 use crate::discovery::error::DiscoveryError;
-use crate::log::{ErrorChain, LogLimit};
+use crate::log::{ErrorChain, LogLimit, print_unless_logged};
 use crate::stop::StopToken;
 
 /// Timeout of one request.
@@ -23,6 +23,9 @@ const UNREGISTER_TIMEOUT: Duration = Duration::from_millis(500);
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The same where the registry is in this process.
 pub(super) const PROCESS_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the daemon may be silent before that is reported: a node that becomes the daemon, and one that
+/// takes over from it, needs less.
+const SILENCE_LIMIT: Duration = Duration::from_secs(2);
 
 /// A command to the agent's thread; numbers identify registrations and watches.
 pub(super) enum Command {
@@ -50,6 +53,8 @@ pub(super) struct AgentLoop {
     idle_at: Instant,
     epoch: Option<u64>,
     is_reachable: bool,
+    /// Since when no request was answered.
+    silent_since: Option<Instant>,
     log: LogLimit,
 }
 
@@ -105,6 +110,7 @@ impl AgentLoop {
             idle_at: Instant::now() + CHECK_INTERVAL,
             epoch: None,
             is_reachable: true,
+            silent_since: None,
             log: LogLimit::default(),
         }
     }
@@ -200,19 +206,26 @@ impl AgentLoop {
         match round.unanswered {
             Some(DiscoveryError::Interrupted) => {}
             Some(error) => {
-                if self.is_reachable {
+                let now = Instant::now();
+                let since = *self.silent_since.get_or_insert(now);
+                if self.is_reachable && now.saturating_duration_since(since) >= SILENCE_LIMIT {
                     self.is_reachable = false;
                     let error = ErrorChain(&error);
                     tracing::warn!(%error, "waiting for the discovery daemon");
+                    if !self.registrations.is_empty() {
+                        print_unless_logged(format_args!("no topic is registered yet: {error}"));
+                    }
                 }
                 // A daemon that comes back may have lost the registrations without a new epoch.
                 for entry in self.registrations.values_mut() {
                     entry.reset_if_registered();
                 }
             }
-            None if round.has_requested && !self.is_reachable => {
-                self.is_reachable = true;
-                tracing::info!("the discovery daemon answers");
+            None if round.has_requested => {
+                self.silent_since = None;
+                if !std::mem::replace(&mut self.is_reachable, true) {
+                    tracing::info!("the discovery daemon answers");
+                }
             }
             None => {}
         }

@@ -9,7 +9,7 @@ use crate::discovery::diagnosis::{Diagnosis, Fault};
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::topic::Topic;
 use crate::endpoint::AdvertisedAddress;
-use crate::log::ErrorChain;
+use crate::log::{ErrorChain, print_unless_logged};
 use crate::mutex::Mutex;
 use crate::wire::discovery::RequestExt;
 
@@ -160,7 +160,12 @@ impl RegistrationEntry {
         }
         let topic = &self.topic.name;
         match &next {
-            Registration::Refused(reason) => tracing::error!(topic, reason, "not registered"),
+            Registration::Refused(reason) => {
+                tracing::error!(topic, reason, "not registered");
+                print_unless_logged(format_args!(
+                    "the topic {topic:?} is not registered: {reason}"
+                ));
+            }
             _ => tracing::debug!(topic, address = self.topic.address, "registered"),
         }
         *state = next;

@@ -16,9 +16,13 @@
 //! **Coalescing.** Small messages that follow each other within 5 us share a write after the 16th, up to
 //! 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves at once.
 //!
-//! **Queues.** A subscriber tells the length of its queue in READY (`X-Cortex-Queue`). The publisher keeps
-//! at most that many messages for it, sizes the kernel's buffer to about as many, and drops further
-//! messages for this subscriber alone. A libzmq peer gets the publisher's own high-water mark.
+//! **Long messages.** What the kernel does not accept at once, more than a mebibyte, is written while the
+//! subscribers read, and copied to their backlogs once no subscriber has read anything for 200 us.
+//!
+//! **Queues.** A subscriber whose user chose the length of its queue tells it in READY (`X-Cortex-Queue`).
+//! The publisher keeps at most that many messages for it, sizes the kernel's buffer to about as many, and
+//! drops further messages for this subscriber alone. Every other peer gets the publisher's own high-water
+//! mark.
 
 mod backlog;
 mod client;
