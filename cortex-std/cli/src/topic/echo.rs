@@ -1,4 +1,5 @@
 //! `cortex topic echo`.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts show paths such as `scan[10:20]`")]
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
