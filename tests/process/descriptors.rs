@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::time::Duration;
 
 use cortex_std::discovery::Client;
 use cortex_tests::graph::{Folder, daemon};
@@ -56,6 +57,30 @@ fn a_daemon_serves_more_clients_than_its_soft_limit_of_open_files() {
         client.ping().expect("it answers");
     }
     assert!(daemon.is_running(), "{}", daemon.stderr());
+}
+
+#[test]
+fn a_daemon_with_more_clients_than_descriptors_goes_on_and_serves_again_when_they_leave() {
+    let folder = Folder::new();
+    let graph = env!("CARGO_BIN_EXE_graph");
+    let mut daemon = start_with(64, graph, &["daemon"], &folder);
+    daemon.expect_line("ready");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let timeout = Duration::from_millis(300);
+                let connect = |_| Client::connect(&folder.discovery(), timeout).expect("a client");
+                let mut clients: Vec<_> = (0..50).map(connect).collect();
+                let answered = clients.iter_mut().filter_map(|client| client.ping().ok()).count();
+                assert!(answered > 0, "no client is served");
+            });
+        }
+    });
+    assert!(daemon.is_running(), "{}", daemon.stderr());
+    let log = daemon.stderr();
+    assert!(log.contains("too few file descriptors are left for another client"), "{log}");
+    let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
+    client.ping().expect("it answers");
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub(crate) fn wait_any<'s>(
 }
 
 /// Polls descriptors, of which the first may be an interrupt's.
-fn poll_until(
+pub(super) fn poll_until(
     fds: &mut [PollFd<'_>],
     deadline: Option<Instant>,
     has_interrupt: bool,

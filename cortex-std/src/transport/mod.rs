@@ -57,6 +57,7 @@ mod multipart;
 mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
+mod reply;
 mod socket;
 mod zmq;
 
@@ -68,6 +69,7 @@ pub(crate) use multipart::Multipart;
 pub(crate) use peer::peer_process;
 #[cfg(feature = "tokio")]
 pub(crate) use readiness::{Readiness, poll_any_changed};
+pub(crate) use reply::RepSocket;
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{
@@ -78,7 +80,7 @@ pub(crate) use zmq::frame::Frame;
 pub(crate) use zmq::library;
 pub(crate) use zmq::malloc::release_free_memory;
 pub(crate) use zmq::owner::{OwnedView, ViewFamily};
-pub(crate) use zmq::reqrep::{RepSocket, ReqSocket, RequestError};
+pub(crate) use zmq::reqrep::{ReqSocket, RequestError};
 
 pub use error::{SocketError, SocketErrorKind};
 

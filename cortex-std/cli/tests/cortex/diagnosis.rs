@@ -256,3 +256,39 @@ fn nodes_and_commands_use_a_host_name_that_has_only_an_ipv6_address() {
     assert!(address.starts_with("tcp://[::1]:"), "{listed:?} {}", publisher.stderr());
     publisher.interrupt();
 }
+
+#[test]
+fn a_daemon_of_a_network_logs_loopback_addresses_and_nodes_of_one_name_on_two_machines() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cortex-discovery"));
+    command.args(["--address", "tcp://0.0.0.0:*"]);
+    let mut daemon = Program::spawn(command);
+    let listens = "listens address=\"tcp://0.0.0.0:";
+    wait_until("it listens", || daemon.stderr().contains(listens));
+    let log = daemon.stderr();
+    let port = log.split(listens).nth(1).and_then(|rest| rest.split('"').next()).expect("a port");
+    let mut client =
+        Client::connect(&format!("tcp://127.0.0.1:{port}"), DEADLINE).expect("a client");
+    let mut register = |address: &str| {
+        let topic = Topic {
+            name: "/cam".to_owned(),
+            address: address.to_owned(),
+            message_type: "X".to_owned(),
+            fingerprint: 1,
+            publisher_node: "camera".to_owned(),
+        };
+        client.register(&topic, RequestExt::default()).expect("it is registered");
+    };
+    register("tcp://192.0.2.1:20000");
+    // A restart at another port of the same machine is usual.
+    register("tcp://192.0.2.1:20001");
+    let log = daemon.stderr();
+    assert!(!log.contains("cannot reach") && !log.contains("took over"), "{log}");
+    register("tcp://192.0.2.2:20001");
+    wait_until("it is logged", || {
+        daemon.stderr().contains("a node of this name on another machine took over the topic")
+    });
+    register("tcp://127.0.0.1:20001");
+    wait_until("it is logged", || {
+        daemon.stderr().contains("other machines cannot reach a publisher")
+    });
+}

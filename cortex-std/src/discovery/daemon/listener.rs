@@ -10,7 +10,7 @@ use crate::error::CreateError;
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::stop::StopToken;
-use crate::transport::{Context, Multipart, RepSocket, WaitResult, descriptors};
+use crate::transport::{Context, Multipart, RepSocket, WaitResult};
 
 /// Interval at which the socket file is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -85,7 +85,6 @@ impl Listener {
             if self.claim.is_some() && Instant::now() >= self.check_at {
                 self.check_at = Instant::now() + CHECK_INTERVAL;
                 self.check_file()?;
-                self.check_descriptors();
             }
             let Some(socket) = &mut self.socket else {
                 let _ = stop.wait_timeout(CHECK_INTERVAL);
@@ -116,20 +115,6 @@ impl Listener {
             }
         }
         Ok(())
-    }
-
-    /// Logs that the clients leave few descriptors: libzmq aborts the process when it has none for a
-    /// connection at an ipc address.
-    fn check_descriptors(&mut self) {
-        if descriptors::is_scarce()
-            && let Some(suppressed) = self.log.pass(Instant::now())
-        {
-            tracing::error!(
-                address = self.address,
-                suppressed,
-                "the clients of the daemon leave too few file descriptors: raise the hard limit (ulimit -Hn)"
-            );
-        }
     }
 
     /// Checks whether the file at the path is still this socket's. A deleted file is bound again. While a

@@ -25,6 +25,7 @@
 //! mark.
 
 mod backlog;
+mod client;
 mod connector;
 mod encoder;
 pub(super) mod hub;
@@ -33,5 +34,6 @@ pub(super) mod message;
 mod peer;
 pub(super) mod publisher;
 mod reader;
+pub(super) mod reply;
 pub(super) mod subscriber;
 mod subscriptions;

@@ -245,7 +245,7 @@ impl PublisherSocket for LocalPublisher {
 }
 
 /// A socket that listens at an ipc address. A file that is there is replaced.
-fn open_listener(address: &str) -> Result<OwnedFd, SocketError> {
+pub(super) fn open_listener(address: &str) -> Result<OwnedFd, SocketError> {
     let failed =
         |errno: Errno| SocketError::from_errno(errno.raw_os_error(), "bind", Some(address));
     let path = address.strip_prefix("ipc://").unwrap_or_default();

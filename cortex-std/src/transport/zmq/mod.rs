@@ -10,10 +10,10 @@ mod errno;
 pub(crate) mod frame;
 pub(crate) mod library;
 pub(crate) mod malloc;
-mod monitor;
+pub(super) mod monitor;
 pub(crate) mod owner;
 pub(crate) mod reqrep;
-mod socket;
+pub(super) mod socket;
 pub(super) mod sub;
 #[cfg(test)]
 mod tests;

@@ -24,21 +24,21 @@ use crate::transport::interrupt::Interrupt;
 
 /// How the kernel checks whether the peer of a silent tcp connection exists.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct KeepAlive {
+pub(in crate::transport) struct KeepAlive {
     /// Silence before the first probe.
-    pub(super) idle: Duration,
+    pub(in crate::transport) idle: Duration,
     /// Interval of the probes.
-    pub(super) interval: Duration,
+    pub(in crate::transport) interval: Duration,
     /// Probes without an answer after which the connection is closed.
-    pub(super) count: u32,
+    pub(in crate::transport) count: u32,
 }
 
 /// What is done with the events of a socket.
 #[derive(Debug, Clone)]
-pub(super) struct Watch {
-    pub(super) keep_alive: KeepAlive,
+pub(in crate::transport) struct Watch {
+    pub(in crate::transport) keep_alive: KeepAlive,
     /// Counts connections to an address that was connected before; `None` for a socket that is bound.
-    pub(super) reconnected: Option<Arc<AtomicU64>>,
+    pub(in crate::transport) reconnected: Option<Arc<AtomicU64>>,
 }
 
 const EVENTS: u32 = zmq_sys::ZMQ_EVENT_CONNECTED
@@ -51,7 +51,7 @@ const EVENTS: u32 = zmq_sys::ZMQ_EVENT_CONNECTED
 ///
 /// # Errors
 /// When no socket, descriptor or thread is left.
-pub(super) fn watch(
+pub(in crate::transport) fn watch(
     context: &Context,
     socket: &mut ZmqSocket,
     watch: Watch,

@@ -1,10 +1,9 @@
-//! Request and reply sockets on libzmq.
+//! Request sockets on libzmq.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::frame::Frame;
-use super::monitor::{self, KeepAlive};
-use super::socket::{ZmqSocket, is_tcp};
+use super::socket::ZmqSocket;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::{Interrupt, WaitResult};
@@ -14,12 +13,6 @@ use crate::transport::readiness::Readiness;
 
 /// Bytes of the longest request and the longest reply.
 pub(crate) const MAX_BODY_LEN: i64 = 16 * 1024 * 1024;
-
-/// How a client that disappeared without closing its connection is noticed: each has a descriptor here.
-const KEEP_ALIVE: KeepAlive =
-    KeepAlive { idle: Duration::from_secs(30), interval: Duration::from_secs(5), count: 3 };
-/// The same while a reply is under way.
-const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,90 +134,12 @@ fn open_req(context: &Context, address: &str) -> Result<ZmqSocket, SocketError> 
     Ok(socket)
 }
 
-/// A server, with one request at a time.
-#[derive(Debug)]
-pub(crate) struct RepSocket {
-    socket: ZmqSocket,
-    context: Context,
-    is_watched: bool,
-    /// A request was received and not answered; libzmq requires an answer before the next one.
-    owes_reply: bool,
-}
-
-impl RepSocket {
-    /// A socket that is not bound.
-    ///
-    /// # Errors
-    /// When no socket or file descriptor is left.
-    pub(crate) fn new(context: &Context) -> Result<Self, SocketError> {
-        let mut socket = ZmqSocket::open(context.zmq(), zmq_sys::ZMQ_REP)?;
-        // The response to SHUTDOWN is sent right before the socket is closed.
-        socket.set_int(zmq_sys::ZMQ_LINGER, 200)?;
-        socket.set_i64(zmq_sys::ZMQ_MAXMSGSIZE, MAX_BODY_LEN)?;
-        Ok(Self { socket, context: context.clone(), is_watched: false, owes_reply: false })
-    }
-
-    /// Binds to one more address. As with [`Transport::bind`](crate::transport::Transport::bind) an ipc
-    /// file is replaced, and left behind.
-    ///
-    /// # Errors
-    /// When the address is in use or invalid.
-    pub(crate) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
-        if is_tcp(address) && !self.is_watched {
-            let watch = monitor::Watch { keep_alive: KEEP_ALIVE, reconnected: None };
-            monitor::watch(self.context.zmq(), &mut self.socket, watch)?;
-            self.is_watched = true;
-        }
-        self.socket.set_peer_timeout(address, PEER_TIMEOUT)?;
-        self.socket.bind(address)
-    }
-
-    /// The address of the last bind, with the port that the system chose.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub(crate) fn last_endpoint(&mut self) -> Result<String, SocketError> {
-        self.socket.last_endpoint()
-    }
-
-    /// Blocks until a request: one part from a Cortex client, any number from others.
-    ///
-    /// A previous request without an answer gets an empty reply first.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub(crate) fn recv(
-        &mut self,
-        request: &mut Multipart,
-        deadline: Option<Instant>,
-        interrupt: Option<&Interrupt>,
-    ) -> Result<WaitResult, SocketError> {
-        if self.owes_reply {
-            self.send(&[])?;
-        }
-        let wait = self.socket.recv_until(request, deadline, interrupt)?;
-        self.owes_reply = wait == WaitResult::Ready;
-        Ok(wait)
-    }
-
-    /// Replies to the last request; the reply is dropped if the client disconnected.
-    ///
-    /// # Errors
-    /// Without a request to reply to, or when memory is exhausted.
-    pub(crate) fn send(&mut self, reply: &[u8]) -> Result<(), SocketError> {
-        let mut frame = Frame::from_copy(reply)?;
-        // A reply has a route or is dropped, so this never blocks.
-        if !self.socket.send(&mut frame, 0)? {
-            tracing::debug!("a reply was dropped: the client disconnected");
-        }
-        self.owes_reply = false;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::transport::reply::RepSocket;
     use crate::transport::zmq::socket::SNDMORE;
 
     const PATIENCE: Duration = Duration::from_secs(20);

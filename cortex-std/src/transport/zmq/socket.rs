@@ -17,11 +17,11 @@ use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::multipart::Multipart;
 
 const DONTWAIT: c_int = zmq_sys::ZMQ_DONTWAIT as c_int;
-pub(super) const SNDMORE: c_int = zmq_sys::ZMQ_SNDMORE as c_int;
+pub(in crate::transport) const SNDMORE: c_int = zmq_sys::ZMQ_SNDMORE as c_int;
 
 /// An open socket. It is not `Clone`, and every call takes `&mut self`: one user at a time.
 #[derive(Debug)]
-pub(super) struct ZmqSocket {
+pub(in crate::transport) struct ZmqSocket {
     handle: Arc<Handle>,
 }
 
@@ -56,7 +56,7 @@ impl Drop for Handle {
 }
 
 impl ZmqSocket {
-    pub(super) fn open(context: &Context, kind: u32) -> Result<Self, SocketError> {
+    pub(in crate::transport) fn open(context: &Context, kind: u32) -> Result<Self, SocketError> {
         descriptors::check_reserve("open a socket")?;
         // SAFETY: a live context, which `Handle` keeps alive.
         let socket = unsafe { zmq_sys::zmq_socket(context.as_ptr(), kind as c_int) };
@@ -72,20 +72,36 @@ impl ZmqSocket {
         self.handle.socket.as_ptr()
     }
 
-    pub(super) fn set_int(&mut self, option: u32, value: i32) -> Result<(), SocketError> {
+    pub(in crate::transport) fn set_int(
+        &mut self,
+        option: u32,
+        value: i32,
+    ) -> Result<(), SocketError> {
         // libzmq reads some of these through an `int *`: hence no slice of bytes.
         self.set_raw(option, (&raw const value).cast(), size_of::<i32>())
     }
 
-    pub(super) fn set_i64(&mut self, option: u32, value: i64) -> Result<(), SocketError> {
+    pub(in crate::transport) fn set_i64(
+        &mut self,
+        option: u32,
+        value: i64,
+    ) -> Result<(), SocketError> {
         self.set_raw(option, (&raw const value).cast(), size_of::<i64>())
     }
 
-    pub(super) fn set_millis(&mut self, option: u32, value: Duration) -> Result<(), SocketError> {
+    pub(in crate::transport) fn set_millis(
+        &mut self,
+        option: u32,
+        value: Duration,
+    ) -> Result<(), SocketError> {
         self.set_int(option, i32::try_from(value.as_millis()).unwrap_or(i32::MAX))
     }
 
-    pub(super) fn set_bytes(&mut self, option: u32, value: &[u8]) -> Result<(), SocketError> {
+    pub(in crate::transport) fn set_bytes(
+        &mut self,
+        option: u32,
+        value: &[u8],
+    ) -> Result<(), SocketError> {
         self.set_raw(option, value.as_ptr().cast(), value.len())
     }
 
@@ -104,12 +120,12 @@ impl ZmqSocket {
     }
 
     /// Lets libzmq handle what its own threads sent to this socket: releases frames, notices peers.
-    pub(super) fn progress(&mut self) -> Result<(), SocketError> {
+    pub(in crate::transport) fn progress(&mut self) -> Result<(), SocketError> {
         int_option(self.handle.socket, zmq_sys::ZMQ_EVENTS).map(|_| ())
     }
 
     /// The address of the last bind, with the port that the system chose.
-    pub(super) fn last_endpoint(&mut self) -> Result<String, SocketError> {
+    pub(in crate::transport) fn last_endpoint(&mut self) -> Result<String, SocketError> {
         let mut bytes = [0_u8; 1024];
         let mut len = bytes.len();
         retry("ask for the endpoint", None, || {
@@ -127,13 +143,13 @@ impl ZmqSocket {
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
-    pub(super) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
+    pub(in crate::transport) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
         self.allow_ipv6(address)?;
         // SAFETY: `at` gives an open socket and a string that ends in NUL.
         self.at("bind", address, |socket, address| unsafe { zmq_sys::zmq_bind(socket, address) })
     }
 
-    pub(super) fn connect(&mut self, address: &str) -> Result<(), SocketError> {
+    pub(in crate::transport) fn connect(&mut self, address: &str) -> Result<(), SocketError> {
         self.allow_ipv6(address)?;
         // SAFETY: as in `bind`.
         self.at("connect to", address, |socket, address| unsafe {
@@ -141,7 +157,7 @@ impl ZmqSocket {
         })
     }
 
-    pub(super) fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
+    pub(in crate::transport) fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
         // SAFETY: as in `bind`.
         self.at("disconnect from", address, |socket, address| unsafe {
             zmq_sys::zmq_disconnect(socket, address)
@@ -152,7 +168,7 @@ impl ZmqSocket {
     /// unacknowledged, or read nothing while bytes wait, before the connection is closed.
     ///
     /// The kernel reports the death of an ipc peer; a tcp peer can disappear without closing the connection.
-    pub(super) fn set_peer_timeout(
+    pub(in crate::transport) fn set_peer_timeout(
         &mut self,
         address: &str,
         timeout: Duration,
@@ -163,7 +179,11 @@ impl ZmqSocket {
 
     /// A socket from which the events of this one are received, until this one is closed or the context
     /// ends.
-    pub(super) fn monitor(&mut self, context: &Context, events: u32) -> Result<Self, SocketError> {
+    pub(in crate::transport) fn monitor(
+        &mut self,
+        context: &Context,
+        events: u32,
+    ) -> Result<Self, SocketError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let address = format!("inproc://cortex-monitor-{number}");
@@ -199,7 +219,11 @@ impl ZmqSocket {
     }
 
     /// Sends one part without waiting. False: it would have to wait, and `frame` is untouched.
-    pub(super) fn send(&mut self, frame: &mut Frame, flags: c_int) -> Result<bool, SocketError> {
+    pub(in crate::transport) fn send(
+        &mut self,
+        frame: &mut Frame,
+        flags: c_int,
+    ) -> Result<bool, SocketError> {
         loop {
             // SAFETY: an open socket that only `&mut self` uses.
             if unsafe { frame.send_raw(self.ptr(), flags | DONTWAIT) } >= 0 {
@@ -215,7 +239,7 @@ impl ZmqSocket {
 
     /// Receives one part without waiting. False: there is none. Afterwards, and only after false, the
     /// descriptor becomes readable as soon as there is one.
-    pub(super) fn recv(&mut self, frame: &mut Frame) -> Result<bool, SocketError> {
+    pub(in crate::transport) fn recv(&mut self, frame: &mut Frame) -> Result<bool, SocketError> {
         loop {
             // SAFETY: an open socket that only `&mut self` uses.
             if unsafe { frame.recv_raw(self.ptr(), DONTWAIT) } >= 0 {
@@ -230,7 +254,10 @@ impl ZmqSocket {
     }
 
     /// Receives a whole message without waiting. False: there is none, and `message` is empty.
-    pub(super) fn recv_multipart(&mut self, message: &mut Multipart) -> Result<bool, SocketError> {
+    pub(in crate::transport) fn recv_multipart(
+        &mut self,
+        message: &mut Multipart,
+    ) -> Result<bool, SocketError> {
         message.clear();
         loop {
             let mut frame = Frame::empty();
@@ -257,7 +284,7 @@ impl ZmqSocket {
     }
 
     /// Receives a whole message; waits for it until `deadline`, for ever if there is none.
-    pub(super) fn recv_until(
+    pub(in crate::transport) fn recv_until(
         &mut self,
         message: &mut Multipart,
         deadline: Option<Instant>,
@@ -281,7 +308,7 @@ impl ZmqSocket {
 
     /// Waits until something happened at the socket; only meaningful after an operation that would
     /// have had to wait, because the descriptor reports changes, not a state.
-    pub(super) fn wait(
+    pub(in crate::transport) fn wait(
         &mut self,
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
@@ -290,7 +317,7 @@ impl ZmqSocket {
     }
 
     /// The descriptor, to wait at while the socket is in use elsewhere.
-    pub(super) fn events(&self) -> EventSource {
+    pub(in crate::transport) fn events(&self) -> EventSource {
         // The same descriptor for the whole life of the socket, which `Handle` keeps open.
         let handle = Arc::clone(&self.handle);
         EventSource::new(handle)
@@ -298,7 +325,7 @@ impl ZmqSocket {
 }
 
 /// Whether an address is one of tcp.
-pub(super) fn is_tcp(address: &str) -> bool {
+pub(in crate::transport) fn is_tcp(address: &str) -> bool {
     address.starts_with("tcp://")
 }
 
