@@ -358,6 +358,12 @@ mod borrow;
 /// The book's chapters: their Rust code is compiled and run as documentation tests.
 #[cfg(doctest)]
 mod book {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../docs/src/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../docs/src/from-ros2.md")]
+    mod from_ros2 {}
     #[doc = include_str!("../../docs/src/concepts.md")]
     mod concepts {}
     #[doc = include_str!("../../docs/src/messages.md")]
