@@ -1,5 +1,7 @@
 //! Distributions of times, and sizes.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
 
@@ -78,6 +80,10 @@ impl Times {
             jitter: histogram.stdev() / 1e9,
         })
     }
+}
+
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

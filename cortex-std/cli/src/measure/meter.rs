@@ -20,7 +20,7 @@ use cortex_std::wire::Header;
 use cortex_std::{SequenceTracker, Step};
 
 use super::clock::{ClockWatch, Stamps};
-use super::distribution::{Distribution, Sizes, Times};
+use super::distribution::{Distribution, Sizes, Times, nanoseconds};
 use crate::time::Age;
 
 /// A publisher is silent after so long without a message, unless its typical interval is longer.
@@ -339,10 +339,6 @@ impl Meter {
 
 fn between(first: &WindowEntry, last: &WindowEntry) -> Duration {
     last.at.saturating_duration_since(first.at)
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn per_second(count: u64, time: Duration) -> Option<f64> {

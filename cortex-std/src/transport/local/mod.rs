@@ -32,6 +32,7 @@ pub(super) mod hub;
 mod inbound;
 pub(super) mod message;
 mod peer;
+mod peers;
 pub(super) mod publisher;
 mod reader;
 pub(super) mod reply;

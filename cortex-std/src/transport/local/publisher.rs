@@ -2,21 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
 };
-use smallvec::SmallVec;
 
-use super::encoder::Encoder;
 use super::hub::{EventFlags, Handler, Hub, Registration};
 use super::peer::{Change, Peer};
+use super::peers::{Outcome, Peers, Policy, wait_for_writes};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::transport::context::Context;
@@ -40,21 +38,6 @@ const LISTEN_QUEUE: i32 = 128;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most events that wait to be read; a peer that causes more is disconnected.
 const MAX_EVENTS: usize = 100_000;
-
-/// The longest message that is coalesced.
-const COALESCED_LEN: usize = 4096;
-/// Bytes of the largest batch.
-const BATCH_LEN: usize = 64 * 1024;
-/// Messages that follow each other more closely than this are a burst.
-const BURST_GAP: Duration = Duration::from_micros(5);
-/// Messages of a burst that are sent at once, before the following ones are coalesced.
-const BURST_START: u32 = 16;
-/// How long a subscriber that reads a long message may pause before the rest of it is copied to its queue.
-const READING_PAUSE: Duration = Duration::from_micros(200);
-/// A batch is sent with the first message after this time.
-const BATCH_DELAY: Duration = Duration::from_micros(50);
-/// A batch is sent by the event thread after this time: the end of a burst.
-const TAIL_DELAY: Duration = Duration::from_micros(200);
 
 /// A publisher's socket.
 pub(crate) struct LocalPublisher {
@@ -82,35 +65,11 @@ struct State {
     listener: Option<Arc<OwnedFd>>,
     accepting: Option<Registration>,
     next_key: u64,
-    peers: Vec<Peer>,
+    peers: Peers,
     changes: VecDeque<SubscriptionEvent>,
-    encoder: Encoder,
-    /// Bytes of the longest message so far.
-    longest: usize,
-    batch: Batch,
-    /// When the last message was sent or coalesced.
-    last: Option<Instant>,
-    /// Messages of the current burst.
-    burst: u32,
     /// Set once the socket is dropped: when what waits is discarded.
     linger_until: Option<Instant>,
     log: LogLimit,
-}
-
-/// Small messages that wait to share one write.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    messages: usize,
-    topic: Vec<u8>,
-    since: Option<Instant>,
-}
-
-/// Whether a full queue loses a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Policy {
-    Drop,
-    Keep,
 }
 
 impl LocalPublisher {
@@ -138,13 +97,8 @@ impl LocalPublisher {
                 listener: Some(Arc::clone(&listener)),
                 accepting: None,
                 next_key: LISTENER + 1,
-                peers: Vec::new(),
+                peers: Peers::default(),
                 changes: VecDeque::new(),
-                encoder: Encoder::default(),
-                longest: 0,
-                batch: Batch::default(),
-                last: None,
-                burst: 0,
                 linger_until: None,
                 log: LogLimit::default(),
             }),
@@ -201,9 +155,9 @@ impl PublisherSocket for LocalPublisher {
 
     fn unsent(&self) -> usize {
         let mut state = self.shared.state.lock();
-        state.flush_batch();
+        state.peers.flush_batch();
         let unsent = |peer: &Peer| if peer.is_dead { 0 } else { peer.backlog.unsent() };
-        state.peers.iter().map(unsent).max().unwrap_or(0)
+        state.peers.list.iter().map(unsent).max().unwrap_or(0)
     }
 
     fn release(&mut self) -> Result<(), SocketError> {
@@ -214,7 +168,7 @@ impl PublisherSocket for LocalPublisher {
 
     fn queue_limit(&self) -> usize {
         let PublisherOptions { high_water_mark, max_queue_bytes, .. } = self.shared.options;
-        let longest = self.shared.state.lock().longest;
+        let longest = self.shared.state.lock().peers.longest;
         let limit = match longest {
             0 => high_water_mark,
             len => limit_of_len(high_water_mark, max_queue_bytes, len),
@@ -269,12 +223,12 @@ impl Drop for LocalPublisher {
     fn drop(&mut self) {
         let shared = &self.shared;
         let mut state = shared.state.lock();
-        state.flush_batch();
+        state.peers.flush_batch();
         state.accepting = None;
         state.listener = None;
         let waiting = |peer: &Peer| !peer.backlog.is_empty() && !peer.is_dead;
         let (waiting, done): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.peers).into_iter().partition(waiting);
+            std::mem::take(&mut state.peers.list).into_iter().partition(waiting);
         if self.linger.is_zero() || waiting.is_empty() {
             drop(state);
             drop((waiting, done));
@@ -282,7 +236,7 @@ impl Drop for LocalPublisher {
         }
         // What waits is sent by the event thread, within the linger time.
         let until = Instant::now() + self.linger;
-        state.peers = waiting;
+        state.peers.list = waiting;
         state.linger_until = Some(until);
         shared.hub.lingering_begun();
         drop(state);
@@ -297,94 +251,19 @@ impl fmt::Debug for LocalPublisher {
     }
 }
 
-/// The peers to which the beginning of a long message is written: their index, and the bytes written.
-type Begun = SmallVec<[(usize, usize); 4]>;
-
-/// What became of a message.
-enum Outcome {
-    Queued,
-    /// A subscriber lost it.
-    Lost,
-    /// A queue is full, and no subscriber has it.
-    Full,
-}
-
 impl Shared {
-    fn wake_at(&self, at: Instant) {
-        let handler: Weak<dyn Handler> = self.this.clone();
-        self.hub.wake_at(handler, at);
-    }
-
     fn send(&self, parts: &mut [Part<'_>], policy: Policy) -> Result<Outcome, SocketError> {
         let mut state = self.state.lock();
-        let Some(first) = parts.first() else { return Ok(Outcome::Queued) };
-        let topic = first.as_slice();
-        let (mut is_wanted, mut has_backlog, mut limit) = (false, false, usize::MAX);
-        for peer in &mut state.peers {
-            if peer.matches(topic) {
-                is_wanted = true;
-                has_backlog |= !peer.backlog.is_empty();
-                limit = limit.min(peer.limit);
-            }
+        let outcome = state.peers.send(parts, policy, self.byte_limit);
+        if let Some(due) = state.peers.tail_due.take() {
+            self.wake_at(due);
         }
-        if !is_wanted {
-            return Ok(Outcome::Queued);
-        }
-        if policy == Policy::Keep && has_backlog && !state.has_room(topic, self.byte_limit) {
-            return Ok(Outcome::Full);
-        }
-        let now = Instant::now();
-        let is_burst =
-            state.last.is_some_and(|last| now.saturating_duration_since(last) < BURST_GAP);
-        state.last = Some(now);
-        state.burst = if is_burst { state.burst.saturating_add(1) } else { 0 };
-        let mut encoder = std::mem::take(&mut state.encoder);
-        encoder.encode(parts);
-        let may_coalesce =
-            state.burst >= BURST_START && !has_backlog && encoder.len() <= COALESCED_LEN;
-        let topic = parts.first().map_or(&[][..], Part::as_slice);
-        let outcome = if may_coalesce && self.coalesce(&mut state, &encoder, topic, limit, now) {
-            Ok(Outcome::Queued)
-        } else {
-            let outcome = state.send_now(&encoder, parts, policy, self.byte_limit);
-            // The time of the writes is not part of the gap.
-            state.last = Some(Instant::now());
-            outcome
-        };
-        state.encoder = encoder;
         outcome
     }
 
-    /// Appends a small message to the batch; false if it must be sent by itself.
-    fn coalesce(
-        &self,
-        state: &mut State,
-        encoder: &Encoder,
-        topic: &[u8],
-        limit: usize,
-        now: Instant,
-    ) -> bool {
-        let Some(bytes) = encoder.contiguous() else { return false };
-        let batch = &state.batch;
-        let is_full = batch.bytes.len().saturating_add(bytes.len()) > BATCH_LEN
-            || batch.messages >= limit
-            || batch.since.is_some_and(|since| now.saturating_duration_since(since) >= BATCH_DELAY);
-        if is_full || batch.topic != topic {
-            state.flush_batch();
-        }
-        let batch = &mut state.batch;
-        batch.bytes.extend_from_slice(bytes);
-        batch.messages = batch.messages.saturating_add(1);
-        if batch.messages == 1 {
-            batch.topic.clear();
-            batch.topic.extend_from_slice(topic);
-            let is_armed = batch.since.is_some();
-            batch.since = Some(now);
-            if !is_armed {
-                self.wake_at(now + TAIL_DELAY);
-            }
-        }
-        true
+    fn wake_at(&self, at: Instant) {
+        let handler: Weak<dyn Handler> = self.this.clone();
+        self.hub.wake_at(handler, at);
     }
 
     fn wait_for_room(
@@ -395,7 +274,13 @@ impl Shared {
         let full: Vec<Arc<OwnedFd>> = {
             let state = self.state.lock();
             let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(self.byte_limit);
-            state.peers.iter().filter(is_full).map(|peer| Arc::clone(&peer.descriptor)).collect()
+            state
+                .peers
+                .list
+                .iter()
+                .filter(is_full)
+                .map(|peer| Arc::clone(&peer.descriptor))
+                .collect()
         };
         // Subscriptions may have changed, or the event thread has made room.
         if full.is_empty() {
@@ -404,7 +289,7 @@ impl Shared {
         let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
         if wait == WaitResult::Ready {
             let mut state = self.state.lock();
-            for peer in &mut state.peers {
+            for peer in &mut state.peers.list {
                 if full.iter().any(|descriptor| Arc::ptr_eq(descriptor, &peer.descriptor)) {
                     peer.flush();
                 }
@@ -445,11 +330,11 @@ impl Shared {
     }
 
     fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
-        let greeting = state.peers.iter().filter(|peer| peer.deadline.is_some());
+        let greeting = state.peers.list.iter().filter(|peer| peer.deadline.is_some());
         if greeting.count() >= MAX_HANDSHAKES {
             // The oldest one has had its chance.
-            if let Some(oldest) = state.peers.iter().position(|peer| peer.deadline.is_some()) {
-                state.peers.remove(oldest);
+            if let Some(oldest) = state.peers.list.iter().position(|peer| peer.deadline.is_some()) {
+                state.peers.list.remove(oldest);
             }
         }
         let key = state.next_key;
@@ -466,7 +351,7 @@ impl Shared {
         let Some(this) = self.this.upgrade() else { return Ok(()) };
         let flags = EventFlags::IN | EventFlags::RDHUP;
         peer.set_registration(self.hub.watch(&descriptor, flags, this, key)?);
-        state.peers.push(peer);
+        state.peers.list.push(peer);
         self.wake_at(deadline);
         Ok(())
     }
@@ -474,7 +359,7 @@ impl Shared {
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
         let State { peers, changes, .. } = state;
-        peers.retain_mut(|peer| {
+        peers.list.retain_mut(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
@@ -487,14 +372,16 @@ impl Shared {
         if !state.changes.is_empty() {
             self.events.wake();
         }
-        if state.linger_until.is_some() && state.peers.iter().all(|peer| peer.backlog.is_empty()) {
+        if state.linger_until.is_some()
+            && state.peers.list.iter().all(|peer| peer.backlog.is_empty())
+        {
             self.end_lingering(state);
         }
     }
 
     fn end_lingering(&self, state: &mut State) {
         if state.linger_until.take().is_some() {
-            state.peers.clear();
+            state.peers.list.clear();
             self.hub.lingering_ended();
         }
     }
@@ -511,10 +398,10 @@ impl Handler for Shared {
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         if may_change {
             // Messages that were published before a subscription are not for the new subscriber.
-            state.flush_batch();
+            state.peers.flush_batch();
         }
         let State { peers, changes, .. } = &mut *state;
-        let Some(peer) = peers.iter_mut().find(|peer| peer.key == key) else { return };
+        let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
         if may_change {
             peer.receive(|change| {
                 changes.push_back(match change {
@@ -536,15 +423,8 @@ impl Handler for Shared {
 
     fn due(&self, now: Instant) {
         let mut state = self.state.lock();
-        if let Some(since) = state.batch.since {
-            if state.batch.messages == 0 {
-                state.batch.since = None;
-            } else if now.saturating_duration_since(since) >= TAIL_DELAY {
-                state.flush_batch();
-                state.batch.since = None;
-            } else {
-                self.wake_at(since + TAIL_DELAY);
-            }
+        if let Some(due) = state.peers.flush_tail(now) {
+            self.wake_at(due);
         }
         if let Some(accepting) = &state.accepting {
             accepting.set(EventFlags::IN);
@@ -561,136 +441,6 @@ fn release(parts: &mut [Part<'_>]) {
     for part in parts {
         if let Part::Frame(frame) | Part::Counted(frame) = part {
             *frame = Frame::empty();
-        }
-    }
-}
-
-impl State {
-    /// Sends the batch to its subscribers.
-    fn flush_batch(&mut self) {
-        let Self { peers, batch, .. } = self;
-        if batch.messages == 0 {
-            return;
-        }
-        for peer in peers {
-            if peer.matches(&batch.topic) {
-                peer.send_batch(&batch.bytes, batch.messages);
-            }
-        }
-        batch.bytes.clear();
-        batch.messages = 0;
-    }
-
-    /// Sends a message by itself, after the batch.
-    fn send_now(
-        &mut self,
-        encoder: &Encoder,
-        parts: &mut [Part<'_>],
-        policy: Policy,
-        byte_limit: u64,
-    ) -> Result<Outcome, SocketError> {
-        self.flush_batch();
-        self.longest = self.longest.max(encoder.len());
-        let mut outcome = Outcome::Queued;
-        let mut begun = Begun::new();
-        let mut failed = Ok(());
-        for (index, peer) in self.peers.iter_mut().enumerate() {
-            let topic = parts.first().map_or(&[][..], Part::as_slice);
-            if !peer.matches(topic) {
-                continue;
-            }
-            if policy == Policy::Drop && !peer.backlog.is_empty() && peer.is_full(byte_limit) {
-                // The event thread may not have seen yet that the kernel has room.
-                peer.flush();
-                if peer.is_full(byte_limit) {
-                    outcome = Outcome::Lost;
-                    continue;
-                }
-            }
-            match peer.send_message(encoder, parts) {
-                Ok(None) => {}
-                Ok(Some(written)) => begun.push((index, written)),
-                Err(error) => failed = Err(error),
-            }
-        }
-        // Also after a failure: half a message cannot be taken back.
-        failed.and(self.complete(encoder, parts, begun)).map(|()| outcome)
-    }
-
-    /// Sends the rest of a long message, as the subscribers read it: the caller's bytes are copied once
-    /// only, by the kernel. What a subscriber does not read at once is queued.
-    fn complete(
-        &mut self,
-        encoder: &Encoder,
-        parts: &mut [Part<'_>],
-        mut begun: Begun,
-    ) -> Result<(), SocketError> {
-        while !begun.is_empty() {
-            let descriptors: SmallVec<[Arc<OwnedFd>; 4]> = begun
-                .iter()
-                .filter_map(|(index, _)| self.peers.get(*index))
-                .map(|peer| Arc::clone(&peer.descriptor))
-                .collect();
-            let pause = Instant::now() + READING_PAUSE;
-            if !matches!(wait_for_writes(&descriptors, Some(pause), None), Ok(WaitResult::Ready)) {
-                break;
-            }
-            begun.retain(|(index, written)| {
-                let Some(peer) = self.peers.get_mut(*index) else { return false };
-                *written = peer.continue_message(encoder, parts, *written);
-                *written < encoder.len() && !peer.is_dead
-            });
-        }
-        let mut queued = Ok(());
-        for (index, written) in begun {
-            if let Some(peer) = self.peers.get_mut(index) {
-                queued = queued.and(peer.queue_rest(encoder, parts, written));
-            }
-        }
-        queued
-    }
-
-    /// Whether every subscriber of the topic has room for one more message.
-    fn has_room(&mut self, topic: &[u8], byte_limit: u64) -> bool {
-        let mut has_room = true;
-        for peer in &mut self.peers {
-            if peer.matches(topic) && peer.is_full(byte_limit) {
-                peer.flush();
-                has_room &= !peer.is_full(byte_limit) || peer.is_dead;
-            }
-        }
-        has_room
-    }
-}
-
-/// Blocks until a descriptor is writable or its peer left, the deadline passed, or the interrupt is set.
-fn wait_for_writes(
-    descriptors: &[Arc<OwnedFd>],
-    deadline: Option<Instant>,
-    interrupt: Option<BorrowedFd<'_>>,
-) -> Result<WaitResult, SocketError> {
-    let mut fds: Vec<_> = interrupt
-        .into_iter()
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .chain(descriptors.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)))
-        .collect();
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => {}
-            Ok(_)
-                if interrupt.is_some()
-                    && fds.first().is_some_and(|fd| !fd.revents().is_empty()) =>
-            {
-                return Ok(WaitResult::Interrupted);
-            }
-            Ok(_) => return Ok(WaitResult::Ready),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(SocketError::from_errno(errno.raw_os_error(), "wait", None)),
-        }
-        if deadline.is_some_and(|at| Instant::now() >= at) {
-            return Ok(WaitResult::TimedOut);
         }
     }
 }
