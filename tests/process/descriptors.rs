@@ -13,6 +13,8 @@ fn start_with(limit: u32, program: &str, arguments: &[&str], folder: &Folder) ->
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\"")).arg(program);
     command.args(arguments).env("CORTEX_DISCOVERY", folder.discovery());
+    // libzmq aborts when it cannot accept a connection.
+    command.env_remove("CORTEX_TRANSPORT");
     Program::spawn(command)
 }
 
