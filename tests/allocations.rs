@@ -1,5 +1,4 @@
-//! Allocations of the library for each message: none on the thread that publishes, and none on the one that
-//! receives, except one for a message from libzmq, which holds its frames.
+//! Allocations of the library for each message: none on the thread that publishes or receives.
 //!
 //! The counting allocator is Rust's global one, on one thread at a time. libzmq is C and allocates with
 //! malloc, for every frame of more than 33 bytes; that is not counted here.
@@ -48,14 +47,10 @@ fn allocations<M: Message + 'static>(publish: impl Fn(&Publisher<M>) -> Publishe
     for _ in 0..WARMUP {
         round();
     }
-    (0..COUNT).map(|_| round()).fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+    (0..COUNT).map(|_| round()).fold(NONE, |sum, count| (sum.0 + count.0, sum.1 + count.1))
 }
 
-/// Allocations of receiving `COUNT` messages.
-fn of_receiving() -> u64 {
-    let is_over_libzmq = std::env::var_os("CORTEX_TRANSPORT").is_some_and(|name| name == "zmq");
-    if is_over_libzmq { COUNT } else { 0 }
-}
+const NONE: (u64, u64) = (0, 0);
 
 #[test]
 fn text_is_published_and_received_without_an_allocation() {
@@ -64,7 +59,7 @@ fn text_is_published_and_received_without_an_allocation() {
             .publish(&StringMessage { data: "forty bytes of text, and some more of it" })
             .expect("sent")
     });
-    assert_eq!(count, (0, of_receiving()));
+    assert_eq!(count, NONE);
 }
 
 #[test]
@@ -74,7 +69,7 @@ fn pictures_are_published_and_received_without_an_allocation() {
         let data = ArrayView::from_slice(&pixels, &[480, 640, 3]).expect("it fits");
         publisher.publish(&ImageMessage::new(data, "rgb8")).expect("sent")
     });
-    assert_eq!(count, (0, of_receiving()));
+    assert_eq!(count, NONE);
 }
 
 #[test]
@@ -89,7 +84,7 @@ fn messages_of_several_arrays_are_published_and_received_without_an_allocation()
         };
         publisher.publish(&pose).expect("sent")
     });
-    assert_eq!(count, (0, of_receiving()));
+    assert_eq!(count, NONE);
     let points = vec![0_f32; 3000];
     let count = allocations::<PointCloudMessage>(|publisher| {
         let triples = ArrayView::from_slice(&points, &[1000, 3]).expect("it fits");
@@ -102,7 +97,7 @@ fn messages_of_several_arrays_are_published_and_received_without_an_allocation()
         };
         publisher.publish(&cloud).expect("sent")
     });
-    assert_eq!(count, (0, of_receiving()));
+    assert_eq!(count, NONE);
 }
 
 #[test]
@@ -115,7 +110,7 @@ fn nested_values_are_published_and_received_without_an_allocation() {
             [("name", Value::from("arm")), ("joints", Value::from(&joints[..])), ("last", vector)];
         publisher.publish(&DictMessage { data: Map::from(&pairs[..]) }).expect("sent")
     });
-    assert_eq!(count, (0, of_receiving()));
+    assert_eq!(count, NONE);
 }
 
 #[test]
@@ -130,7 +125,7 @@ fn an_owner_costs_one_allocation_and_a_loan_two() {
         sent.expect("sent")
     });
     // One for the owner and the view into it, kept until libzmq has sent the frame.
-    assert_eq!((published, received), (COUNT, of_receiving()));
+    assert_eq!((published, received), (COUNT, 0));
     let (published, received) = allocations::<ArrayMessage>(|publisher| {
         let loan = publisher.loan::<u8>(&[100_000]).expect("there is memory");
         let sent = loan.publish(|data| ArrayMessage { data, name: "", frame_id: "" });
@@ -139,7 +134,7 @@ fn an_owner_costs_one_allocation_and_a_loan_two() {
     // A further block where libzmq has sent the last one but not released it yet.
     let blocks = published.saturating_sub(2 * COUNT);
     assert!(blocks < COUNT / 4, "{published} allocations for {COUNT} loans");
-    assert_eq!(received, of_receiving());
+    assert_eq!(received, 0);
 }
 
 /// Allocations of a task that receives so many messages.
@@ -181,10 +176,7 @@ fn a_task_that_waits_for_messages_allocates_nothing_for_each() {
     let (few, many) = (allocations_of_task(WARMUP), allocations_of_task(WARMUP + COUNT));
     println!("{few} and {many}");
     // Beginning allocates; each further message does not.
-    assert!(
-        many < few + of_receiving() + COUNT / 2,
-        "{few} for {WARMUP} messages, {many} for {COUNT} more"
-    );
+    assert!(many < few + COUNT / 2, "{few} for {WARMUP} messages, {many} for {COUNT} more");
 }
 
 #[test]

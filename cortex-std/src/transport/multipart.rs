@@ -22,8 +22,7 @@ pub(crate) struct Multipart {
 enum Parts {
     #[default]
     Empty,
-    /// Boxed, so that a message is moved as a pointer.
-    Frames(Box<SmallVec<[Frame; INLINE]>>),
+    Frames(SmallVec<[Frame; INLINE]>),
     Local(LocalMessage),
 }
 
@@ -76,7 +75,7 @@ impl Multipart {
     pub(super) fn push(&mut self, frame: Frame) {
         match &mut self.parts {
             Parts::Frames(frames) => frames.push(frame),
-            parts => *parts = Parts::Frames(Box::new(SmallVec::from_iter([frame]))),
+            parts => *parts = Parts::Frames(SmallVec::from_iter([frame])),
         }
     }
 
