@@ -25,6 +25,7 @@
 //! mark.
 
 mod backlog;
+mod batch;
 mod client;
 mod connector;
 mod encoder;

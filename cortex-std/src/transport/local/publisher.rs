@@ -155,9 +155,9 @@ impl PublisherSocket for LocalPublisher {
 
     fn unsent(&self) -> usize {
         let mut state = self.shared.state.lock();
-        state.peers.flush_batch();
+        state.peers.flush();
         let unsent = |peer: &Peer| if peer.is_dead { 0 } else { peer.backlog.unsent() };
-        state.peers.list.iter().map(unsent).max().unwrap_or(0)
+        state.peers.iter().map(unsent).max().unwrap_or(0)
     }
 
     fn release(&mut self) -> Result<(), SocketError> {
@@ -168,7 +168,7 @@ impl PublisherSocket for LocalPublisher {
 
     fn queue_limit(&self) -> usize {
         let PublisherOptions { high_water_mark, max_queue_bytes, .. } = self.shared.options;
-        let longest = self.shared.state.lock().peers.longest;
+        let longest = self.shared.state.lock().peers.longest();
         let limit = match longest {
             0 => high_water_mark,
             len => limit_of_len(high_water_mark, max_queue_bytes, len),
@@ -223,12 +223,12 @@ impl Drop for LocalPublisher {
     fn drop(&mut self) {
         let shared = &self.shared;
         let mut state = shared.state.lock();
-        state.peers.flush_batch();
+        state.peers.flush();
         state.accepting = None;
         state.listener = None;
         let waiting = |peer: &Peer| !peer.backlog.is_empty() && !peer.is_dead;
         let (waiting, done): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.peers.list).into_iter().partition(waiting);
+            state.peers.take().into_iter().partition(waiting);
         if self.linger.is_zero() || waiting.is_empty() {
             drop(state);
             drop((waiting, done));
@@ -236,7 +236,7 @@ impl Drop for LocalPublisher {
         }
         // What waits is sent by the event thread, within the linger time.
         let until = Instant::now() + self.linger;
-        state.peers.list = waiting;
+        waiting.into_iter().for_each(|peer| state.peers.push(peer));
         state.linger_until = Some(until);
         shared.hub.lingering_begun();
         drop(state);
@@ -255,7 +255,7 @@ impl Shared {
     fn send(&self, parts: &mut [Part<'_>], policy: Policy) -> Result<Outcome, SocketError> {
         let mut state = self.state.lock();
         let outcome = state.peers.send(parts, policy, self.byte_limit);
-        if let Some(due) = state.peers.tail_due.take() {
+        if let Some(due) = state.peers.take_tail_due() {
             self.wake_at(due);
         }
         outcome
@@ -273,14 +273,9 @@ impl Shared {
     ) -> Result<WaitResult, SocketError> {
         let full: Vec<Arc<OwnedFd>> = {
             let state = self.state.lock();
-            let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(self.byte_limit);
-            state
-                .peers
-                .list
-                .iter()
-                .filter(is_full)
-                .map(|peer| Arc::clone(&peer.descriptor))
-                .collect()
+            let is_full = |peer: &&Peer| peer.is_wanted() && peer.is_full(0, self.byte_limit);
+            let full = state.peers.iter().filter(is_full);
+            full.map(|peer| Arc::clone(&peer.descriptor)).collect()
         };
         // Subscriptions may have changed, or the event thread has made room.
         if full.is_empty() {
@@ -289,7 +284,7 @@ impl Shared {
         let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
         if wait == WaitResult::Ready {
             let mut state = self.state.lock();
-            for peer in &mut state.peers.list {
+            for peer in state.peers.iter_mut() {
                 if full.iter().any(|descriptor| Arc::ptr_eq(descriptor, &peer.descriptor)) {
                     peer.flush();
                 }
@@ -330,12 +325,12 @@ impl Shared {
     }
 
     fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
-        let greeting = state.peers.list.iter().filter(|peer| peer.deadline.is_some());
-        if greeting.count() >= MAX_HANDSHAKES {
-            // The oldest one has had its chance.
-            if let Some(oldest) = state.peers.list.iter().position(|peer| peer.deadline.is_some()) {
-                state.peers.list.remove(oldest);
-            }
+        let mut greeting = state.peers.iter().filter(|peer| peer.deadline.is_some());
+        if let Some(oldest) = greeting.next().map(|peer| peer.key)
+            && greeting.count() >= MAX_HANDSHAKES - 1
+        {
+            // It has had its chance.
+            state.peers.retain(|peer| peer.key != oldest);
         }
         let key = state.next_key;
         state.next_key = key.wrapping_add(1).max(LISTENER + 1);
@@ -351,7 +346,7 @@ impl Shared {
         let Some(this) = self.this.upgrade() else { return Ok(()) };
         let flags = EventFlags::IN | EventFlags::RDHUP;
         peer.set_registration(self.hub.watch(&descriptor, flags, this, key)?);
-        state.peers.list.push(peer);
+        state.peers.push(peer);
         self.wake_at(deadline);
         Ok(())
     }
@@ -359,7 +354,7 @@ impl Shared {
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
         let State { peers, changes, .. } = state;
-        peers.list.retain_mut(|peer| {
+        peers.retain(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
@@ -373,7 +368,7 @@ impl Shared {
             self.events.wake();
         }
         if state.linger_until.is_some()
-            && state.peers.list.iter().all(|peer| peer.backlog.is_empty())
+            && state.peers.iter().all(|peer| peer.backlog.is_empty())
         {
             self.end_lingering(state);
         }
@@ -381,7 +376,7 @@ impl Shared {
 
     fn end_lingering(&self, state: &mut State) {
         if state.linger_until.take().is_some() {
-            state.peers.list.clear();
+            drop(state.peers.take());
             self.hub.lingering_ended();
         }
     }
@@ -396,13 +391,9 @@ impl Handler for Shared {
         let now = Instant::now();
         let may_change = flags
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        if may_change {
-            // Messages that were published before a subscription are not for the new subscriber.
-            state.peers.flush_batch();
-        }
         let State { peers, changes, .. } = &mut *state;
-        let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
         if may_change {
+            let Some(peer) = peers.for_change(key) else { return };
             peer.receive(|change| {
                 changes.push_back(match change {
                     Change::Subscribed(topic) => SubscriptionEvent { subscribe: true, topic },
@@ -412,7 +403,7 @@ impl Handler for Shared {
             if changes.len() > MAX_EVENTS {
                 peer.is_dead = true;
             }
-        } else {
+        } else if let Some(peer) = peers.iter_mut().find(|peer| peer.key == key) {
             peer.flush();
         }
         self.remove_dead(&mut state, now);

@@ -30,10 +30,10 @@ const MAX_HEAD: usize = 1 << 30;
 const MAX_COMMAND_LEN: u64 = 64 * 1024;
 
 /// Something complete that a peer sent.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 #[derive(Debug)]
 pub(super) enum Item {
-    Message(LocalMessage),
+    /// Take it with [`Reader::take_message`].
+    Message,
     /// A PING with this context: send PONG.
     Ping(Vec<u8>),
 }
@@ -122,7 +122,7 @@ impl Reader {
                 self.was_large = true;
                 self.parts.push_body(body.memory);
                 if body.is_last {
-                    return Ok(Some(Item::Message(self.finish())));
+                    return Ok(Some(Item::Message));
                 }
                 continue;
             }
@@ -166,7 +166,7 @@ impl Reader {
             self.parts.push_slice(part(start)?, part(len)?);
             if !header.has_more() {
                 self.was_large = false;
-                return Ok(Some(Item::Message(self.finish())));
+                return Ok(Some(Item::Message));
             }
         }
     }
@@ -248,8 +248,9 @@ impl Reader {
         Ok(())
     }
 
-    /// The complete message; its bytes leave the buffer.
-    fn finish(&mut self) -> LocalMessage {
+    /// The message that [`next`](Self::next) has found complete; its bytes leave the buffer.
+    #[inline]
+    pub(super) fn take_message(&mut self) -> LocalMessage {
         let bytes = self.buffer.split_to(self.position.min(self.buffer.len())).freeze();
         self.filled = self.filled.saturating_sub(bytes.len());
         self.position = 0;
@@ -303,7 +304,8 @@ mod tests {
         loop {
             while let Some(item) = reader.next()? {
                 match item {
-                    Item::Message(message) => {
+                    Item::Message => {
+                        let message = reader.take_message();
                         let parts = (0..message.len()).map(|i| message.part(i).unwrap().to_vec());
                         messages.push(parts.collect());
                     }

@@ -13,7 +13,6 @@ use smallvec::SmallVec;
 
 use super::connector::{Connectors, Handed, write_all};
 use super::hub::{EventFlags, failed};
-use super::message::LocalMessage;
 use super::reader::{Item, Reader};
 use crate::log::LogLimit;
 use crate::transport::context::Context;
@@ -56,9 +55,9 @@ struct Active {
 }
 
 /// What a read gave.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 enum ReadResult {
-    Message(LocalMessage),
+    /// The reader has a complete message.
+    Message,
     Nothing,
     Ended,
 }
@@ -115,10 +114,13 @@ impl LocalSubscriber {
                 continue;
             }
             match self.read(index, skips_drained) {
-                ReadResult::Message(received) => {
+                ReadResult::Message => {
                     if self.active.len() > 1 {
                         self.next = index.saturating_add(1);
                     }
+                    let Some(active) = self.active.get_mut(index) else { return false };
+                    let received = active.reader.take_message();
+                    active.reader.limit_reads(self.window, received.received_len());
                     message.set_local(received);
                     return true;
                 }
@@ -136,14 +138,7 @@ impl LocalSubscriber {
         let Some(active) = self.active.get_mut(index) else { return ReadResult::Nothing };
         loop {
             match active.reader.next() {
-                Ok(Some(Item::Message(message))) => {
-                    if self.window > 0 {
-                        let len =
-                            (0..message.len()).filter_map(|i| message.part(i)).map(<[u8]>::len);
-                        active.reader.limit_reads(self.window, len.sum());
-                    }
-                    return ReadResult::Message(message);
-                }
+                Ok(Some(Item::Message)) => return ReadResult::Message,
                 Ok(Some(Item::Ping(context))) => {
                     let pong = [&pong_head(context.len())[..], &context].concat();
                     if !write_all(&active.descriptor, &pong) {
