@@ -13,11 +13,16 @@
 //!
 //! For one message one thread is woken: the receiving one.
 //!
-//! **Coalescing.** Small messages that follow each other within 5 us share a write after the 16th, up to
-//! 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves at once.
+//! **Coalescing.** Messages of up to 16 KiB that follow each other within 5 us share a write after the
+//! 16th, up to 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves
+//! at once.
 //!
-//! **Long messages.** What the kernel does not accept at once, more than a mebibyte, is written while the
-//! subscribers read, and copied to their backlogs once no subscriber has read anything for 200 us.
+//! **Waiting for the reader.** What the kernel does not accept at once is written while the subscribers
+//! read, and copied to their backlogs once none has read for 200 us: always where more than a mebibyte is
+//! left, and for a publisher with `block_for` in any case. So a steady reader costs one copy by the kernel
+//! and no work of the event thread.
+//!
+//! **Alignment.** Bodies of more than 255 bytes are aligned to 8 bytes, large ones to 64.
 //!
 //! **Queues.** A subscriber whose user chose the length of its queue tells it in READY (`X-Cortex-Queue`).
 //! The publisher keeps at most that many messages for it, sizes the kernel's buffer to about as many, and
