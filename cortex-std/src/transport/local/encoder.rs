@@ -150,7 +150,10 @@ mod tests {
             encoder.append(&parts);
             encoder.append(&parts);
             assert_eq!((encoder.messages(), encoder.len()), (2, 2 * expected.len()));
-            assert_eq!(encoder.slices(&[]).iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>(), [&expected[..], &expected].concat());
+            assert_eq!(
+                encoder.slices(&[]).iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>(),
+                [&expected[..], &expected].concat()
+            );
         }
         assert_eq!(encoded(&[]), (Vec::new(), 0));
     }

@@ -227,8 +227,7 @@ impl Drop for LocalPublisher {
         state.accepting = None;
         state.listener = None;
         let waiting = |peer: &Peer| !peer.backlog.is_empty() && !peer.is_dead;
-        let (waiting, done): (Vec<_>, Vec<_>) =
-            state.peers.take().into_iter().partition(waiting);
+        let (waiting, done): (Vec<_>, Vec<_>) = state.peers.take().into_iter().partition(waiting);
         if self.linger.is_zero() || waiting.is_empty() {
             drop(state);
             drop((waiting, done));
@@ -367,9 +366,7 @@ impl Shared {
         if !state.changes.is_empty() {
             self.events.wake();
         }
-        if state.linger_until.is_some()
-            && state.peers.iter().all(|peer| peer.backlog.is_empty())
-        {
+        if state.linger_until.is_some() && state.peers.iter().all(|peer| peer.backlog.is_empty()) {
             self.end_lingering(state);
         }
     }
