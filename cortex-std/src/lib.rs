@@ -67,7 +67,7 @@ pub use stats::histogram::Quantiles;
 pub use stats::latency::{Latency, Samples};
 pub use stats::node::{NodeStats, TimerStats};
 pub use stats::parts::{PublisherInfo, SubscriberInfo};
-pub use stats::{PublisherStats, Rejected, SubscriberStats};
+pub use stats::{PeerStats, PublisherStats, Rejected, SubscriberStats};
 pub use stop::StopToken;
 pub use subscriber::{
     Loss, LossKind, Queue, Sample, SequenceTracker, Step, Subscriber, SubscriberBuilder,
@@ -76,4 +76,4 @@ pub use subscriber::{
 #[cfg(feature = "tokio")]
 pub use timer::TimerHandle;
 pub use timer::{MissedTicks, ThreadTimer, Tick, TimerBuilder};
-pub use transport::{SocketError, SocketErrorKind};
+pub use transport::{SocketError, SocketErrorKind, Transport};

@@ -7,6 +7,7 @@ use std::process::Command;
 
 mod client;
 mod faults;
+mod lanes;
 mod links;
 mod promises;
 mod publisher;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -21,7 +21,8 @@ use crate::runtime::part::Part as NodePart;
 use crate::runtime::signal;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
-    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, release_free_memory,
+    EventSource, Frame, Interrupt, Part, PeerList, PublisherSocket, Sent, Transport,
+    release_free_memory,
 };
 use crate::wire::discovery::RequestExt;
 
@@ -51,6 +52,9 @@ pub enum Published {
 /// The parts of a message: topic, header, metadata and up to five arrays without an allocation.
 pub(crate) type Parts<'p> = SmallVec<[Part<'p>; 8]>;
 
+/// The peers of new subscriptions, where the transport tells them apart.
+type Newcomers = SmallVec<[Option<u64>; 4]>;
+
 /// Settings of an [`Outlet`].
 pub(crate) struct OutletOptions {
     /// Counts only subscriptions to prefixes of this topic; `None` counts all.
@@ -67,6 +71,9 @@ pub(crate) struct OutletOptions {
 /// order in which the calls locked the outlet.
 pub(crate) struct Outlet {
     address: String,
+    transport: Transport,
+    /// The subscribers, where the transport knows them; usable while a sender waits for room.
+    peers: Option<Weak<dyn PeerList>>,
     options: OutletOptions,
     counters: PublisherCounters,
     room: Room,
@@ -119,9 +126,12 @@ impl Outlet {
         let BoundSocket { socket, reservation, address, advertised } = bound;
         let events = options.is_latched.then(|| socket.events());
         let counters = PublisherCounters::default();
+        let (transport, peers) = (socket.transport(), socket.peers());
         counters.queue_limit.set(socket.queue_limit() as u64);
         let outlet = Arc::new(Self {
             address,
+            transport,
+            peers,
             counters,
             room: Room {
                 block: options.block,
@@ -172,6 +182,11 @@ impl Outlet {
     /// The address that subscribers connect to.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What carries the messages.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The state of the registration; `None` for an outlet that no node registers, or a closed one.
@@ -225,6 +240,17 @@ impl Outlet {
 
     /// The counters, with the subscribers of now; of when the wait began while a sender waits for room.
     pub(crate) fn stats(&self) -> PublisherStats {
+        let peers = self.peers.as_ref().and_then(Weak::upgrade);
+        let peers = peers.map(|peers| peers.peers()).unwrap_or_default();
+        PublisherStats { peers, ..self.counted() }
+    }
+
+    /// The number of subscribers; as [`stats`](Self::stats).
+    pub(crate) fn subscriber_count(&self) -> usize {
+        self.counted().subscribers
+    }
+
+    fn counted(&self) -> PublisherStats {
         loop {
             match self.state.try_lock() {
                 Some(mut state) => {
@@ -296,11 +322,11 @@ impl Outlet {
         let mut released = Vec::new();
         let mut state: MutexGuard<'_, State> = self.state.lock();
         let now = wall_clock_ns();
-        let newcomers = if self.should_poll_subscriptions(&state, now) {
+        let newcomers: Newcomers = if self.should_poll_subscriptions(&state, now) {
             state.polled_at_ns = now;
             self.poll_subscriptions(&mut state)?
         } else {
-            0
+            Newcomers::new()
         };
         let State { open, scratch, has_seen_subscriber, kept, holds_memory, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
@@ -336,7 +362,7 @@ impl Outlet {
             }
             Err(error) => {
                 // New subscribers get the message before this one.
-                self.repeat_kept(&mut state, newcomers)?;
+                self.repeat_kept(&mut state, &newcomers)?;
                 Err(error)
             }
         }
@@ -351,18 +377,18 @@ impl Outlet {
             || now_ns.wrapping_sub(state.polled_at_ns) >= SUBSCRIPTION_INTERVAL_NS
     }
 
-    /// Counts the subscribers; returns how many are new.
-    fn poll_subscriptions(&self, state: &mut State) -> Result<usize, PublishError> {
+    /// Counts the subscribers; returns the new ones.
+    fn poll_subscriptions(&self, state: &mut State) -> Result<Newcomers, PublishError> {
         let count = &self.counters.subscribers;
         let open = state.open.as_mut().ok_or(PublishError::Closed)?;
-        let mut newcomers = 0_usize;
+        let mut newcomers = Newcomers::new();
         while let Some(subscription) = open.socket.next_subscription()? {
             let topic = self.options.topic.as_deref().map(str::as_bytes);
             if topic.is_some_and(|topic| !topic.starts_with(&subscription.topic)) {
                 continue;
             }
             if subscription.subscribe {
-                newcomers = newcomers.saturating_add(1);
+                newcomers.push(subscription.peer);
                 state.has_seen_subscriber = true;
                 count.add(1);
             } else {
@@ -372,15 +398,29 @@ impl Outlet {
         Ok(newcomers)
     }
 
-    /// Sends the kept message again where there are new subscribers.
-    fn repeat_kept(&self, state: &mut State, newcomers: usize) -> Result<(), PublishError> {
-        if newcomers == 0 || state.kept.is_empty() {
+    /// Sends the kept message to new subscribers: to them alone, where the transport can; otherwise to all.
+    fn repeat_kept(&self, state: &mut State, newcomers: &Newcomers) -> Result<(), PublishError> {
+        if newcomers.is_empty() || state.kept.is_empty() {
             return Ok(());
         }
-        let open = state.open.as_mut().ok_or(PublishError::Closed)?;
-        let frames: Result<Vec<_>, _> = state.kept.iter_mut().map(Frame::share).collect();
-        let mut parts: Vec<_> = frames?.into_iter().map(Part::Frame).collect();
-        let sent = deliver(&mut *open.socket, &mut parts, &self.room)?;
+        let State { open, kept, .. } = state;
+        let open = open.as_mut().ok_or(PublishError::Closed)?;
+        let mut repeat = || -> Result<Vec<Part<'_>>, PublishError> {
+            Ok(kept
+                .iter_mut()
+                .map(|frame| frame.share().map(Part::Frame))
+                .collect::<Result<_, _>>()?)
+        };
+        let mut sent = Sent::Delivered;
+        if newcomers.iter().all(Option::is_some) {
+            for peer in newcomers.iter().flatten() {
+                if open.socket.send_to(*peer, &mut repeat()?)? == Sent::Congested {
+                    sent = Sent::Congested;
+                }
+            }
+        } else {
+            sent = deliver(&mut *open.socket, &mut repeat()?, &self.room)?;
+        }
         if sent == Sent::Congested {
             self.counters.congested.add(1);
         }
@@ -390,7 +430,7 @@ impl Outlet {
     /// Counts the subscribers and sends the kept message to new ones.
     fn serve_subscribers(&self, state: &mut State) {
         let newcomers = self.poll_subscriptions(state);
-        match newcomers.and_then(|count| self.repeat_kept(state, count)) {
+        match newcomers.and_then(|newcomers| self.repeat_kept(state, &newcomers)) {
             Ok(()) | Err(PublishError::Closed) => {}
             Err(error) => {
                 let (address, error) = (&self.address, ErrorChain(&error));

@@ -1,6 +1,6 @@
 //! Carrying messages between processes: the seam below which transports differ.
 //!
-//! Above this module no code knows which transport carries a message. [`Transport::for_address`] chooses
+//! Above this module no code knows which transport carries a message. [`Context::transport`] chooses
 //! one, and the traits [`PublisherSocket`] and [`SubscriberSocket`] are all that the rest of the crate
 //! uses of it. `contract.rs` tests what follows over every transport of [`Transport::ALL`].
 //!
@@ -65,15 +65,16 @@ pub(crate) use context::Context;
 pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
+pub(crate) use local::inquiry;
 pub(crate) use multipart::Multipart;
-pub(crate) use peer::peer_process;
+pub(crate) use peer::{peer_process, process_name};
 #[cfg(feature = "tokio")]
 pub(crate) use readiness::{Readiness, poll_any_changed};
 pub(crate) use reply::RepSocket;
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{
-    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PublisherOptions, PublisherSocket, Sent,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PeerList, PublisherOptions, PublisherSocket, Sent,
     SubscriberOptions, SubscriberSocket, TrySent, share_parts,
 };
 pub(crate) use zmq::frame::Frame;
@@ -94,13 +95,34 @@ use zmq::xpub::ZmqPublisher;
 /// The environment variable that chooses the transport of ipc addresses: `local` or `zmq`.
 const VARIABLE: &str = "CORTEX_TRANSPORT";
 
-/// A way to carry messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// libzmq: ipc, tcp and inproc.
-    Zmq,
-    /// ZMTP without libzmq: ipc.
+/// What carries the messages of a publisher or a subscriber at `ipc://` addresses.
+///
+/// Both speak the same protocol at the same socket files, so peers of either kind understand each other.
+/// `tcp://` and `inproc://` addresses always use libzmq.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Cortex itself: the publishing thread writes, the receiving thread reads.
     Local,
+    /// libzmq and its I/O threads.
+    Zmq,
+}
+
+impl Transport {
+    /// `local` or `libzmq`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Zmq => "libzmq",
+        }
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl Transport {
@@ -111,18 +133,18 @@ impl Transport {
     /// The transport of a subscriber that has no address yet.
     pub(crate) const DEFAULT: Self = Self::Local;
 
-    /// The transport that carries messages to and from `address`.
-    pub(crate) fn for_address(address: &str) -> Self {
+    /// The transport that carries messages to and from `address`, where `ipc` is that of ipc addresses.
+    fn for_address(address: &str, ipc: Self) -> Self {
         // Abstract sockets and wildcards are libzmq's.
         let is_path = |path: &str| !path.starts_with('@') && path != "*";
         match address.strip_prefix("ipc://") {
-            Some(path) if is_path(path) && Self::of_ipc() == Self::Local => Self::Local,
+            Some(path) if is_path(path) => ipc,
             _ => Self::Zmq,
         }
     }
 
-    /// The transport of ipc addresses in this process.
-    fn of_ipc() -> Self {
+    /// The transport of ipc addresses in this process, where no builder chooses one.
+    fn from_environment() -> Self {
         static CHOICE: OnceLock<Transport> = OnceLock::new();
         *CHOICE.get_or_init(|| match std::env::var(VARIABLE).as_deref() {
             Ok("zmq") => Self::Zmq,

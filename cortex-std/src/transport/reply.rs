@@ -69,7 +69,7 @@ impl RepSocket {
     /// # Errors
     /// When the address is in use or invalid.
     pub(crate) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
-        if Transport::for_address(address) == Transport::Local {
+        if self.context.transport(address) == Transport::Local {
             let local = match &mut self.local {
                 Some(local) => local,
                 empty => empty.insert(LocalReply::new(MAX_BODY)?),

@@ -1,15 +1,13 @@
 //! The subscribers of one publisher: which get a message, and whether at once, coalesced or later.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use smallvec::SmallVec;
 
 use super::encoder::Encoder;
 use super::peer::Peer;
+use super::stream::{Stream, wait_for_writes};
+use crate::stats::PeerStats;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::WaitResult;
 use crate::transport::socket::Part;
@@ -195,6 +193,7 @@ impl Peers {
                 // The event thread may not have seen yet that the kernel has room.
                 peer.flush();
                 if peer.is_full(byte_limit) {
+                    peer.lost = peer.lost.saturating_add(1);
                     outcome = Outcome::Lost;
                     continue;
                 }
@@ -218,13 +217,13 @@ impl Peers {
         mut begun: Begun,
     ) -> Result<(), SocketError> {
         while !begun.is_empty() {
-            let descriptors: SmallVec<[Arc<OwnedFd>; 4]> = begun
+            let streams: SmallVec<[Stream; 4]> = begun
                 .iter()
                 .filter_map(|(index, _)| self.list.get(*index))
-                .map(|peer| Arc::clone(&peer.descriptor))
+                .map(|peer| peer.stream.clone())
                 .collect();
             let pause = Instant::now() + READING_PAUSE;
-            if !matches!(wait_for_writes(&descriptors, Some(pause), None), Ok(WaitResult::Ready)) {
+            if !matches!(wait_for_writes(&streams, Some(pause), None), Ok(WaitResult::Ready)) {
                 break;
             }
             begun.retain(|(index, written)| {
@@ -242,6 +241,57 @@ impl Peers {
         queued
     }
 
+    /// Sends a message to one peer alone, after what is coalesced.
+    ///
+    /// # Errors
+    /// When memory is exhausted.
+    pub(super) fn send_to(
+        &mut self,
+        key: u64,
+        parts: &mut [Part<'_>],
+        byte_limit: u64,
+    ) -> Result<Outcome, SocketError> {
+        self.flush_batch();
+        let mut encoder = std::mem::take(&mut self.encoder);
+        encoder.encode(parts);
+        let mut outcome = Ok(Outcome::Queued);
+        let topic = parts.first().map_or(&[][..], Part::as_slice);
+        if let Some(index) = self.list.iter().position(|peer| peer.key == key)
+            && let Some(peer) = self.list.get_mut(index)
+            && peer.matches(topic)
+        {
+            peer.flush();
+            outcome = if peer.is_full(byte_limit) {
+                peer.lost = peer.lost.saturating_add(1);
+                Ok(Outcome::Lost)
+            } else {
+                match peer.send_message(&encoder, parts) {
+                    Ok(None) => Ok(Outcome::Queued),
+                    Ok(Some(written)) => {
+                        let begun = Begun::from_iter([(index, written)]);
+                        self.complete(&encoder, parts, begun).map(|()| Outcome::Queued)
+                    }
+                    Err(error) => Err(error),
+                }
+            };
+        }
+        self.encoder = encoder;
+        outcome
+    }
+
+    /// The counters of every subscriber.
+    pub(super) fn stats(&self) -> Vec<PeerStats> {
+        self.list.iter().filter_map(Peer::stats).collect()
+    }
+
+    /// Tells a peer of all subscribers.
+    pub(super) fn report_to(&mut self, key: u64) {
+        let stats = self.stats();
+        if let Some(peer) = self.list.iter_mut().find(|peer| peer.key == key) {
+            peer.push_report(&stats);
+        }
+    }
+
     /// Whether every subscriber of the topic has room for one more message.
     fn has_room(&mut self, topic: &[u8], byte_limit: u64) -> bool {
         let mut has_room = true;
@@ -252,37 +302,5 @@ impl Peers {
             }
         }
         has_room
-    }
-}
-
-/// Blocks until a descriptor is writable or its peer left, the deadline passed, or the interrupt is set.
-pub(super) fn wait_for_writes(
-    descriptors: &[Arc<OwnedFd>],
-    deadline: Option<Instant>,
-    interrupt: Option<BorrowedFd<'_>>,
-) -> Result<WaitResult, SocketError> {
-    let mut fds: Vec<_> = interrupt
-        .into_iter()
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .chain(descriptors.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)))
-        .collect();
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => {}
-            Ok(_)
-                if interrupt.is_some()
-                    && fds.first().is_some_and(|fd| !fd.revents().is_empty()) =>
-            {
-                return Ok(WaitResult::Interrupted);
-            }
-            Ok(_) => return Ok(WaitResult::Ready),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(SocketError::from_errno(errno.raw_os_error(), "wait", None)),
-        }
-        if deadline.is_some_and(|at| Instant::now() >= at) {
-            return Ok(WaitResult::TimedOut);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -14,15 +14,20 @@ use rustix::net::{
 
 use super::hub::{EventFlags, Handler, Hub, Registration};
 use super::peer::{Change, Peer};
-use super::peers::{Outcome, Peers, Policy, wait_for_writes};
+use super::peers::{Outcome, Peers, Policy};
+use super::stream::{Stream, wait_for_writes};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
+use crate::stats::PeerStats;
+use crate::transport::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
+use crate::transport::peer::{peer_process, process_name};
 use crate::transport::socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, limit_of_len,
+    Part, PeerList, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent,
+    limit_of_len,
 };
 use crate::transport::zmq::frame::Frame;
 
@@ -113,6 +118,24 @@ impl LocalPublisher {
 }
 
 impl PublisherSocket for LocalPublisher {
+    fn transport(&self) -> Transport {
+        Transport::Local
+    }
+
+    fn peers(&self) -> Option<Weak<dyn PeerList>> {
+        let peers: Weak<dyn PeerList> = self.shared.this.clone();
+        Some(peers)
+    }
+
+    fn send_to(&mut self, peer: u64, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
+        let sent = self.shared.state.lock().peers.send_to(peer, parts, self.shared.byte_limit);
+        release(parts);
+        match sent? {
+            Outcome::Queued => Ok(Sent::Delivered),
+            Outcome::Lost | Outcome::Full => Ok(Sent::Congested),
+        }
+    }
+
     fn address(&mut self) -> Result<String, SocketError> {
         Ok(self.address.clone())
     }
@@ -271,16 +294,11 @@ impl Shared {
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<WaitResult, SocketError> {
-        let full: Vec<Arc<OwnedFd>> = {
+        let (keys, full): (Vec<u64>, Vec<Stream>) = {
             let state = self.state.lock();
             let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(self.byte_limit);
-            state
-                .peers
-                .list
-                .iter()
-                .filter(is_full)
-                .map(|peer| Arc::clone(&peer.descriptor))
-                .collect()
+            let full = state.peers.list.iter().filter(is_full);
+            full.map(|peer| (peer.key, peer.stream.clone())).unzip()
         };
         // Subscriptions may have changed, or the event thread has made room.
         if full.is_empty() {
@@ -290,7 +308,7 @@ impl Shared {
         if wait == WaitResult::Ready {
             let mut state = self.state.lock();
             for peer in &mut state.peers.list {
-                if full.iter().any(|descriptor| Arc::ptr_eq(descriptor, &peer.descriptor)) {
+                if keys.contains(&peer.key) {
                     peer.flush();
                 }
             }
@@ -341,9 +359,11 @@ impl Shared {
         state.next_key = key.wrapping_add(1).max(LISTENER + 1);
         let descriptor = Arc::new(descriptor);
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let pid = peer_process(descriptor.as_fd());
         let mut peer = Peer::new(
             key,
-            Arc::clone(&descriptor),
+            Stream::Socket(Arc::clone(&descriptor)),
+            pid.map(|pid| (pid, process_name(pid))),
             self.options.high_water_mark,
             self.options.max_subscription_len,
             deadline,
@@ -364,8 +384,9 @@ impl Shared {
             if !peer.is_dead && !is_late {
                 return true;
             }
+            let peer_key = Some(peer.key);
             for topic in peer.subscriptions.drain() {
-                changes.push_back(SubscriptionEvent { subscribe: false, topic });
+                changes.push_back(SubscriptionEvent { subscribe: false, topic, peer: peer_key });
             }
             false
         });
@@ -387,6 +408,12 @@ impl Shared {
     }
 }
 
+impl PeerList for Shared {
+    fn peers(&self) -> Vec<PeerStats> {
+        self.state.lock().peers.stats()
+    }
+}
+
 impl Handler for Shared {
     fn ready(&self, key: u64, flags: EventFlags) {
         if key == LISTENER {
@@ -403,14 +430,19 @@ impl Handler for Shared {
         let State { peers, changes, .. } = &mut *state;
         let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
         if may_change {
+            let changed = Some(key);
             peer.receive(|change| {
-                changes.push_back(match change {
-                    Change::Subscribed(topic) => SubscriptionEvent { subscribe: true, topic },
-                    Change::Unsubscribed(topic) => SubscriptionEvent { subscribe: false, topic },
-                });
+                let (subscribe, topic) = match change {
+                    Change::Subscribed(topic) => (true, topic),
+                    Change::Unsubscribed(topic) => (false, topic),
+                };
+                changes.push_back(SubscriptionEvent { subscribe, topic, peer: changed });
             });
             if changes.len() > MAX_EVENTS {
                 peer.is_dead = true;
+            }
+            if std::mem::take(&mut peer.wants_report) {
+                peers.report_to(key);
             }
         } else {
             peer.flush();

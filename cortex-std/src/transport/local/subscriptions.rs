@@ -46,6 +46,10 @@ impl Subscriptions {
         true
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
     /// Whether a prefix matches the topic.
     pub(super) fn matches(&mut self, topic: &[u8]) -> bool {
         if let Some((last, matched)) = &self.last
