@@ -44,6 +44,23 @@ mod transport;
 #[cfg(test)]
 mod auto_traits;
 
+/// What tests/fuzz feeds: present in builds of cargo-fuzz only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use crate::transport::session;
+
+    /// A peer that sends `data` to a publisher.
+    pub fn publisher(data: &[u8]) {
+        session::fuzz_publisher(data);
+    }
+
+    /// A publisher that sends `data` to a subscriber.
+    pub fn subscriber(data: &[u8]) {
+        session::fuzz_subscriber(data);
+    }
+}
+
 pub use cortex_wire as wire;
 #[cfg(feature = "ndarray")]
 pub use cortex_wire::ndarray;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use super::bound_socket::{BoundSocket, Reservation, SocketFile};
+use super::drain::{DRAIN_INTERVAL, drain, unsent};
 use super::latch::Latch;
 use super::sender::{Room, Sender, Slot, deliver};
 use crate::clock::wall_clock_ns;
@@ -18,7 +19,6 @@ use crate::error::{CreateError, PublishError};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
-use crate::runtime::signal;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
     EventSource, Frame, Interrupt, Part, PeerList, PublisherSocket, Sent, Transport,
@@ -26,8 +26,6 @@ use crate::transport::{
 };
 use crate::wire::discovery::RequestExt;
 
-/// Interval at which a thread that waits for empty queues counts what is unsent.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause of a caller of `stats` while another thread sends, which takes microseconds.
 const BUSY_PAUSE: Duration = Duration::from_micros(20);
 /// How long a publisher with subscribers sends without polling its subscriptions.
@@ -228,7 +226,7 @@ impl Outlet {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let unsent = match &mut self.state.lock().open {
-                Some(open) => open.unsent(),
+                Some(open) => unsent(&mut *open.socket),
                 None => 0,
             };
             if unsent == 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -256,7 +254,7 @@ impl Outlet {
                 Some(mut state) => {
                     self.serve_subscribers(&mut state);
                     if let Some(open) = &mut state.open {
-                        self.counters.waiting.set(open.unsent() as u64);
+                        self.counters.waiting.set(unsent(&mut *open.socket) as u64);
                     }
                 }
                 None if self.room.is_awaited.load(Ordering::SeqCst) => {}
@@ -302,7 +300,7 @@ impl Outlet {
     /// Returns the memory of a queue that was full, once it is empty.
     fn release_memory(&self, state: &mut State) {
         let State { open: Some(open), holds_memory, .. } = state else { return };
-        if *holds_memory && open.unsent() == 0 {
+        if *holds_memory && unsent(&mut *open.socket) == 0 {
             *holds_memory = false;
             release_free_memory();
         }
@@ -440,52 +438,6 @@ impl Outlet {
     }
 }
 
-impl Outlet {
-    /// Waits until the queues are empty, as long as the options and a signal allow since `begun`; logs what
-    /// is lost then.
-    fn drain(&self, open: &mut Open, begun: Instant) {
-        let mut until = begun.checked_add(self.options.linger);
-        if let Some(end) = signal::close_deadline() {
-            until = Some(until.map_or(end, |until| until.min(end)));
-        }
-        loop {
-            let lost = open.unsent();
-            if lost == 0 {
-                return;
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                let address = &self.address;
-                let waited = begun.elapsed();
-                tracing::warn!(
-                    address,
-                    lost,
-                    ?waited,
-                    "messages were not sent before the publisher closed: a subscriber or its link is too slow; set a longer linger"
-                );
-                if let Err(error) = open.socket.discard_unsent() {
-                    tracing::debug!(address, error = %ErrorChain(&error), "cannot discard messages");
-                }
-                return;
-            }
-            std::thread::sleep(DRAIN_INTERVAL);
-        }
-    }
-}
-
-impl Open {
-    /// The number of messages that are not sent, once those of subscribers that disappeared are released.
-    fn unsent(&mut self) -> usize {
-        match self.socket.unsent() {
-            0 => 0,
-            _ => {
-                // Any call to the socket releases them; subscriptions are counted on another occasion.
-                let _ = self.socket.release();
-                self.socket.unsent()
-            }
-        }
-    }
-}
-
 impl NodePart for Outlet {
     fn close(&self, begun: Instant) {
         // A thread that waits for room holds the lock.
@@ -500,7 +452,7 @@ impl NodePart for Outlet {
             (state.open.take(), std::mem::take(&mut state.kept))
         };
         if let Some(open) = &mut open {
-            self.drain(open, begun);
+            drain(&mut *open.socket, &self.address, self.options.linger, begun);
         }
         drop((open, kept));
     }

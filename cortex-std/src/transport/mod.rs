@@ -66,6 +66,8 @@ pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
 pub(crate) use local::inquiry;
+#[cfg(fuzzing)]
+pub(crate) use local::session;
 pub(crate) use multipart::Multipart;
 pub(crate) use peer::{peer_process, process_name};
 #[cfg(feature = "tokio")]

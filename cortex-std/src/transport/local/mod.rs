@@ -41,6 +41,8 @@ mod reader;
 pub(super) mod reply;
 mod report;
 #[cfg(any(test, fuzzing))]
+pub(crate) mod session;
+#[cfg(any(test, fuzzing))]
 mod simulation;
 mod stream;
 pub(super) mod subscriber;

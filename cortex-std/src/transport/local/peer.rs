@@ -124,6 +124,7 @@ impl Peer {
 
     pub(super) fn set_registration(&mut self, registration: Registration) {
         self.registration = Some(registration);
+        self.watch_writes(!self.backlog.is_empty());
     }
 
     /// Whether the peer gets messages of the topic.

@@ -15,7 +15,7 @@ pub(super) struct Behaviour {
     pub(super) capacity: usize,
     /// The most bytes of one call.
     pub(super) step: usize,
-    /// Every other call of each end is refused with EAGAIN.
+    /// Every other write and every other read of each end is refused with EAGAIN.
     pub(super) refuses: bool,
     /// The connection breaks once so many bytes were written, both directions together.
     pub(super) breaks_after: Option<usize>,
@@ -40,7 +40,8 @@ struct Shared {
     behaviour: Behaviour,
     /// Bytes under way to each end.
     to: [VecDeque<u8>; 2],
-    calls: [u64; 2],
+    /// Writes and reads of each end.
+    calls: [[u64; 2]; 2],
     written: usize,
     is_broken: bool,
 }
@@ -51,7 +52,7 @@ impl Pipe {
         let shared = Arc::new(Mutex::new(Shared {
             behaviour,
             to: [VecDeque::new(), VecDeque::new()],
-            calls: [0; 2],
+            calls: [[0; 2]; 2],
             written: 0,
             is_broken: false,
         }));
@@ -63,7 +64,7 @@ impl Pipe {
         if shared.is_broken {
             return Err(Errno::PIPE);
         }
-        shared.refuse(self.end)?;
+        shared.refuse(self.end, false)?;
         let mut room = shared.room(1 - self.end);
         let mut count = 0;
         for slice in slices {
@@ -86,7 +87,7 @@ impl Pipe {
 
     pub(super) fn recv(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let mut shared = self.shared.lock();
-        shared.refuse(self.end)?;
+        shared.refuse(self.end, true)?;
         let (step, is_broken) = (shared.behaviour.step, shared.is_broken);
         let Some(queue) = shared.to.get_mut(self.end) else { return Ok(0) };
         if queue.is_empty() {
@@ -112,8 +113,9 @@ impl Pipe {
 }
 
 impl Shared {
-    fn refuse(&mut self, end: usize) -> Result<(), Errno> {
-        let Some(calls) = self.calls.get_mut(end) else { return Ok(()) };
+    fn refuse(&mut self, end: usize, reads: bool) -> Result<(), Errno> {
+        let calls = self.calls.get_mut(end).and_then(|calls| calls.get_mut(usize::from(reads)));
+        let Some(calls) = calls else { return Ok(()) };
         *calls += 1;
         if self.behaviour.refuses && *calls % 2 == 1 { Err(Errno::WOULDBLOCK) } else { Ok(()) }
     }
