@@ -19,6 +19,7 @@ mod stats;
 mod subscriber;
 mod timers;
 mod transports;
+mod zmtp;
 
 /// Set for the process that [`run_alone`] starts.
 const ALONE: &str = "CORTEX_TEST_ALONE";

@@ -33,6 +33,7 @@ pub(super) mod hub;
 mod inbound;
 mod incoming;
 pub(crate) mod inquiry;
+mod listener;
 pub(super) mod message;
 mod peer;
 mod peers;

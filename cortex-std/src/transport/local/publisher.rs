@@ -3,16 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
-};
+use rustix::net::{SocketFlags, accept_with};
 
 use super::hub::{EventFlags, Handler, Hub, Registration};
+use super::listener::open_listener;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
 use super::stream::{Stream, wait_for_writes};
@@ -37,8 +35,6 @@ const LISTENER: u64 = 0;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most peers whose handshake is not complete.
 const MAX_HANDSHAKES: usize = 128;
-/// Connections that wait to be accepted.
-const LISTEN_QUEUE: i32 = 128;
 /// Pause before accepting again after the descriptors were exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most events that wait to be read; a peer that causes more is disconnected.
@@ -219,27 +215,6 @@ impl PublisherSocket for LocalPublisher {
     fn events(&self) -> EventSource {
         EventSource::new(Arc::new(self.shared.events.clone()))
     }
-}
-
-/// A socket that listens at an ipc address. A file that is there is replaced.
-pub(super) fn open_listener(address: &str) -> Result<OwnedFd, SocketError> {
-    let failed =
-        |errno: Errno| SocketError::from_errno(errno.raw_os_error(), "bind", Some(address));
-    let path = address.strip_prefix("ipc://").unwrap_or_default();
-    let name = SocketAddrUnix::new(path).map_err(failed)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let listener =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
-    match std::fs::remove_file(Path::new(path)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            return Err(SocketError::from_errno(errno, "bind", Some(address)));
-        }
-        _ => {}
-    }
-    bind(&listener, &name).map_err(failed)?;
-    listen(&listener, LISTEN_QUEUE).map_err(failed)?;
-    Ok(listener)
 }
 
 impl Drop for LocalPublisher {
@@ -474,5 +449,34 @@ fn release(parts: &mut [Part<'_>]) {
         if let Part::Frame(frame) | Part::Counted(frame) = part {
             *frame = Frame::empty();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::wire::zmtp::Greeting;
+
+    #[test]
+    fn half_a_greeting_is_bounded_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let address = format!("ipc://{}", path.display());
+        let context = Context::new().unwrap();
+        let options = PublisherOptions::default();
+        let publisher = LocalPublisher::bind(&context, &address, &options).unwrap();
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(&Greeting::BYTES[..40]).unwrap();
+        let mut bytes = [0; Greeting::LEN];
+        stream.read_exact(&mut bytes).unwrap();
+        let peers = || publisher.shared.state.lock().peers.list.len();
+        publisher.shared.due(Instant::now());
+        assert_eq!(peers(), 1);
+        publisher.shared.due(Instant::now() + HANDSHAKE_TIMEOUT);
+        assert_eq!(peers(), 0);
+        assert_eq!(stream.read(&mut bytes).unwrap(), 0);
     }
 }
