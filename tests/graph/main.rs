@@ -8,6 +8,7 @@ use std::process::Command;
 mod client;
 mod faults;
 mod lanes;
+mod leaks;
 mod links;
 mod promises;
 mod publisher;

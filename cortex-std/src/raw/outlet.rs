@@ -21,8 +21,7 @@ use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
-    EventSource, Frame, Interrupt, Part, PeerList, PublisherSocket, Sent, Transport,
-    release_free_memory,
+    ArenaMark, EventSource, Frame, Interrupt, Part, PeerList, PublisherSocket, Sent, Transport,
 };
 use crate::wire::discovery::RequestExt;
 
@@ -99,8 +98,8 @@ struct State {
     polled_at_ns: u64,
     /// The last message of a latched publisher.
     kept: Vec<Frame>,
-    /// A queue was full, and malloc still holds its memory.
-    holds_memory: bool,
+    /// A queue was full, and malloc still holds its memory: where.
+    held_memory: Option<ArenaMark>,
     file_log: LogLimit,
 }
 
@@ -145,7 +144,7 @@ impl Outlet {
                 has_seen_subscriber: false,
                 polled_at_ns: 0,
                 kept: Vec::new(),
-                holds_memory: false,
+                held_memory: None,
                 file_log: LogLimit::default(),
             }),
         });
@@ -299,10 +298,12 @@ impl Outlet {
 
     /// Returns the memory of a queue that was full, once it is empty.
     fn release_memory(&self, state: &mut State) {
-        let State { open: Some(open), holds_memory, .. } = state else { return };
-        if *holds_memory && unsent(&mut *open.socket) == 0 {
-            *holds_memory = false;
-            release_free_memory();
+        let State { open: Some(open), held_memory, .. } = state else { return };
+        if held_memory.is_some()
+            && unsent(&mut *open.socket) == 0
+            && let Some(mark) = held_memory.take()
+        {
+            mark.release();
         }
     }
 
@@ -326,7 +327,7 @@ impl Outlet {
         } else {
             Newcomers::new()
         };
-        let State { open, scratch, has_seen_subscriber, kept, holds_memory, .. } = &mut *state;
+        let State { open, scratch, has_seen_subscriber, kept, held_memory, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
         self.counters.last_publish_ns.set(now);
         // The counters change only while the state is locked.
@@ -353,7 +354,7 @@ impl Outlet {
                     Sent::Delivered => Ok(Published::Sent),
                     Sent::Congested => {
                         counters.congested.add(1);
-                        *holds_memory = true;
+                        held_memory.get_or_insert_with(ArenaMark::new);
                         Ok(Published::Congested)
                     }
                 }

@@ -81,7 +81,7 @@ pub(crate) use socket::{
 };
 pub(crate) use zmq::frame::Frame;
 pub(crate) use zmq::library;
-pub(crate) use zmq::malloc::release_free_memory;
+pub(crate) use zmq::malloc::ArenaMark;
 pub(crate) use zmq::owner::{OwnedView, ViewFamily};
 pub(crate) use zmq::reqrep::{ReqSocket, RequestError};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -35,6 +35,12 @@ const LISTENER: u64 = 0;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most peers whose handshake is not complete.
 const MAX_HANDSHAKES: usize = 128;
+/// How long such a peer is left alone when others wait to be accepted.
+const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
+/// Connections that are accepted before the peers of earlier ones are served.
+const MAX_ACCEPTS: usize = 16;
+/// Pause before accepting again while too many handshakes are not complete.
+const HANDSHAKE_PAUSE: Duration = Duration::from_millis(20);
 /// Pause before accepting again after the descriptors were exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most events that wait to be read; a peer that causes more is disconnected.
@@ -293,9 +299,13 @@ impl Shared {
 
     /// Accepts the connections that wait.
     fn accept(&self) {
-        loop {
+        for _ in 0..MAX_ACCEPTS {
             let mut state = self.state.lock();
             let Some(listener) = state.listener.clone() else { return };
+            if !make_room(&mut state.peers.list, Instant::now()) {
+                self.pause_accepting(state, HANDSHAKE_PAUSE);
+                return;
+            }
             match accept_with(&listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(descriptor) => {
                     if let Err(error) = self.add_peer(&mut state, descriptor) {
@@ -310,26 +320,23 @@ impl Shared {
                         let error = std::io::Error::from(errno);
                         tracing::error!(%error, suppressed, "cannot accept a subscriber");
                     }
-                    // The listener stays readable: watch it again later.
-                    if let Some(accepting) = &state.accepting {
-                        accepting.set(EventFlags::empty());
-                    }
-                    drop(state);
-                    self.wake_at(Instant::now() + ACCEPT_PAUSE);
+                    self.pause_accepting(state, ACCEPT_PAUSE);
                     return;
                 }
             }
         }
     }
 
-    fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
-        let greeting = state.peers.list.iter().filter(|peer| peer.deadline.is_some());
-        if greeting.count() >= MAX_HANDSHAKES {
-            // The oldest one has had its chance.
-            if let Some(oldest) = state.peers.list.iter().position(|peer| peer.deadline.is_some()) {
-                state.peers.list.remove(oldest);
-            }
+    /// The listener stays readable: watches it again later.
+    fn pause_accepting(&self, state: MutexGuard<'_, State>, pause: Duration) {
+        if let Some(accepting) = &state.accepting {
+            accepting.set(EventFlags::empty());
         }
+        drop(state);
+        self.wake_at(Instant::now() + pause);
+    }
+
+    fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
         let key = state.next_key;
         state.next_key = key.wrapping_add(1).max(LISTENER + 1);
         let descriptor = Arc::new(descriptor);
@@ -441,6 +448,20 @@ impl Handler for Shared {
             self.end_lingering(&mut state);
         }
     }
+}
+
+/// Makes room for one more handshake, at the cost of the oldest one; false while that has its time.
+fn make_room(peers: &mut Vec<Peer>, now: Instant) -> bool {
+    let greeting = peers.iter().filter(|peer| peer.deadline.is_some());
+    if greeting.count() < MAX_HANDSHAKES {
+        return true;
+    }
+    let latest = now + HANDSHAKE_TIMEOUT.saturating_sub(HANDSHAKE_GRACE);
+    let is_old = |peer: &Peer| peer.deadline.is_some_and(|deadline| deadline <= latest);
+    let Some(oldest) = peers.iter().position(is_old) else { return false };
+    // It has no subscription.
+    peers.remove(oldest);
+    true
 }
 
 /// Drops the owners of frames that are sent.
