@@ -38,8 +38,10 @@ pub enum Published {
     Sent,
     /// Lost for a subscriber whose queue became full; queued for the others.
     ///
-    /// This is the start of a congestion: libzmq then skips the subscriber until half of its queue is
-    /// read and reports nothing more. The subscriber itself counts exactly what it lost, once it has read
+    /// Over ipc each lost message is reported, and [`PublisherStats::peers`] counts them for each subscriber.
+    ///
+    /// Over libzmq this is the start of a congestion: libzmq then skips the subscriber until half of its queue
+    /// is read and reports nothing more. The subscriber itself counts exactly what it lost, once it has read
     /// up to the gap; until then [`SubscriberStats::behind`](crate::SubscriberStats::behind) shows it.
     Congested,
     /// No subscriber; the sequence number is still consumed.

@@ -60,6 +60,8 @@ struct State {
     connectors: Vec<Connector>,
     next_key: u64,
     handed: VecDeque<Handed>,
+    /// When the event thread looks for handshakes that take too long: one time for all of them.
+    handshake_due: Option<Instant>,
 }
 
 /// A connection to one address, made again whenever it ends.
@@ -126,6 +128,7 @@ impl Connectors {
                 connectors: Vec::new(),
                 next_key: 0,
                 handed: VecDeque::new(),
+                handshake_due: None,
             }),
             wake,
             has_handed: AtomicBool::new(false),
@@ -151,6 +154,7 @@ impl Connectors {
         };
         self.attempt(&mut connector, Instant::now());
         state.connectors.push(connector);
+        self.await_handshakes(&mut state);
         Ok(())
     }
 
@@ -251,7 +255,6 @@ impl Connectors {
         let Some(this) = self.this.upgrade() else { return Err(failed(Errno::CANCELED)) };
         let registration = self.hub.watch(&descriptor, GREETING, this, connector.key)?;
         let deadline = now + HANDSHAKE_TIMEOUT;
-        self.wake_at(deadline);
         let stream = Stream::Socket(Arc::clone(&descriptor));
         let mut output = Backlog::default();
         let handshake = Handshake::begin(&mut output);
@@ -267,6 +270,17 @@ impl Connectors {
         connector.pause = (connector.pause * 2).min(self.reconnect_max);
         connector.phase = Phase::Waiting { at };
         self.wake_at(at);
+    }
+
+    /// Wakes the event thread when the oldest handshake takes too long.
+    fn await_handshakes(&self, state: &mut State) {
+        if state.handshake_due.is_none() {
+            let deadlines = state.connectors.iter().filter_map(|one| match one.phase {
+                Phase::Greeting { deadline, .. } => Some(deadline),
+                _ => None,
+            });
+            state.handshake_due = deadlines.min().inspect(|due| self.wake_at(*due));
+        }
     }
 
     fn wake_at(&self, at: Instant) {
@@ -365,6 +379,8 @@ impl Handler for Connectors {
                 _ => {}
             }
         }
+        state.handshake_due = state.handshake_due.filter(|due| *due > now);
+        self.await_handshakes(&mut state);
     }
 }
 

@@ -19,6 +19,9 @@
 //! **Long messages.** What the kernel does not accept at once, more than a mebibyte, is written while the
 //! subscribers read, and copied to their backlogs once no subscriber has read anything for 200 us.
 //!
+//! **Introductions.** READY has properties that only Cortex peers know ([`inbound`], [`report`]); the wire
+//! reference lists them.
+//!
 //! **Queues.** A subscriber whose user chose the length of its queue tells it in READY (`X-Cortex-Queue`).
 //! The publisher keeps at most that many messages for it, sizes the kernel's buffer to about as many, and
 //! drops further messages for this subscriber alone. Every other peer gets the publisher's own high-water

@@ -74,6 +74,8 @@ struct State {
     next_key: u64,
     peers: Peers,
     changes: VecDeque<SubscriptionEvent>,
+    /// When the event thread looks for handshakes that take too long: one time for all of them.
+    handshake_due: Option<Instant>,
     /// Set once the socket is dropped: when what waits is discarded.
     linger_until: Option<Instant>,
     log: LogLimit,
@@ -106,6 +108,7 @@ impl LocalPublisher {
                 next_key: LISTENER + 1,
                 peers: Peers::default(),
                 changes: VecDeque::new(),
+                handshake_due: None,
                 linger_until: None,
                 log: LogLimit::default(),
             }),
@@ -354,8 +357,16 @@ impl Shared {
         let flags = EventFlags::IN | EventFlags::RDHUP;
         peer.set_registration(self.hub.watch(&descriptor, flags, this, key)?);
         state.peers.list.push(peer);
-        self.wake_at(deadline);
+        self.await_handshakes(state);
         Ok(())
+    }
+
+    /// Wakes the event thread when the oldest handshake takes too long.
+    fn await_handshakes(&self, state: &mut State) {
+        if state.handshake_due.is_none() {
+            let deadlines = state.peers.list.iter().filter_map(|peer| peer.deadline);
+            state.handshake_due = deadlines.min().inspect(|due| self.wake_at(*due));
+        }
     }
 
     /// Removes dead peers, and those whose handshake takes too long.
@@ -444,6 +455,8 @@ impl Handler for Shared {
             accepting.set(EventFlags::IN);
         }
         self.remove_dead(&mut state, now);
+        state.handshake_due = state.handshake_due.filter(|due| *due > now);
+        self.await_handshakes(&mut state);
         if state.linger_until.is_some_and(|until| now >= until) {
             self.end_lingering(&mut state);
         }
