@@ -126,7 +126,7 @@ fn reconnections_leave_nothing() {
         publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("it subscribes");
         // Some leave with messages unread.
         publisher.send(&[b"/t", b"x"]).expect("it is sent");
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             assert!(subscriber.recv_timeout(DEADLINE).expect("no error").is_some());
         }
         subscriber.disconnect(publisher.address()).expect("it was connected");

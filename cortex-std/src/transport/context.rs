@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
+use super::choice::Transport;
 use super::error::SocketError;
 use super::local::hub::Hub;
-use super::{Transport, zmq};
+use super::zmq;
 use crate::mutex::Mutex;
 
 /// A handle to the shared parts; clones are the same context, which ends with its last handle. The end waits

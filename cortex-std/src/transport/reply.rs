@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::Transport;
+use super::choice::Transport;
 use super::context::Context;
 use super::error::SocketError;
 use super::event::poll_until;

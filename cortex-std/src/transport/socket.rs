@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::Transport;
+use super::choice::Transport;
 use super::error::SocketError;
 use super::event::EventSource;
 use super::interrupt::{Interrupt, WaitResult};

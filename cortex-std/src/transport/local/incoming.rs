@@ -7,7 +7,6 @@ use super::reader::{Item, ReadError, Reader};
 use super::stream::Stream;
 
 /// What a read gave.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 #[derive(Debug)]
 pub(super) enum ReadResult {
     Message(LocalMessage),

@@ -11,7 +11,7 @@ use super::handshake::PUBLISHERS;
 use super::inbound::{Event, Inbound};
 use super::report;
 use crate::stats::PeerStats;
-use crate::transport::Transport;
+use crate::transport::choice::Transport;
 use crate::wire::zmtp::{Greeting, write_ready};
 
 /// Bytes of the longest answer.

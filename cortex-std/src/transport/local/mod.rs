@@ -27,6 +27,7 @@
 //! drops further messages for this subscriber alone. Every other peer gets the publisher's own high-water
 //! mark.
 
+mod admission;
 mod backlog;
 mod client;
 mod connector;

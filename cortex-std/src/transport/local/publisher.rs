@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
+use super::admission::{HANDSHAKE_TIMEOUT, make_room};
 use super::hub::{EventFlags, Handler, Hub, Registration};
 use super::listener::open_listener;
 use super::peer::{Change, Peer};
@@ -17,7 +18,7 @@ use super::stream::{Stream, wait_for_writes};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::stats::PeerStats;
-use crate::transport::Transport;
+use crate::transport::choice::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
@@ -31,12 +32,6 @@ use crate::transport::zmq::frame::Frame;
 
 /// The key of the listening socket among those of its peers.
 const LISTENER: u64 = 0;
-/// How long a handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most peers whose handshake is not complete.
-const MAX_HANDSHAKES: usize = 128;
-/// How long such a peer is left alone when others wait to be accepted.
-const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
 /// Connections that are accepted before the peers of earlier ones are served.
 const MAX_ACCEPTS: usize = 16;
 /// Pause before accepting again while too many handshakes are not complete.
@@ -461,20 +456,6 @@ impl Handler for Shared {
             self.end_lingering(&mut state);
         }
     }
-}
-
-/// Makes room for one more handshake, at the cost of the oldest one; false while that has its time.
-fn make_room(peers: &mut Vec<Peer>, now: Instant) -> bool {
-    let greeting = peers.iter().filter(|peer| peer.deadline.is_some());
-    if greeting.count() < MAX_HANDSHAKES {
-        return true;
-    }
-    let latest = now + HANDSHAKE_TIMEOUT.saturating_sub(HANDSHAKE_GRACE);
-    let is_old = |peer: &Peer| peer.deadline.is_some_and(|deadline| deadline <= latest);
-    let Some(oldest) = peers.iter().position(is_old) else { return false };
-    // It has no subscription.
-    peers.remove(oldest);
-    true
 }
 
 /// Drops the owners of frames that are sent.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::frame::Frame;
 use super::monitor::{self, KeepAlive};
 use super::socket::{SNDMORE, ZmqSocket, is_tcp};
-use crate::transport::Transport;
+use crate::transport::choice::Transport;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
