@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Searches for input that makes cortex-wire's decoders fail other than by an error, or that changes
-# when the decoded value is encoded and decoded again. A few seconds for each target of tests/fuzz, from the kept
+# Searches for input that makes cortex-wire's decoders or the local transport's connections fail other than
+# by an error, or that changes when the decoded value is encoded and decoded again. A few seconds for each target of tests/fuzz, from the kept
 # corpus (made by tests/fuzz/seeds.py); `ci/fuzz.sh --runs N` runs each N times instead, and
 # `ci/fuzz.sh --runs N TARGET...` some of them.
 #
@@ -15,12 +15,14 @@ if [ "${1-}" = --runs ]; then
 fi
 targets=("$@")
 [ $# -gt 0 ] ||
-    targets=(frames walk blob tagged discovery_request discovery_response link zmtp)
+    targets=(frames walk blob tagged discovery_request discovery_response link zmtp
+        local_publisher local_subscriber)
 
 install_crate cargo-fuzz
 mkdir -p target/fuzz
 output=target/fuzz/output
-# Without a sanitizer, which a stable compiler does not have: the crate forbids unsafe code.
+# Without a sanitizer, which a stable compiler does not have: cortex-wire forbids unsafe code, and
+# ci/sanitize.sh runs that of cortex-std.
 cargo fuzz build --sanitizer none --fuzz-dir tests/fuzz --target-dir target/fuzz \
     >"$output" 2>&1 || { tail -n 40 "$output" >&2 && fail "the targets do not build"; }
 programs=target/fuzz/$(rustc -vV | sed -n 's/^host: //p')/release

@@ -52,7 +52,9 @@ fn public_types_have_the_same_auto_traits_with_and_without_tokio() {
         NodeStats: true true;
         Publisher<M>: true true;
         Published: true true;
+        Transport: true true;
         PublisherStats: true true;
+        PeerStats: true true;
         PublishError: true true;
         Loan<'static, M, u8>: true true;
         Stamped<'static, M>: true true;

@@ -1,4 +1,5 @@
-//! Queries of diagnostic tools: the process that listens at an ipc address, and the libzmq in use.
+//! Queries of diagnostic tools: the process that listens at an ipc address, the subscribers of a publisher,
+//! and the libzmq in use.
 //!
 //! # Examples
 //!
@@ -12,11 +13,13 @@
 //! ```
 
 use std::path::Path;
+use std::time::Duration;
 
 pub use crate::endpoint::{MAX_PATH_LEN, Probe, probe};
-use crate::endpoint::{lock_path, process};
+use crate::endpoint::{connections, lock_path, process};
 pub use crate::runtime::signal::ignores_signal;
-use crate::transport::library;
+use crate::stats::PeerStats;
+use crate::transport::{Transport, inquiry, library, process_name};
 
 /// A version of libzmq.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,37 @@ impl Libzmq {
         let capabilities = CAPABILITIES.map(|name| (name, library::has(name)));
         Self { version: library::version(), capabilities: capabilities.to_vec() }
     }
+}
+
+/// How long a publisher may take to answer [`publisher_at`].
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A publisher at an ipc address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PublisherReport {
+    /// What carries its messages.
+    pub transport: Transport,
+    /// Its subscribers. A Cortex publisher that does not use libzmq tells of each. Of any other one, such as a
+    /// Python publisher, the kernel lists the connections: their counters and nodes are unknown, those of other
+    /// users are missing, and so are all where the kernel lists none.
+    pub subscribers: Vec<PeerStats>,
+}
+
+/// Asks the publisher that listens at an ipc path for its subscribers, which this process becomes none of.
+///
+/// # Errors
+///
+/// When no process listens there, it is no publisher, or it does not answer within a second, as a stopped one.
+pub fn publisher_at(path: &Path) -> std::io::Result<PublisherReport> {
+    let answer = inquiry::ask(path, ANSWER_TIMEOUT)?;
+    let subscribers = answer.subscribers.unwrap_or_else(|| {
+        let processes = connections::connected_processes(path).unwrap_or_default();
+        let peer =
+            |pid| PeerStats { pid: Some(pid), process: process_name(pid), ..PeerStats::default() };
+        processes.into_iter().map(peer).collect()
+    });
+    Ok(PublisherReport { transport: answer.transport, subscribers })
 }
 
 /// The process that holds the lock of an ipc path, as the kernel says; `None` where there is none, or none

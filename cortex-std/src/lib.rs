@@ -44,6 +44,23 @@ mod transport;
 #[cfg(test)]
 mod auto_traits;
 
+/// What tests/fuzz feeds: present in builds of cargo-fuzz only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use crate::transport::session;
+
+    /// A peer that sends `data` to a publisher.
+    pub fn publisher(data: &[u8]) {
+        session::fuzz_publisher(data);
+    }
+
+    /// A publisher that sends `data` to a subscriber.
+    pub fn subscriber(data: &[u8]) {
+        session::fuzz_subscriber(data);
+    }
+}
+
 pub use cortex_wire as wire;
 #[cfg(feature = "ndarray")]
 pub use cortex_wire::ndarray;
@@ -67,7 +84,7 @@ pub use stats::histogram::Quantiles;
 pub use stats::latency::{Latency, Samples};
 pub use stats::node::{NodeStats, TimerStats};
 pub use stats::parts::{PublisherInfo, SubscriberInfo};
-pub use stats::{PublisherStats, Rejected, SubscriberStats};
+pub use stats::{PeerStats, PublisherStats, Rejected, SubscriberStats};
 pub use stop::StopToken;
 pub use subscriber::{
     Loss, LossKind, Queue, Sample, SequenceTracker, Step, Subscriber, SubscriberBuilder,
@@ -76,4 +93,4 @@ pub use subscriber::{
 #[cfg(feature = "tokio")]
 pub use timer::TimerHandle;
 pub use timer::{MissedTicks, ThreadTimer, Tick, TimerBuilder};
-pub use transport::{SocketError, SocketErrorKind};
+pub use transport::{SocketError, SocketErrorKind, Transport};

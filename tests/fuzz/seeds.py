@@ -98,3 +98,23 @@ for name, role, rest in [
     ("claims", 1, ready(b"PUB") + b"\x02" + b"\xff" * 8),
 ]:
     keep("zmtp", name, bytes([role + 3 * 7]) + GREETING + rest)
+
+# How the connection behaves, and then what a peer sends.
+REPORT = b"\x04\x10\x0fX-CORTEX-REPORT"
+for name, rest in [
+    ("sub", ready(b"SUB") + b"\x04\x0c\x09SUBSCRIBE/t" + PING + b"\x04\x09\x06CANCEL/t"),
+    ("xsub_3_0", ready(b"XSUB") + b"\0\x03\x01/t\0\x03\x00/t"),
+    ("twice", ready(b"SUB") + ready(b"SUB")),
+    ("report", ready(b"SUB") + REPORT + REPORT),
+    ("claims", ready(b"SUB") + b"\x06" + b"\xff" * 8),
+]:
+    keep("local_publisher", name, b"\xff\xff" + GREETING + rest)
+    keep("local_publisher", name + "_slow", b"\x05\x02" + GREETING + rest)
+for name, rest in [
+    ("pub", ready(b"PUB") + b"\x01\x02/t\x01\x03abc\0\0" + PING + b"\x02" + struct.pack(">Q", 300) + bytes(300)),
+    ("xpub", ready(b"XPUB") + b"\0\x02/t" + b"\x02" + struct.pack(">Q", 1 << 24) + bytes(100)),
+    ("twice", ready(b"PUB") + ready(b"PUB")),
+    ("claims", ready(b"PUB") + b"\x02\x80" + bytes(7)),
+]:
+    keep("local_subscriber", name, b"\x06" + GREETING + rest)
+    keep("local_subscriber", name + "_slow", b"\x01" + GREETING + rest)

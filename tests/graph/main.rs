@@ -7,6 +7,8 @@ use std::process::Command;
 
 mod client;
 mod faults;
+mod lanes;
+mod leaks;
 mod links;
 mod promises;
 mod publisher;
@@ -18,6 +20,7 @@ mod stats;
 mod subscriber;
 mod timers;
 mod transports;
+mod zmtp;
 
 /// Set for the process that [`run_alone`] starts.
 const ALONE: &str = "CORTEX_TEST_ALONE";

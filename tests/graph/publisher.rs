@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cortex_std::wire::{ArrayMessage, ArrayView, StringMessage};
-use cortex_std::{CreateError, Published, Publisher, Subscriber, WaitError};
+use cortex_std::{CreateError, Published, Publisher, Subscriber, Transport, WaitError};
 use cortex_tests::graph::{Folder, connect, daemon, guest, node};
 use cortex_tests::{DEADLINE, python, wait_until};
 
@@ -241,7 +241,7 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
     let sample = second.recv_timeout(DEADLINE).expect("no error").expect("in time");
     assert_eq!(sample.message(), Ok(text("the map")));
 
-    // Earlier subscribers received further copies and counted them as repeated only.
+    // Over libzmq earlier subscribers received further copies and counted them as repeated only.
     map.publish(&text("a new map")).expect("it is published");
     for seen in [&mut first, &mut second] {
         let sample = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
@@ -249,7 +249,11 @@ fn late_subscribers_get_the_last_message_of_a_latched_topic_once() {
         let stats = seen.stats();
         assert_eq!((stats.received, stats.lost, stats.restarted), (2, 0, 0));
     }
-    assert!(first.stats().repeated >= 1, "{:?}", first.stats());
+    let repeated = first.stats().repeated;
+    match map.transport() {
+        Transport::Local => assert_eq!(repeated, 0),
+        _ => assert!(repeated >= 1),
+    }
 }
 
 #[test]

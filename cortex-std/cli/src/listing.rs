@@ -1,6 +1,4 @@
-//! The topics that the daemon lists, by name and by node, and as JSON.
-
-use std::collections::BTreeMap;
+//! The topics that the daemon lists, by name, and as JSON.
 
 use cortex_std::discovery::{Client, DiscoveryError, Topic};
 use serde_json::{Value as Json, json};
@@ -31,15 +29,6 @@ pub(crate) fn topics(client: &mut Client) -> Result<Vec<Topic>, DiscoveryError> 
 /// The publishers of each topic, of topics sorted by name.
 pub(crate) fn by_name(topics: &[Topic]) -> impl Iterator<Item = &[Topic]> {
     topics.chunk_by(|a, b| a.name == b.name)
-}
-
-/// The topics of each publishing node.
-pub(crate) fn by_node(topics: Vec<Topic>) -> BTreeMap<String, Vec<Topic>> {
-    let mut nodes = BTreeMap::<String, Vec<Topic>>::new();
-    for topic in topics {
-        nodes.entry(topic.publisher_node.clone()).or_default().push(topic);
-    }
-    nodes
 }
 
 /// The JSON object of a topic, which is the same for all verbs.

@@ -28,6 +28,7 @@ mod plain_json;
 mod render;
 mod session;
 mod strict_json;
+mod subscribers;
 mod subscription;
 mod summary;
 mod time;

@@ -220,6 +220,16 @@ fn is_controlling(character: char) -> bool {
         )
 }
 
+/// A number of bytes as text, in B, kB, MB or GB.
+pub(crate) fn byte_count(count: f64) -> String {
+    match count {
+        _ if count < 1e3 => format!("{count:.0} B"),
+        _ if count < 1e6 => format!("{:.2} kB", count / 1e3),
+        _ if count < 1e9 => format!("{:.2} MB", count / 1e6),
+        _ => format!("{:.2} GB", count / 1e9),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Addresses, and the socket files of ipc addresses.
 
 mod claim;
+pub(crate) mod connections;
 pub(crate) mod process;
 mod tcp;
 

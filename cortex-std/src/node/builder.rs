@@ -9,6 +9,7 @@ use crate::error::CreateError;
 use crate::name::check_name;
 use crate::runtime::{Runtime, Settings};
 use crate::stats::latency;
+use crate::transport::Transport;
 
 /// The folder of sockets for a daemon without a socket file, as in Python.
 const DEFAULT_FOLDER: &str = "/tmp/cortex";
@@ -22,6 +23,7 @@ pub struct NodeBuilder {
     folder: Option<PathBuf>,
     hosts: bool,
     trace_latency: Option<usize>,
+    transport: Option<Transport>,
 }
 
 impl NodeBuilder {
@@ -54,6 +56,30 @@ impl NodeBuilder {
         self
     }
 
+    /// What carries the messages of this node's publishers and subscribers at ipc addresses; by default
+    /// `CORTEX_TRANSPORT` (`local` or `zmq`) or [`Transport::Local`].
+    ///
+    /// Peers need not choose the same: both transports speak the same protocol. tcp and inproc always use
+    /// libzmq, and a daemon that the node hosts follows `CORTEX_TRANSPORT` alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cortex_std::{Node, Transport, wire::StringMessage};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let address = format!("ipc://{}/discovery.sock", folder.path().display());
+    ///
+    /// let node =
+    ///     Node::builder("arm").discovery(&address).transport(Transport::Zmq).create()?;
+    /// let notes = node.publisher::<StringMessage>("/notes").create()?;
+    /// assert_eq!(notes.transport(), Transport::Zmq);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     /// Creates the node. The daemon need not run yet.
     ///
     /// # Errors
@@ -71,6 +97,7 @@ impl NodeBuilder {
             endpoint,
             hosts: self.hosts,
             trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
+            transport: self.transport,
         })?;
         Ok(Node::new(runtime))
     }
@@ -85,6 +112,7 @@ impl Node {
             folder: None,
             hosts: true,
             trace_latency: None,
+            transport: None,
         }
     }
 }

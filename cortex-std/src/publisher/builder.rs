@@ -78,16 +78,16 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
     }
 
     /// How long a publish blocks for a subscriber whose queue is full; not at all by default. After that
-    /// the message is sent to the other subscribers only, and publishes do not block for that subscriber
-    /// again before it has read half of its queue.
+    /// the message is sent to the other subscribers only. Over ipc the next publish blocks again; over libzmq
+    /// publishes do not block for that subscriber again before it has read half of its queue.
     pub fn block_for(mut self, timeout: Duration) -> Self {
         self.block = timeout;
         self
     }
 
     /// Keeps the last message for late subscribers (ROS 2: transient local): it is sent again, unchanged,
-    /// whenever a peer subscribes. All subscribers receive the copy; Rust subscribers drop it, Python
-    /// subscribers see the value again.
+    /// whenever a peer subscribes. Over ipc the new subscriber alone receives it. Over libzmq all subscribers
+    /// receive the copy; Rust subscribers drop it, Python subscribers see the value again.
     ///
     /// The owner or loan that the last message borrows is kept until the next message.
     pub fn latched(mut self) -> Self {

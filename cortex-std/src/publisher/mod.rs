@@ -18,7 +18,7 @@ use crate::raw::sender::Sender;
 use crate::stats::PublisherStats;
 use crate::stats::node::{Counted, NodeStats};
 use crate::stats::parts::{NodeParts, PublisherInfo};
-use crate::transport::{LoanPool, OwnedView, Part, Sent, ViewFamily};
+use crate::transport::{LoanPool, OwnedView, Part, Sent, Transport, ViewFamily};
 use crate::wire::{Buffers, EncodeError, EncodeErrorKind, Header, Message, encode};
 
 pub use builder::PublisherBuilder;
@@ -215,7 +215,7 @@ impl<M> Publisher<M> {
     /// [`block_for`](PublisherBuilder::block_for), the number when that began.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
-        self.stats().subscribers
+        self.inner.outlet.subscriber_count()
     }
 
     /// Blocks until there are at least `count` subscribers.
@@ -259,6 +259,12 @@ impl<M> Publisher<M> {
     #[must_use = "messages that wait are lost when the process ends"]
     pub fn flush(&self, timeout: Duration) -> usize {
         self.inner.outlet.flush(timeout)
+    }
+
+    /// What carries the messages: [`NodeBuilder::transport`](crate::NodeBuilder::transport).
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.inner.outlet.transport()
     }
 
     /// The counters. Does not wait for a thread that blocks in a publish.

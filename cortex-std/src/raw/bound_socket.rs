@@ -11,9 +11,7 @@ use crate::endpoint::{
 use crate::error::CreateError;
 use crate::mutex::Mutex;
 use crate::runtime::{PublishedTopic, Runtime};
-use crate::transport::{
-    Context, PublisherOptions, PublisherSocket, SocketError, SocketErrorKind, Transport,
-};
+use crate::transport::{Context, PublisherOptions, PublisherSocket, SocketError, SocketErrorKind};
 
 /// A publisher's socket that is bound.
 pub(crate) struct BoundSocket {
@@ -131,8 +129,11 @@ impl BoundSocket {
                 // A new address each time: a subscriber does not reconnect by itself to an old one.
                 let number = NEXT.fetch_add(1, Ordering::Relaxed);
                 let address = format!("inproc://cortex-publisher-{number}");
-                let socket =
-                    Transport::for_address(&address).bind(&runtime.context, &address, options)?;
+                let socket = runtime.context.transport(&address).bind(
+                    &runtime.context,
+                    &address,
+                    options,
+                )?;
                 Ok(Self { socket, reservation, address, advertised: None })
             }
         }
@@ -151,7 +152,7 @@ impl BoundSocket {
         let endpoint: Endpoint = address.parse()?;
         let mut claimed = endpoint.file_path().map(claim).transpose()?;
         let address = &endpoint.bind_address()?;
-        let socket = Transport::for_address(address).bind(context, address, options)?;
+        let socket = context.transport(address).bind(context, address, options)?;
         if let Some(claim) = &mut claimed {
             claim.bound()?;
         }
@@ -208,7 +209,8 @@ fn bind_port(
         let address = daemon.bind_address(port);
         let released = Port::released_until(port);
         loop {
-            match Transport::for_address(&address).bind(&runtime.context, &address, options) {
+            let transport = runtime.context.transport(&address);
+            match transport.bind(&runtime.context, &address, options) {
                 Ok(socket) => return Ok((socket, Port(port))),
                 Err(error) if error.kind() == SocketErrorKind::AddressInUse => in_use = Some(error),
                 Err(error) => return Err(error.into()),

@@ -27,6 +27,7 @@
 //! ```
 
 mod bound_socket;
+mod drain;
 mod latch;
 mod message;
 pub(crate) mod outlet;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use super::bound_socket::{BoundSocket, Reservation, SocketFile};
+use super::drain::{DRAIN_INTERVAL, drain, unsent};
 use super::latch::Latch;
 use super::sender::{Room, Sender, Slot, deliver};
 use crate::clock::wall_clock_ns;
@@ -18,15 +19,12 @@ use crate::error::{CreateError, PublishError};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
-use crate::runtime::signal;
 use crate::stats::{PublisherCounters, PublisherStats};
 use crate::transport::{
-    EventSource, Frame, Interrupt, Part, PublisherSocket, Sent, release_free_memory,
+    ArenaMark, EventSource, Frame, Interrupt, Part, PeerList, PublisherSocket, Sent, Transport,
 };
 use crate::wire::discovery::RequestExt;
 
-/// Interval at which a thread that waits for empty queues counts what is unsent.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Pause of a caller of `stats` while another thread sends, which takes microseconds.
 const BUSY_PAUSE: Duration = Duration::from_micros(20);
 /// How long a publisher with subscribers sends without polling its subscriptions.
@@ -40,8 +38,10 @@ pub enum Published {
     Sent,
     /// Lost for a subscriber whose queue became full; queued for the others.
     ///
-    /// This is the start of a congestion: libzmq then skips the subscriber until half of its queue is
-    /// read and reports nothing more. The subscriber itself counts exactly what it lost, once it has read
+    /// Over ipc each lost message is reported, and [`PublisherStats::peers`] counts them for each subscriber.
+    ///
+    /// Over libzmq this is the start of a congestion: libzmq then skips the subscriber until half of its queue
+    /// is read and reports nothing more. The subscriber itself counts exactly what it lost, once it has read
     /// up to the gap; until then [`SubscriberStats::behind`](crate::SubscriberStats::behind) shows it.
     Congested,
     /// No subscriber; the sequence number is still consumed.
@@ -50,6 +50,9 @@ pub enum Published {
 
 /// The parts of a message: topic, header, metadata and up to five arrays without an allocation.
 pub(crate) type Parts<'p> = SmallVec<[Part<'p>; 8]>;
+
+/// The peers of new subscriptions, where the transport tells them apart.
+type Newcomers = SmallVec<[Option<u64>; 4]>;
 
 /// Settings of an [`Outlet`].
 pub(crate) struct OutletOptions {
@@ -67,6 +70,9 @@ pub(crate) struct OutletOptions {
 /// order in which the calls locked the outlet.
 pub(crate) struct Outlet {
     address: String,
+    transport: Transport,
+    /// The subscribers, where the transport knows them; usable while a sender waits for room.
+    peers: Option<Weak<dyn PeerList>>,
     options: OutletOptions,
     counters: PublisherCounters,
     room: Room,
@@ -94,8 +100,8 @@ struct State {
     polled_at_ns: u64,
     /// The last message of a latched publisher.
     kept: Vec<Frame>,
-    /// A queue was full, and malloc still holds its memory.
-    holds_memory: bool,
+    /// A queue was full, and malloc still holds its memory: where.
+    held_memory: Option<ArenaMark>,
     file_log: LogLimit,
 }
 
@@ -119,9 +125,12 @@ impl Outlet {
         let BoundSocket { socket, reservation, address, advertised } = bound;
         let events = options.is_latched.then(|| socket.events());
         let counters = PublisherCounters::default();
+        let (transport, peers) = (socket.transport(), socket.peers());
         counters.queue_limit.set(socket.queue_limit() as u64);
         let outlet = Arc::new(Self {
             address,
+            transport,
+            peers,
             counters,
             room: Room {
                 block: options.block,
@@ -137,7 +146,7 @@ impl Outlet {
                 has_seen_subscriber: false,
                 polled_at_ns: 0,
                 kept: Vec::new(),
-                holds_memory: false,
+                held_memory: None,
                 file_log: LogLimit::default(),
             }),
         });
@@ -172,6 +181,11 @@ impl Outlet {
     /// The address that subscribers connect to.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What carries the messages.
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The state of the registration; `None` for an outlet that no node registers, or a closed one.
@@ -213,7 +227,7 @@ impl Outlet {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let unsent = match &mut self.state.lock().open {
-                Some(open) => open.unsent(),
+                Some(open) => unsent(&mut *open.socket),
                 None => 0,
             };
             if unsent == 0 || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -225,12 +239,23 @@ impl Outlet {
 
     /// The counters, with the subscribers of now; of when the wait began while a sender waits for room.
     pub(crate) fn stats(&self) -> PublisherStats {
+        let peers = self.peers.as_ref().and_then(Weak::upgrade);
+        let peers = peers.map(|peers| peers.peers()).unwrap_or_default();
+        PublisherStats { peers, ..self.counted() }
+    }
+
+    /// The number of subscribers; as [`stats`](Self::stats).
+    pub(crate) fn subscriber_count(&self) -> usize {
+        self.counted().subscribers
+    }
+
+    fn counted(&self) -> PublisherStats {
         loop {
             match self.state.try_lock() {
                 Some(mut state) => {
                     self.serve_subscribers(&mut state);
                     if let Some(open) = &mut state.open {
-                        self.counters.waiting.set(open.unsent() as u64);
+                        self.counters.waiting.set(unsent(&mut *open.socket) as u64);
                         self.counters.queue_limit.set(open.socket.queue_limit() as u64);
                     }
                 }
@@ -276,10 +301,12 @@ impl Outlet {
 
     /// Returns the memory of a queue that was full, once it is empty.
     fn release_memory(&self, state: &mut State) {
-        let State { open: Some(open), holds_memory, .. } = state else { return };
-        if *holds_memory && open.unsent() == 0 {
-            *holds_memory = false;
-            release_free_memory();
+        let State { open: Some(open), held_memory, .. } = state else { return };
+        if held_memory.is_some()
+            && unsent(&mut *open.socket) == 0
+            && let Some(mark) = held_memory.take()
+        {
+            mark.release();
         }
     }
 
@@ -297,13 +324,13 @@ impl Outlet {
         let mut released = Vec::new();
         let mut state: MutexGuard<'_, State> = self.state.lock();
         let now = wall_clock_ns();
-        let newcomers = if self.should_poll_subscriptions(&state, now) {
+        let newcomers: Newcomers = if self.should_poll_subscriptions(&state, now) {
             state.polled_at_ns = now;
             self.poll_subscriptions(&mut state)?
         } else {
-            0
+            Newcomers::new()
         };
-        let State { open, scratch, has_seen_subscriber, kept, holds_memory, .. } = &mut *state;
+        let State { open, scratch, has_seen_subscriber, kept, held_memory, .. } = &mut *state;
         let open = open.as_mut().ok_or(PublishError::Closed)?;
         self.counters.last_publish_ns.set(now);
         // The counters change only while the state is locked.
@@ -330,14 +357,14 @@ impl Outlet {
                     Sent::Delivered => Ok(Published::Sent),
                     Sent::Congested => {
                         counters.congested.add(1);
-                        *holds_memory = true;
+                        held_memory.get_or_insert_with(ArenaMark::new);
                         Ok(Published::Congested)
                     }
                 }
             }
             Err(error) => {
                 // New subscribers get the message before this one.
-                self.repeat_kept(&mut state, newcomers)?;
+                self.repeat_kept(&mut state, &newcomers)?;
                 Err(error)
             }
         }
@@ -352,18 +379,18 @@ impl Outlet {
             || now_ns.wrapping_sub(state.polled_at_ns) >= SUBSCRIPTION_INTERVAL_NS
     }
 
-    /// Counts the subscribers; returns how many are new.
-    fn poll_subscriptions(&self, state: &mut State) -> Result<usize, PublishError> {
+    /// Counts the subscribers; returns the new ones.
+    fn poll_subscriptions(&self, state: &mut State) -> Result<Newcomers, PublishError> {
         let count = &self.counters.subscribers;
         let open = state.open.as_mut().ok_or(PublishError::Closed)?;
-        let mut newcomers = 0_usize;
+        let mut newcomers = Newcomers::new();
         while let Some(subscription) = open.socket.next_subscription()? {
             let topic = self.options.topic.as_deref().map(str::as_bytes);
             if topic.is_some_and(|topic| !topic.starts_with(&subscription.topic)) {
                 continue;
             }
             if subscription.subscribe {
-                newcomers = newcomers.saturating_add(1);
+                newcomers.push(subscription.peer);
                 state.has_seen_subscriber = true;
                 count.add(1);
             } else {
@@ -373,15 +400,29 @@ impl Outlet {
         Ok(newcomers)
     }
 
-    /// Sends the kept message again where there are new subscribers.
-    fn repeat_kept(&self, state: &mut State, newcomers: usize) -> Result<(), PublishError> {
-        if newcomers == 0 || state.kept.is_empty() {
+    /// Sends the kept message to new subscribers: to them alone, where the transport can; otherwise to all.
+    fn repeat_kept(&self, state: &mut State, newcomers: &Newcomers) -> Result<(), PublishError> {
+        if newcomers.is_empty() || state.kept.is_empty() {
             return Ok(());
         }
-        let open = state.open.as_mut().ok_or(PublishError::Closed)?;
-        let frames: Result<Vec<_>, _> = state.kept.iter_mut().map(Frame::share).collect();
-        let mut parts: Vec<_> = frames?.into_iter().map(Part::Frame).collect();
-        let sent = deliver(&mut *open.socket, &mut parts, &self.room)?;
+        let State { open, kept, .. } = state;
+        let open = open.as_mut().ok_or(PublishError::Closed)?;
+        let mut repeat = || -> Result<Vec<Part<'_>>, PublishError> {
+            Ok(kept
+                .iter_mut()
+                .map(|frame| frame.share().map(Part::Frame))
+                .collect::<Result<_, _>>()?)
+        };
+        let mut sent = Sent::Delivered;
+        if newcomers.iter().all(Option::is_some) {
+            for peer in newcomers.iter().flatten() {
+                if open.socket.send_to(*peer, &mut repeat()?)? == Sent::Congested {
+                    sent = Sent::Congested;
+                }
+            }
+        } else {
+            sent = deliver(&mut *open.socket, &mut repeat()?, &self.room)?;
+        }
         if sent == Sent::Congested {
             self.counters.congested.add(1);
         }
@@ -391,57 +432,11 @@ impl Outlet {
     /// Counts the subscribers and sends the kept message to new ones.
     fn serve_subscribers(&self, state: &mut State) {
         let newcomers = self.poll_subscriptions(state);
-        match newcomers.and_then(|count| self.repeat_kept(state, count)) {
+        match newcomers.and_then(|newcomers| self.repeat_kept(state, &newcomers)) {
             Ok(()) | Err(PublishError::Closed) => {}
             Err(error) => {
                 let (address, error) = (&self.address, ErrorChain(&error));
                 tracing::debug!(address, %error, "cannot serve new subscribers");
-            }
-        }
-    }
-}
-
-impl Outlet {
-    /// Waits until the queues are empty, as long as the options and a signal allow since `begun`; logs what
-    /// is lost then.
-    fn drain(&self, open: &mut Open, begun: Instant) {
-        let mut until = begun.checked_add(self.options.linger);
-        if let Some(end) = signal::close_deadline() {
-            until = Some(until.map_or(end, |until| until.min(end)));
-        }
-        loop {
-            let lost = open.unsent();
-            if lost == 0 {
-                return;
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                let address = &self.address;
-                let waited = begun.elapsed();
-                tracing::warn!(
-                    address,
-                    lost,
-                    ?waited,
-                    "messages were not sent before the publisher closed: a subscriber or its link is too slow; set a longer linger"
-                );
-                if let Err(error) = open.socket.discard_unsent() {
-                    tracing::debug!(address, error = %ErrorChain(&error), "cannot discard messages");
-                }
-                return;
-            }
-            std::thread::sleep(DRAIN_INTERVAL);
-        }
-    }
-}
-
-impl Open {
-    /// The number of messages that are not sent, once those of subscribers that disappeared are released.
-    fn unsent(&mut self) -> usize {
-        match self.socket.unsent() {
-            0 => 0,
-            _ => {
-                // Any call to the socket releases them; subscriptions are counted on another occasion.
-                let _ = self.socket.release();
-                self.socket.unsent()
             }
         }
     }
@@ -461,7 +456,7 @@ impl NodePart for Outlet {
             (state.open.take(), std::mem::take(&mut state.kept))
         };
         if let Some(open) = &mut open {
-            self.drain(open, begun);
+            drain(&mut *open.socket, &self.address, self.options.linger, begun);
         }
         drop((open, kept));
     }

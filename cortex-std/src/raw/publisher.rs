@@ -13,7 +13,8 @@ use crate::name::check_name;
 use crate::runtime::Runtime;
 use crate::stats::PublisherStats;
 use crate::transport::{
-    Context, DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, OwnedView, Part, PublisherOptions, ViewFamily,
+    Context, DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, OwnedView, Part, PublisherOptions, Transport,
+    ViewFamily,
 };
 use crate::wire::discovery::RequestExt;
 
@@ -28,6 +29,7 @@ pub struct RawOptions {
     queue_bytes: usize,
     block: Duration,
     linger: Duration,
+    transport: Option<Transport>,
 }
 
 impl Default for RawOptions {
@@ -37,6 +39,7 @@ impl Default for RawOptions {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             block: Duration::ZERO,
             linger: LINGER,
+            transport: None,
         }
     }
 }
@@ -63,6 +66,13 @@ impl RawOptions {
     /// As [`PublisherBuilder::linger`](crate::PublisherBuilder::linger).
     pub fn linger(mut self, timeout: Duration) -> Self {
         self.linger = timeout;
+        self
+    }
+
+    /// As [`NodeBuilder::transport`](crate::NodeBuilder::transport), for a publisher that is bound by
+    /// [`RawPublisher::bind_with`].
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
         self
     }
 
@@ -113,7 +123,8 @@ impl RawPublisher {
     ///
     /// As [`bind`](Self::bind).
     pub fn bind_with(address: &str, options: &RawOptions) -> Result<Self, CreateError> {
-        let bound = BoundSocket::bind_address(&Context::shared()?, address, &options.socket())?;
+        let context = Context::shared()?.with_transport(options.transport);
+        let bound = BoundSocket::bind_address(&context, address, &options.socket())?;
         let (outlet, _) = Outlet::open(bound, options.outlet())?;
         Ok(Self { outlet })
     }
@@ -195,7 +206,7 @@ impl RawPublisher {
     /// The number of current subscriptions, to any prefix.
     #[must_use]
     pub fn subscriber_count(&self) -> usize {
-        self.outlet.stats().subscribers
+        self.outlet.subscriber_count()
     }
 
     /// Blocks until there are at least `count` subscriptions.
@@ -231,6 +242,12 @@ impl RawPublisher {
         timeout: Duration,
     ) -> Result<(), WaitError> {
         self.outlet.wait_for_subscribers(count, timeout).await
+    }
+
+    /// What carries the messages.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.outlet.transport()
     }
 
     /// The counters.

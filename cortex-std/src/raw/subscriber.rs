@@ -62,13 +62,21 @@ impl RawSubscriber {
         Ok(Self { context: Context::shared()?, options, prefixes, sockets, next: 0 })
     }
 
+    /// Chooses what carries the messages of connections to ipc addresses made from now on, instead of
+    /// `CORTEX_TRANSPORT`.
+    #[must_use]
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.context = self.context.with_transport(Some(transport));
+        self
+    }
+
     /// Connects to one more publisher.
     ///
     /// # Errors
     ///
     /// When the address is invalid. An absent publisher is no error.
     pub fn connect_also(&mut self, address: &str) -> Result<(), SocketError> {
-        let transport = Transport::for_address(address);
+        let transport = self.context.transport(address);
         if let Some(used) = self.sockets.iter_mut().find(|used| used.transport == transport) {
             return used.socket.connect(address);
         }
@@ -90,11 +98,14 @@ impl RawSubscriber {
     ///
     /// Without a connection to that address.
     pub fn disconnect(&mut self, address: &str) -> Result<(), SocketError> {
-        let transport = Transport::for_address(address);
-        match self.sockets.iter_mut().find(|used| used.transport == transport) {
-            Some(used) => used.socket.disconnect(address),
-            None => Err(SocketError::not_found("disconnect from", address)),
+        let mut result = Err(SocketError::not_found("disconnect from", address));
+        for used in &mut self.sockets {
+            result = used.socket.disconnect(address);
+            if result.is_ok() {
+                break;
+            }
         }
+        result
     }
 
     /// Subscribes to messages whose first frame begins with `prefix`; an empty one matches all.

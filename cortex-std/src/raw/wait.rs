@@ -27,7 +27,7 @@ impl Outlet {
         let deadline = Instant::now().checked_add(timeout);
         let events = self.events();
         // Counting reads all events, so the next one wakes this thread.
-        while self.stats().subscribers < count {
+        while self.subscriber_count() < count {
             let now = Instant::now();
             if self.is_closing() {
                 return Err(WaitError::Closed);
@@ -40,7 +40,7 @@ impl Outlet {
                 // Whatever ended the wait, the count decides.
                 let _ = events.wait(until, Some(self.stop()));
             }
-            if self.stats().subscribers < count {
+            if self.subscriber_count() < count {
                 std::thread::sleep(PAUSE);
             }
         }
@@ -61,7 +61,7 @@ impl Outlet {
         let enough = async {
             // A runtime watches a descriptor once: of several tasks that wait, one has the events.
             let readiness = self.events().and_then(|events| Readiness::new(events).ok());
-            while self.stats().subscribers < count {
+            while self.subscriber_count() < count {
                 if self.is_closing() {
                     return Err(WaitError::Closed);
                 }

@@ -19,7 +19,7 @@ use crate::discovery::agent::Agent;
 use crate::endpoint::Endpoint;
 use crate::error::CreateError;
 use crate::stats::node::StatsRegistry;
-use crate::transport::Context;
+use crate::transport::{Context, Transport};
 
 pub(crate) use published::{PublishedTopic, PublishedTopics};
 
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: bool,
     /// Samples of each stage that subscribers keep unless their builder sets a number.
     pub(crate) trace_latency: usize,
+    /// What carries messages at ipc addresses, where it is chosen.
+    pub(crate) transport: Option<Transport>,
 }
 
 /// What the parts of a node share.
@@ -65,8 +67,8 @@ impl Runtime {
     ///
     /// When the system has no thread or socket left.
     pub(crate) fn start(settings: Settings) -> Result<Self, CreateError> {
-        let Settings { name, endpoint, folder, hosts, trace_latency } = settings;
-        let context = Context::shared()?;
+        let Settings { name, endpoint, folder, hosts, trace_latency, transport } = settings;
+        let context = Context::shared()?.with_transport(transport);
         let host = match hosts {
             true => Host::start(&endpoint, &name)?,
             false => None,
@@ -181,6 +183,7 @@ mod tests {
             folder: PathBuf::new(),
             hosts: false,
             trace_latency: 0,
+            transport: None,
         };
         Runtime::start(settings).unwrap()
     }

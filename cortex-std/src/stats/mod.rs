@@ -14,8 +14,26 @@ use crate::wire::DecodeErrorKind;
 
 use latency::{Latency, Trace};
 
+/// A subscriber that is connected to a publisher, and its counters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// Its process; `None` where the system does not tell, as across containers.
+    pub pid: Option<u32>,
+    /// The name of the process as the kernel shows it when the subscriber connects: up to 15 bytes.
+    pub process: Option<String>,
+    /// The name of its node, as it says; `None` for a peer that tells none, such as a Python subscriber.
+    pub node: Option<String>,
+    /// Messages that it lost because its queue was full.
+    pub lost: Option<u64>,
+    /// Messages that its connection has not taken yet.
+    pub waiting: Option<usize>,
+    /// Bytes of those messages.
+    pub waiting_bytes: Option<u64>,
+}
+
 /// Counters of a publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PublisherStats {
     /// Messages published, delivered or not: the next sequence number.
@@ -35,6 +53,10 @@ pub struct PublisherStats {
     pub queue_limit: usize,
     /// When the last message was published, delivered or not; `None` before the first.
     pub last_publish_time: Option<SystemTime>,
+    /// Each subscriber, with what it lost and what waits for it; empty where libzmq carries the messages,
+    /// which does not tell. A subscription counts in [`subscribers`](Self::subscribers) as soon as the
+    /// publisher processes it, which may be later than here.
+    pub peers: Vec<PeerStats>,
 }
 
 /// Counters of a subscriber.
@@ -153,6 +175,7 @@ impl PublisherCounters {
             waiting: count(&self.waiting),
             queue_limit: count(&self.queue_limit),
             last_publish_time: system_time(self.last_publish_ns.value()),
+            peers: Vec::new(),
         }
     }
 }

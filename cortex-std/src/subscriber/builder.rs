@@ -150,6 +150,7 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
         let settings = Settings {
             topic: self.topic.into(),
             info: TypeInfo::of::<M>(),
+            node: self.runtime.name.as_str().into(),
             high_water_mark: queue.high_water_mark(),
             window: self.queue.map(Queue::high_water_mark),
             ignores_fingerprint: self.ignores_fingerprint,

@@ -85,7 +85,7 @@ impl Connections {
                     continue;
                 }
                 None => {
-                    let transport = Transport::for_address(address);
+                    let transport = self.context.transport(address);
                     let connection =
                         Connection::open(transport, &self.context, &self.options, &self.topic)?;
                     self.connections.push(connection);
@@ -222,7 +222,7 @@ impl Connection {
             }
             self.tracker.moved();
         }
-        let transport = Transport::for_address(address);
+        let transport = context.transport(address);
         if transport != self.transport {
             let tracker = std::mem::take(&mut self.tracker);
             *self = Self { tracker, ..Self::open(transport, context, options, topic)? };

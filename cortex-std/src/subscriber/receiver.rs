@@ -28,6 +28,8 @@ use crate::wire::{DecodeError, DecodeErrorKind, Header, TypeInfo};
 pub(super) struct Settings {
     pub(super) topic: Arc<str>,
     pub(super) info: TypeInfo,
+    /// The name of the node.
+    pub(super) node: Arc<str>,
     /// Messages that the transport may hold; 0 is no limit.
     pub(super) high_water_mark: u32,
     /// The length of the queue, where the user set one.
@@ -75,6 +77,7 @@ impl Receiver {
         let options = SubscriberOptions {
             high_water_mark: i32::try_from(settings.high_water_mark).unwrap_or(i32::MAX),
             window: settings.window,
+            node: Some(settings.node),
             reconnected: Arc::clone(&subscription.counters.reconnected),
             ..SubscriberOptions::default()
         };

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use super::choice::Transport;
 use super::error::SocketError;
 use super::local::hub::Hub;
 use super::zmq;
@@ -12,6 +13,8 @@ use crate::mutex::Mutex;
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     inner: Arc<Inner>,
+    /// The transport of ipc addresses.
+    ipc: Transport,
 }
 
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl Context {
     pub(crate) fn shared() -> Result<Self, SocketError> {
         let mut shared = SHARED.lock();
         if let Some(inner) = shared.upgrade() {
-            return Ok(Self { inner });
+            return Ok(Self { inner, ipc: Transport::from_environment() });
         }
         let context = Self::new()?;
         *shared = Arc::downgrade(&context.inner);
@@ -45,7 +48,18 @@ impl Context {
     /// When memory or file descriptors are exhausted.
     pub(crate) fn new() -> Result<Self, SocketError> {
         let zmq = zmq::context::Context::new()?;
-        Ok(Self { inner: Arc::new(Inner { zmq, hub: Mutex::new(None) }) })
+        let inner = Arc::new(Inner { zmq, hub: Mutex::new(None) });
+        Ok(Self { inner, ipc: Transport::from_environment() })
+    }
+
+    /// A handle to the same context, whose sockets use `transport` at ipc addresses; `None`: as this one.
+    pub(crate) fn with_transport(&self, transport: Option<Transport>) -> Self {
+        Self { inner: Arc::clone(&self.inner), ipc: transport.unwrap_or(self.ipc) }
+    }
+
+    /// The transport that carries messages to and from `address`.
+    pub(crate) fn transport(&self, address: &str) -> Transport {
+        Transport::for_address(address, self.ipc)
     }
 
     pub(super) fn zmq(&self) -> &zmq::context::Context {

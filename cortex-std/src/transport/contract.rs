@@ -151,14 +151,14 @@ fn subscriptions_are_counted_per_peer() {
     with_each(10, |mut fixture| {
         let first = fixture.subscriber(10);
         let second = fixture.subscriber(10);
-        let left = SubscriptionEvent { subscribe: false, topic: b"/t".to_vec() };
+        let is_end = |event: SubscriptionEvent| !event.subscribe && event.topic == b"/t";
         drop(first);
-        assert_eq!(fixture.next_subscription(), left);
+        assert!(is_end(fixture.next_subscription()));
         let third = fixture.subscriber(10);
         drop(second);
-        assert_eq!(fixture.next_subscription(), left);
+        assert!(is_end(fixture.next_subscription()));
         drop(third);
-        assert_eq!(fixture.next_subscription(), left);
+        assert!(is_end(fixture.next_subscription()));
         assert_eq!(fixture.publisher.next_subscription().unwrap(), None);
     });
 }

@@ -1,6 +1,6 @@
 //! Carrying messages between processes: the seam below which transports differ.
 //!
-//! Above this module no code knows which transport carries a message. [`Transport::for_address`] chooses
+//! Above this module no code knows which transport carries a message. [`Context::transport`] chooses
 //! one, and the traits [`PublisherSocket`] and [`SubscriberSocket`] are all that the rest of the crate
 //! uses of it. `contract.rs` tests what follows over every transport of [`Transport::ALL`].
 //!
@@ -44,6 +44,7 @@
     reason = "libzmq is a C library; this folder is where it is made safe, block by block"
 )]
 
+mod choice;
 mod context;
 #[cfg(test)]
 mod contract;
@@ -65,75 +66,35 @@ pub(crate) use context::Context;
 pub(crate) use event::{EventSource, wait_any};
 pub(crate) use interrupt::{Interrupt, WaitResult};
 pub(crate) use loan::{Loan, LoanPool};
+pub(crate) use local::inquiry;
+#[cfg(fuzzing)]
+pub(crate) use local::session;
 pub(crate) use multipart::Multipart;
-pub(crate) use peer::peer_process;
+pub(crate) use peer::{peer_process, process_name};
 #[cfg(feature = "tokio")]
 pub(crate) use readiness::{Readiness, poll_any_changed};
 pub(crate) use reply::RepSocket;
 #[cfg(test)]
 pub(crate) use socket::SubscriptionEvent;
 pub(crate) use socket::{
-    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PublisherOptions, PublisherSocket, Sent,
+    DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, Part, PeerList, PublisherOptions, PublisherSocket, Sent,
     SubscriberOptions, SubscriberSocket, TrySent, share_parts,
 };
 pub(crate) use zmq::frame::Frame;
 pub(crate) use zmq::library;
-pub(crate) use zmq::malloc::release_free_memory;
+pub(crate) use zmq::malloc::ArenaMark;
 pub(crate) use zmq::owner::{OwnedView, ViewFamily};
 pub(crate) use zmq::reqrep::{ReqSocket, RequestError};
 
+pub use choice::Transport;
 pub use error::{SocketError, SocketErrorKind};
-
-use std::sync::OnceLock;
 
 use local::publisher::LocalPublisher;
 use local::subscriber::LocalSubscriber;
 use zmq::sub::ZmqSubscriber;
 use zmq::xpub::ZmqPublisher;
 
-/// The environment variable that chooses the transport of ipc addresses: `local` or `zmq`.
-const VARIABLE: &str = "CORTEX_TRANSPORT";
-
-/// A way to carry messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// libzmq: ipc, tcp and inproc.
-    Zmq,
-    /// ZMTP without libzmq: ipc.
-    Local,
-}
-
 impl Transport {
-    /// Every transport; the contract tests run over this list.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 2] = [Self::Zmq, Self::Local];
-
-    /// The transport of a subscriber that has no address yet.
-    pub(crate) const DEFAULT: Self = Self::Local;
-
-    /// The transport that carries messages to and from `address`.
-    pub(crate) fn for_address(address: &str) -> Self {
-        // Abstract sockets and wildcards are libzmq's.
-        let is_path = |path: &str| !path.starts_with('@') && path != "*";
-        match address.strip_prefix("ipc://") {
-            Some(path) if is_path(path) && Self::of_ipc() == Self::Local => Self::Local,
-            _ => Self::Zmq,
-        }
-    }
-
-    /// The transport of ipc addresses in this process.
-    fn of_ipc() -> Self {
-        static CHOICE: OnceLock<Transport> = OnceLock::new();
-        *CHOICE.get_or_init(|| match std::env::var(VARIABLE).as_deref() {
-            Ok("zmq") => Self::Zmq,
-            Ok("local") | Err(_) => Self::Local,
-            Ok(other) => {
-                tracing::warn!("{VARIABLE}={other:?} is neither local nor zmq; using local");
-                Self::Local
-            }
-        })
-    }
-
     /// A publisher's socket that is bound to `address`.
     ///
     /// An ipc address replaces the file that is there, and the file stays when the socket is closed:

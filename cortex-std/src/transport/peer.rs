@@ -2,7 +2,14 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The process that bound the socket to which this one is connected, in this process's namespace; `None`
+/// The name of a process, as the kernel shows it: up to 15 bytes of its program's name.
+pub(crate) fn process_name(pid: u32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.strip_suffix(b"\n").unwrap_or(&name)).into_owned())
+}
+
+/// The process at the other end of a connected socket: the one that bound the socket that accepted this one, or
+/// that connected to the one that was accepted. In this process's namespace; `None`
 /// where it has no number here, as a process of another container.
 pub(crate) fn peer_process(socket: BorrowedFd<'_>) -> Option<u32> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };

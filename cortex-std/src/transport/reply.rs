@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::Transport;
+use super::choice::Transport;
 use super::context::Context;
 use super::error::SocketError;
 use super::event::poll_until;
@@ -69,7 +69,7 @@ impl RepSocket {
     /// # Errors
     /// When the address is in use or invalid.
     pub(crate) fn bind(&mut self, address: &str) -> Result<(), SocketError> {
-        if Transport::for_address(address) == Transport::Local {
+        if self.context.transport(address) == Transport::Local {
             let local = match &mut self.local {
                 Some(local) => local,
                 empty => empty.insert(LocalReply::new(MAX_BODY)?),

@@ -1,15 +1,17 @@
 //! The sockets of publishers and subscribers, as every transport offers them.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::choice::Transport;
 use super::error::SocketError;
 use super::event::EventSource;
 use super::interrupt::{Interrupt, WaitResult};
 use super::multipart::Multipart;
 use super::zmq::frame::Frame;
+use crate::stats::PeerStats;
 
 /// Messages that may wait for one subscriber, and for its reader, by default: as in Python.
 pub(crate) const DEFAULT_QUEUE: i32 = 10;
@@ -45,6 +47,8 @@ impl Default for PublisherOptions {
 pub(crate) struct SubscriberOptions {
     /// Messages of each publisher that may wait here; 0 is no limit. Later ones are lost.
     pub(crate) high_water_mark: i32,
+    /// The name of the subscriber's node.
+    pub(crate) node: Option<Arc<str>>,
     /// The length of the queue that the subscriber's user chose: the local transport's publishers keep
     /// about as many messages for it, those in the kernel included. `None`: as libzmq.
     pub(crate) window: Option<u32>,
@@ -67,6 +71,7 @@ impl Default for SubscriberOptions {
             high_water_mark: DEFAULT_QUEUE,
             max_queue_bytes: DEFAULT_QUEUE_BYTES,
             window: None,
+            node: None,
             reconnect: Duration::from_millis(10),
             reconnect_max: Duration::from_secs(1),
             max_frame_len: -1,
@@ -132,12 +137,23 @@ pub(crate) struct SubscriptionEvent {
     pub(crate) subscribe: bool,
     /// The prefix as the peer sent it; any bytes.
     pub(crate) topic: Vec<u8>,
+    /// The peer, where the transport can send to it alone: [`PublisherSocket::send_to`].
+    pub(crate) peer: Option<u64>,
+}
+
+/// The subscribers of a publisher, for other threads than the one that uses its socket.
+pub(crate) trait PeerList: Send + Sync {
+    /// The counters of each subscriber, in the order in which they connected.
+    fn peers(&self) -> Vec<PeerStats>;
 }
 
 /// A socket that sends each message to every peer that subscribed to a prefix of its first part.
 ///
 /// The [module](super) states the whole contract.
 pub(crate) trait PublisherSocket: fmt::Debug + Send + Sync {
+    /// What carries the messages.
+    fn transport(&self) -> Transport;
+
     /// The address of the bind, with the port that the system chose for `tcp://host:*`.
     ///
     /// # Errors
@@ -151,6 +167,16 @@ pub(crate) trait PublisherSocket: fmt::Debug + Send + Sync {
     /// # Errors
     /// When memory is exhausted, before any part is sent; when the transport refuses.
     fn send(&mut self, parts: &mut [Part<'_>]) -> Result<Sent, SocketError>;
+
+    /// Sends one message to the peer of a [`SubscriptionEvent`] alone, if its subscriptions match; as
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    fn send_to(&mut self, peer: u64, parts: &mut [Part<'_>]) -> Result<Sent, SocketError>;
+
+    /// The subscribers; `None` where the transport does not know them.
+    fn peers(&self) -> Option<Weak<dyn PeerList>>;
 
     /// Sends one message to all subscribers or, where a queue is full, to none.
     ///

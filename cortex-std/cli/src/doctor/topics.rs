@@ -12,7 +12,7 @@ use crate::listener::Listener;
 use crate::listing::by_name;
 use crate::message::fingerprint_text;
 use crate::output::escaped;
-
+use crate::subscribers::Subscribers;
 use crate::types;
 
 pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
@@ -29,7 +29,32 @@ pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
         };
         findings.push(Finding::ok("topics", text));
     }
+    findings.extend(transports(topics));
     findings
+}
+
+/// Names of topics in one finding.
+const MAX_NAMES: usize = 8;
+
+/// What carries the messages of each topic.
+fn transports(topics: &[Topic]) -> Option<Finding> {
+    let subscribers = Subscribers::of(topics, &[]);
+    let mut by_transport = BTreeMap::<&str, BTreeSet<String>>::new();
+    for (topic, asked) in topics.iter().zip(subscribers.publishers()) {
+        if let Some(transport) = asked.transport {
+            by_transport.entry(transport.as_str()).or_default().insert(escaped(&topic.name));
+        }
+    }
+    let each = by_transport.into_iter().map(|(transport, names)| {
+        let more = match names.len().saturating_sub(MAX_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names: Vec<_> = names.into_iter().take(MAX_NAMES).collect();
+        format!("{transport}: {}{more}", names.join(", "))
+    });
+    let text = each.collect::<Vec<_>>().join("; ");
+    (!text.is_empty()).then(|| Finding::ok("transports", text))
 }
 
 fn dead_publishers(topics: &[Topic]) -> Vec<Finding> {
@@ -163,8 +188,12 @@ mod tests {
     }
 
     fn texts(topics: &[Topic]) -> String {
-        let lines: Vec<_> =
-            check("ipc:///s", topics).iter().map(|finding| finding.text.clone()).collect();
+        let found = check("ipc:///s", topics);
+        let lines: Vec<_> = found
+            .iter()
+            .map(|finding| finding.text.clone())
+            .filter(|text| !text.starts_with("libzmq: "))
+            .collect();
         lines.join("\n")
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::failure::Result;
 use crate::measure::{MeasureArgs, Measurement, Meter, Sizes, percent};
+use crate::output::byte_count;
 use crate::session::Session;
 
 /// Measure bytes per second and message sizes.
@@ -32,7 +33,7 @@ impl Measurement for Bw {
     const NEEDS_CLOCK: bool = false;
 
     fn cells(meter: &Meter, now: Instant) -> Vec<String> {
-        let size = |size: Option<f64>| size.map_or_else(|| "-".to_owned(), bytes);
+        let size = |size: Option<f64>| size.map_or_else(|| "-".to_owned(), byte_count);
         let sizes = meter.sizes();
         vec![
             per_second(meter.byte_rate(now)),
@@ -52,7 +53,11 @@ impl Measurement for Bw {
     }
 
     fn summary(meter: &Meter) -> String {
-        format!("{} in all, {}", bytes(meter.bytes() as f64), per_second(meter.total_byte_rate()))
+        format!(
+            "{} in all, {}",
+            byte_count(meter.bytes() as f64),
+            per_second(meter.total_byte_rate())
+        )
     }
 
     fn summary_json(meter: &Meter) -> Json {
@@ -71,15 +76,5 @@ fn to_json(meter: &Meter, rate: Option<f64>, sizes: Option<Sizes>) -> Json {
 }
 
 fn per_second(rate: Option<f64>) -> String {
-    rate.map_or_else(|| "- B/s".to_owned(), |rate| format!("{}/s", bytes(rate)))
-}
-
-/// A number of bytes as text, in B, kB, MB or GB.
-fn bytes(count: f64) -> String {
-    match count {
-        _ if count < 1e3 => format!("{count:.0} B"),
-        _ if count < 1e6 => format!("{:.2} kB", count / 1e3),
-        _ if count < 1e9 => format!("{:.2} MB", count / 1e6),
-        _ => format!("{:.2} GB", count / 1e9),
-    }
+    rate.map_or_else(|| "- B/s".to_owned(), |rate| format!("{}/s", byte_count(rate)))
 }

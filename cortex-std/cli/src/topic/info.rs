@@ -14,10 +14,14 @@ use crate::listing;
 use crate::message::fingerprint_text;
 use crate::output::{Paint, columns, escaped, print, print_json};
 use crate::session::Session;
+use crate::subscribers::{Asked, Subscribers};
 
-/// Show the type, fields and publishers of a topic.
+/// Show the type, fields, publishers and subscribers of a topic.
 ///
-/// A publisher is shown with its node, its address, and whether a process listens there.
+/// A publisher is shown with its node, its address, whether a process listens there, what carries
+/// its messages (local, or libzmq), and its subscribers with what they lost and what waits for
+/// them. Subscribers are known on this machine only; those of a Python publisher have no counters,
+/// and no name but that of their process unless their node publishes as well.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cortex topic info /cam/frame\n  cortex topic info --json /cam/frame"
@@ -33,6 +37,7 @@ impl Info {
         let Found { topic, publishers, .. } = session.topic(&self.topic)?;
         let info = find_type(TYPES, topic.fingerprint);
         let fields = info.map_or(&[][..], |info| info.fields);
+        let subscribers = Subscribers::of(&publishers, &session.topics()?);
         if session.json {
             let listener = Listener::at(&topic.address);
             let mut object = listing::to_json(&topic);
@@ -50,7 +55,9 @@ impl Info {
             };
             object["listening"] = json!(listener.is_alive());
             object["pid"] = json!(listener.pid());
-            let publisher = |topic: &Topic| {
+            let first = subscribers.publishers().next();
+            object["transport"] = first.map_or(Json::Null, Asked::transport_json);
+            let publisher = |(topic, asked): (&Topic, &Asked)| {
                 let listener = Listener::at(&topic.address);
                 json!({
                     "node": topic.publisher_node,
@@ -58,9 +65,12 @@ impl Info {
                     "listening": listener.is_alive(),
                     "pid": listener.pid(),
                     "unreachable": unreachable_publisher(&session.discovery, &topic.address),
+                    "transport": asked.transport_json(),
+                    "subscribers": subscribers.list_json(asked),
                 })
             };
-            object["publishers"] = publishers.iter().map(publisher).collect();
+            object["publishers"] =
+                publishers.iter().zip(subscribers.publishers()).map(publisher).collect();
             print_json(&object)?;
             return Ok(Outcome::Found);
         }
@@ -81,12 +91,22 @@ impl Info {
             row("type", class),
             row("fingerprint", fingerprint_text(topic.fingerprint)),
         ];
-        for topic in &publishers {
+        for (topic, asked) in publishers.iter().zip(subscribers.publishers()) {
             rows.push(row("node", escaped(&topic.publisher_node)));
             rows.push(row("address", escaped(&topic.address)));
             rows.push(row("listening", Listener::at(&topic.address).describe(paint)));
             if let Some(reason) = unreachable_publisher(&session.discovery, &topic.address) {
                 rows.push(row("unreachable", paint.bad(&escaped(&reason))));
+            }
+            if let Some(transport) = asked.transport {
+                rows.push(row("transport", transport.as_str().to_owned()));
+            }
+            for (at, peer) in asked.list().iter().enumerate() {
+                let name = if at == 0 { "subscribers" } else { "" };
+                rows.push(row(name, subscribers.describe(peer, paint)));
+            }
+            if asked.subscribers.as_ref().is_some_and(Vec::is_empty) {
+                rows.push(row("subscribers", "none".to_owned()));
             }
         }
         for (at, field) in fields.iter().enumerate() {

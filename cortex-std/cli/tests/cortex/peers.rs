@@ -108,6 +108,8 @@ impl Graphs {
             let path = folder.path().display().to_string();
             for line in &mut ended.lines {
                 *line = line.replace(&path, "FOLDER");
+                *line = line.replace("transport    local", "transport    libzmq");
+                *line = line.replace("\"transport\":\"local\"", "\"transport\":\"libzmq\"");
                 for (pid, before) in [
                     (std::process::id(), "process "),
                     (std::process::id(), "\"pid\":"),

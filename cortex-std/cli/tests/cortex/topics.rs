@@ -1,7 +1,8 @@
 //! `cortex topic list`, `info`, `type` and `find`; `cortex node`; `cortex graph`.
 
-use cortex_tests::graph::{Folder, daemon, node, registered};
-use cortex_tests::{Program, python};
+use cortex_std::wire::StringMessage;
+use cortex_tests::graph::{Folder, connect, daemon, node, registered};
+use cortex_tests::{Program, python, wait_until};
 use serde_json::{Value as Json, json};
 
 use crate::{python_publisher, run_in};
@@ -79,6 +80,8 @@ fn a_topic_is_described_with_fields_and_process() {
         "node         camera".to_owned(),
         format!("address      {}", folder.address("camera.sock")),
         format!("listening    yes (process {})", camera.id()),
+        "transport    libzmq".to_owned(),
+        "subscribers  none".to_owned(),
         "fields       data: array".to_owned(),
         "             encoding: str".to_owned(),
         "             width: int".to_owned(),
@@ -116,7 +119,8 @@ fn nodes_and_the_graph_are_shown_as_text_and_as_json() {
     let (_talker, _notes, camera) = populated(&folder);
     assert_eq!(run_in(&folder, &["node", "list"]).with_code(0).lines, ["camera", "talker"]);
     let nodes = run_in(&folder, &["node", "list", "--json"]).json();
-    assert_eq!(nodes[1], json!({ "node": "talker", "topics": ["/t"] }));
+    let talker = json!({ "node": "talker", "topics": ["/t"], "subscriptions": [] });
+    assert_eq!(nodes[1], talker);
     let info = run_in(&folder, &["node", "info", "camera"]).with_code(0);
     assert_eq!(info.lines[0], format!("camera  process {}", camera.id()));
     assert_eq!(info.lines[1], format!("  /cam  ImageMessage  {}", folder.address("camera.sock")));
@@ -134,7 +138,9 @@ fn nodes_and_the_graph_are_shown_as_text_and_as_json() {
     let drawn = run_in(&folder, &["graph"]).with_code(0);
     assert_eq!(drawn.lines, ["camera", "└─ /cam  ImageMessage", "talker", "└─ /t  StringMessage"]);
     let edges = run_in(&folder, &["graph", "--json"]).json();
-    let edge = json!({ "node": "camera", "topic": "/cam", "message_type": "ImageMessage" });
+    let edge = json!({
+        "node": "camera", "topic": "/cam", "message_type": "ImageMessage", "subscribers": [],
+    });
     assert_eq!(edges[0], edge);
     let dot = run_in(&folder, &["graph", "--dot"]).with_code(0).text();
     assert!(dot.starts_with("digraph cortex {") && dot.contains("n0 -> n0t0;"), "{dot}");
@@ -143,6 +149,51 @@ fn nodes_and_the_graph_are_shown_as_text_and_as_json() {
         mermaid.contains("n1([\"talker\"])\n  n1 --> n1t0[\"/t<br/>StringMessage\"]"),
         "{mermaid}"
     );
+}
+
+#[test]
+fn subscribers_are_shown_with_their_nodes_or_processes() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let (talker, listener) = (node(&folder, "talker"), node(&folder, "listener"));
+    let notes = registered(&talker);
+    let mut seen = listener.subscriber::<StringMessage>("/t").create().expect("a subscriber");
+    connect(&mut seen, &notes, 1);
+    let discovery = folder.discovery();
+    let arguments = ["--message", "StringMessage", "--count", "1", "--discovery", &discovery];
+    let script = "subscriber.py";
+    let python = python::peer(script, ["--topic", "/t"].iter().chain(&arguments));
+    wait_until("both subscribe", || notes.subscriber_count() == 2);
+
+    let (ours, theirs) = (std::process::id(), python.id());
+    let info = run_in(&folder, &["topic", "info", "--json", "/t"]).with_code(0).json();
+    assert_eq!(info[0]["transport"], "local");
+    let subscribers = &info[0]["publishers"][0]["subscribers"];
+    let find = |pid: u32| {
+        let list = subscribers.as_array().expect("a list");
+        list.iter().find(|peer| peer["pid"] == pid).expect("it subscribes")
+    };
+    let (first, second) = (find(ours), find(theirs));
+    assert_eq!((&first["node"], &first["lost"]), (&json!("listener"), &json!(0)));
+    assert_eq!((&second["node"], &second["waiting_bytes"]), (&Json::Null, &json!(0)));
+    let process = format!("{} {theirs}", second["process"].as_str().expect("known"));
+    let info = run_in(&folder, &["topic", "info", "/t"]).text();
+    for line in ["transport    local", &format!("listener (process {ours})"), &process] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+
+    assert_eq!(run_in(&folder, &["node", "list"]).lines, ["listener", "talker"]);
+    let lines = run_in(&folder, &["node", "info", "listener"]).with_code(0).lines;
+    assert_eq!(lines, [format!("listener  process {ours}"), "  ← /t".to_owned()]);
+    let talker = run_in(&folder, &["node", "info", "talker"]).with_code(0).text();
+    assert!(talker.contains(&format!("  → {process}")), "{talker}");
+    let drawn = run_in(&folder, &["graph"]).lines;
+    assert_eq!(drawn, ["talker", &format!("└─ /t  StringMessage  → listener, {process}")]);
+    let edges = run_in(&folder, &["graph", "--json"]).json();
+    assert_eq!(edges[0]["subscribers"], json!(["listener", process]));
+    let doctor = run_in(&folder, &["doctor", "--json"]).json();
+    let transports = doctor.iter().find(|finding| finding["check"] == "transports");
+    assert_eq!(transports.expect("it is checked")["text"], "local: /t");
 }
 
 #[test]

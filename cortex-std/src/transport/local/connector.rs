@@ -1,7 +1,6 @@
 //! The connections of a subscriber up to the end of their handshakes, and their reconnection.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,27 +8,26 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
-    shutdown, socket_with,
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, shutdown,
+    socket_with,
 };
 
+use super::backlog::Backlog;
+use super::handshake::{Handshake, HandshakeError, Introduction, push_subscription};
 use super::hub::{EventFlags, Handler, Hub, Registration};
-use super::inbound::{Event, Inbound, QUEUE_PROPERTY};
-use super::peer::send;
+use super::stream::Stream;
 use crate::mutex::Mutex;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::Interrupt;
 use crate::transport::socket::SubscriberOptions;
-use crate::wire::zmtp::{Greeting, subscription_head, write_ready};
+use crate::wire::zmtp::pong_head;
 
-/// The socket types that publish.
-const PUBLISHERS: &[&[u8]] = &[b"PUB", b"XPUB"];
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that lived this long is made again after the first pause.
 const STABLE: Duration = Duration::from_secs(1);
-/// Bytes of one read.
-const READ_LEN: usize = 4096;
+/// A publisher that does not read gets no PONG beyond this backlog.
+const MAX_PONG_BACKLOG: u64 = 64 * 1024;
 
 /// A connection whose handshake is complete.
 pub(super) struct Handed {
@@ -46,6 +44,7 @@ pub(super) struct Connectors {
     /// The same connectors, for the event thread.
     this: Weak<Connectors>,
     window: Option<u32>,
+    node: Option<Arc<str>>,
     reconnect: Duration,
     reconnect_max: Duration,
     /// Connections to an address that was connected before.
@@ -61,6 +60,8 @@ struct State {
     connectors: Vec<Connector>,
     next_key: u64,
     handed: VecDeque<Handed>,
+    /// When the event thread looks for handshakes that take too long: one time for all of them.
+    handshake_due: Option<Instant>,
 }
 
 /// A connection to one address, made again whenever it ends.
@@ -77,15 +78,36 @@ enum Phase {
     /// Connects again at this time.
     Waiting { at: Instant },
     /// In the handshake.
-    Greeting {
-        descriptor: Arc<OwnedFd>,
-        _registration: Registration,
-        inbound: Inbound,
-        minor: u8,
-        deadline: Instant,
-    },
+    Greeting { link: Link, handshake: Handshake, deadline: Instant },
     /// The subscriber reads the connection; the event thread waits for its end.
-    Live { descriptor: Arc<OwnedFd>, _registration: Registration, minor: u8, since: Instant },
+    Live { link: Link, minor: u8, since: Instant },
+}
+
+/// A connection, and what is to be written to it.
+struct Link {
+    descriptor: Arc<OwnedFd>,
+    registration: Registration,
+    stream: Stream,
+    output: Backlog,
+}
+
+impl Link {
+    /// The events to watch for once the subscriber reads the connection.
+    fn live_flags(&self) -> EventFlags {
+        if self.output.is_empty() { LIVE } else { LIVE | EventFlags::OUT }
+    }
+
+    /// Writes what waits, and watches for `flags` and, while something is left, for room; false once the
+    /// connection ended.
+    fn flush(&mut self, flags: EventFlags) -> bool {
+        if self.output.is_empty() {
+            return true;
+        }
+        let is_connected = self.output.write(|slices| self.stream.send(slices)).is_ok();
+        let writes = if self.output.is_empty() { EventFlags::empty() } else { EventFlags::OUT };
+        self.registration.set(flags | writes);
+        is_connected
+    }
 }
 
 impl Connectors {
@@ -97,6 +119,7 @@ impl Connectors {
             hub: hub.clone(),
             this: this.clone(),
             window: options.window,
+            node: options.node.clone(),
             reconnect: options.reconnect,
             reconnect_max: options.reconnect_max,
             reconnected: Arc::clone(&options.reconnected),
@@ -105,6 +128,7 @@ impl Connectors {
                 connectors: Vec::new(),
                 next_key: 0,
                 handed: VecDeque::new(),
+                handshake_due: None,
             }),
             wake,
             has_handed: AtomicBool::new(false),
@@ -130,6 +154,7 @@ impl Connectors {
         };
         self.attempt(&mut connector, Instant::now());
         state.connectors.push(connector);
+        self.await_handshakes(&mut state);
         Ok(())
     }
 
@@ -159,13 +184,29 @@ impl Connectors {
             };
             state.prefixes.swap_remove(index);
         }
-        for connector in &state.connectors {
-            if let Phase::Live { descriptor, minor, .. } = &connector.phase
-                && !write_subscription(descriptor, *minor, prefix, subscribe)
-            {
-                // Made again, with all subscriptions.
-                let _ = shutdown(descriptor, Shutdown::Both);
+        for connector in &mut state.connectors {
+            if let Phase::Live { link, minor, .. } = &mut connector.phase {
+                push_subscription(&mut link.output, *minor, prefix, subscribe);
+                if !link.flush(LIVE) {
+                    // Made again, with all subscriptions.
+                    let _ = shutdown(&link.descriptor, Shutdown::Both);
+                }
             }
+        }
+    }
+
+    /// Answers a PING that was received at a connection.
+    pub(super) fn pong(&self, key: u64, descriptor: &Arc<OwnedFd>, context: &[u8]) {
+        let mut state = self.state.lock();
+        let connector = state.connectors.iter_mut().find(|connector| connector.key == key);
+        if let Some(Connector { phase: Phase::Live { link, .. }, .. }) = connector
+            && Arc::ptr_eq(&link.descriptor, descriptor)
+            && link.output.bytes() < MAX_PONG_BACKLOG
+        {
+            link.output.push_bytes(&pong_head(context.len()));
+            link.output.push_bytes(context);
+            // The end of the connection is noticed by its reader.
+            link.flush(LIVE);
         }
     }
 
@@ -211,21 +252,17 @@ impl Connectors {
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
         connect(&descriptor, &name(&connector.address)?).map_err(failed)?;
         let descriptor = Arc::new(descriptor);
-        if !write_all(&descriptor, &Greeting::BYTES) {
+        let Some(this) = self.this.upgrade() else { return Err(failed(Errno::CANCELED)) };
+        let registration = self.hub.watch(&descriptor, GREETING, this, connector.key)?;
+        let deadline = now + HANDSHAKE_TIMEOUT;
+        let stream = Stream::Socket(Arc::clone(&descriptor));
+        let mut output = Backlog::default();
+        let handshake = Handshake::begin(&mut output);
+        let mut link = Link { descriptor, registration, stream, output };
+        if !link.flush(GREETING) {
             return Err(failed(Errno::PIPE));
         }
-        let Some(this) = self.this.upgrade() else { return Err(failed(Errno::CANCELED)) };
-        let flags = EventFlags::IN | EventFlags::RDHUP;
-        let registration = self.hub.watch(&descriptor, flags, this, connector.key)?;
-        let deadline = now + HANDSHAKE_TIMEOUT;
-        self.wake_at(deadline);
-        Ok(Phase::Greeting {
-            descriptor,
-            _registration: registration,
-            inbound: Inbound::new(PUBLISHERS, 0),
-            minor: 0,
-            deadline,
-        })
+        Ok(Phase::Greeting { link, handshake, deadline })
     }
 
     fn retry(&self, connector: &mut Connector, now: Instant) {
@@ -235,67 +272,57 @@ impl Connectors {
         self.wake_at(at);
     }
 
+    /// Wakes the event thread when the oldest handshake takes too long.
+    fn await_handshakes(&self, state: &mut State) {
+        if state.handshake_due.is_none() {
+            let deadlines = state.connectors.iter().filter_map(|one| match one.phase {
+                Phase::Greeting { deadline, .. } => Some(deadline),
+                _ => None,
+            });
+            state.handshake_due = deadlines.min().inspect(|due| self.wake_at(*due));
+        }
+    }
+
     fn wake_at(&self, at: Instant) {
         let handler: Weak<dyn Handler> = self.this.clone();
         self.hub.wake_at(handler, at);
     }
 
     /// Processes what a publisher sent in the handshake; true when it is complete.
-    fn greet(&self, state: &mut State, index: usize) -> Result<bool, ()> {
+    fn greet(&self, state: &mut State, index: usize, now: Instant) -> Result<bool, ()> {
         let State { prefixes, connectors, handed, .. } = state;
         let Some(connector) = connectors.get_mut(index) else { return Err(()) };
-        let Phase::Greeting { descriptor, inbound, minor, .. } = &mut connector.phase else {
+        let Phase::Greeting { link, handshake, .. } = &mut connector.phase else {
             return Err(());
         };
-        let mut bytes = [0_u8; READ_LEN];
-        loop {
-            let count = match recv(&*descriptor, &mut bytes[..], RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return Err(()),
-                Ok((count, _)) => count,
-                Err(Errno::INTR) => continue,
-                Err(Errno::WOULDBLOCK) => return Ok(false),
-                Err(_) => return Err(()),
-            };
-            let mut input = bytes.get(..count).unwrap_or_default();
-            while !input.is_empty() {
-                match inbound.receive(&mut input) {
-                    Ok(None) => {}
-                    Ok(Some(Event::Greeted(peer))) => {
-                        *minor = peer;
-                        let mut ready = Vec::new();
-                        let window = self.window.map(|window| window.to_string());
-                        let mut properties = vec![("Socket-Type", &b"SUB"[..])];
-                        if let Some(window) = &window {
-                            properties.push((QUEUE_PROPERTY, window.as_bytes()));
-                        }
-                        write_ready(&properties, |part| ready.extend_from_slice(part));
-                        if !write_all(descriptor, &ready) {
-                            return Err(());
-                        }
-                    }
-                    Ok(Some(Event::Ready(_))) => {
-                        let subscribed = prefixes
-                            .iter()
-                            .all(|prefix| write_subscription(descriptor, *minor, prefix, true));
-                        if !subscribed {
-                            return Err(());
-                        }
-                        handed.push_back(Handed {
-                            key: connector.key,
-                            descriptor: Arc::clone(descriptor),
-                            received: input.to_vec(),
-                        });
-                        return Ok(true);
-                    }
-                    Ok(Some(_)) => {}
-                    Err(kind) => {
-                        let address = &connector.address;
-                        tracing::warn!(address, %kind, "the handshake with a publisher failed");
-                        return Err(());
-                    }
-                }
+        let introduction =
+            Introduction { window: self.window, node: self.node.as_deref(), prefixes };
+        let received = handshake.advance(&link.stream, &mut link.output, introduction);
+        let received = received.map_err(|error| {
+            if let HandshakeError::Protocol(kind) = error {
+                let address = &connector.address;
+                tracing::warn!(address, %kind, "the handshake with a publisher failed");
             }
+        })?;
+        let Some(received) = received else {
+            return if link.flush(GREETING) { Ok(false) } else { Err(()) };
+        };
+        if !link.flush(LIVE) {
+            return Err(());
         }
+        handed.push_back(Handed {
+            key: connector.key,
+            descriptor: Arc::clone(&link.descriptor),
+            received,
+        });
+        let minor = handshake.minor;
+        let waiting = Phase::Waiting { at: now };
+        if let Phase::Greeting { link, .. } = std::mem::replace(&mut connector.phase, waiting) {
+            // From now on the subscriber reads.
+            link.registration.set(link.live_flags());
+            connector.phase = Phase::Live { link, minor, since: now };
+        }
+        Ok(true)
     }
 }
 
@@ -305,36 +332,29 @@ impl Handler for Connectors {
         let now = Instant::now();
         let index = state.connectors.iter().position(|connector| connector.key == key);
         let Some(index) = index else { return };
-        let greeted = match state.connectors.get(index).map(|connector| &connector.phase) {
-            Some(Phase::Greeting { .. }) => self.greet(&mut state, index),
-            Some(Phase::Live { .. }) if flags.intersects(ENDS) => Err(()),
-            _ => return,
-        };
+        let Some(connector) = state.connectors.get_mut(index) else { return };
+        let greeted =
+            match &mut connector.phase {
+                Phase::Greeting { link, .. } if flags == EventFlags::OUT => {
+                    if link.flush(GREETING) { Ok(false) } else { Err(()) }
+                }
+                Phase::Greeting { .. } => self.greet(&mut state, index, now),
+                Phase::Live { .. } if flags.intersects(ENDS) => Err(()),
+                Phase::Live { link, .. } => {
+                    if link.flush(LIVE) {
+                        Ok(false)
+                    } else {
+                        Err(())
+                    }
+                }
+                Phase::Waiting { .. } => return,
+            };
         let Some(connector) = state.connectors.get_mut(index) else { return };
         match greeted {
             Ok(false) => {}
             Ok(true) => {
-                let Phase::Greeting { descriptor, minor, .. } = &connector.phase else { return };
-                let (descriptor, minor) = (Arc::clone(descriptor), *minor);
                 if std::mem::replace(&mut connector.was_live, true) {
                     self.reconnected.fetch_add(1, Ordering::Relaxed);
-                }
-                // The old registration of the descriptor ends before the new one.
-                connector.phase = Phase::Waiting { at: now };
-                let Some(this) = self.this.upgrade() else { return };
-                match self.hub.watch(&descriptor, EventFlags::RDHUP, this, key) {
-                    Ok(registration) => {
-                        connector.phase = Phase::Live {
-                            descriptor,
-                            _registration: registration,
-                            minor,
-                            since: now,
-                        };
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot watch a connection to a publisher");
-                        self.retry(connector, now);
-                    }
                 }
                 self.has_handed.store(true, Ordering::SeqCst);
                 self.wake.wake();
@@ -359,9 +379,14 @@ impl Handler for Connectors {
                 _ => {}
             }
         }
+        state.handshake_due = state.handshake_due.filter(|due| *due > now);
+        self.await_handshakes(&mut state);
     }
 }
 
+/// The events of a connection in the handshake, and of one that the subscriber reads.
+const GREETING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
+const LIVE: EventFlags = EventFlags::RDHUP;
 /// The events of a connection that has ended.
 const ENDS: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
@@ -369,24 +394,4 @@ fn name(address: &str) -> Result<SocketAddrUnix, SocketError> {
     let path = address.strip_prefix("ipc://").unwrap_or_default();
     SocketAddrUnix::new(path)
         .map_err(|errno| SocketError::from_errno(errno.raw_os_error(), "connect to", Some(address)))
-}
-
-/// Writes bytes that the kernel's buffer holds easily; false if it does not.
-pub(super) fn write_all(descriptor: &Arc<OwnedFd>, bytes: &[u8]) -> bool {
-    loop {
-        match send(descriptor, &[IoSlice::new(bytes)]) {
-            Err(Errno::INTR) => {}
-            sent => return sent == Ok(bytes.len()),
-        }
-    }
-}
-
-fn write_subscription(
-    descriptor: &Arc<OwnedFd>,
-    minor: u8,
-    prefix: &[u8],
-    subscribe: bool,
-) -> bool {
-    let head = subscription_head(minor, prefix.len(), subscribe);
-    write_all(descriptor, &[&head, prefix].concat())
 }

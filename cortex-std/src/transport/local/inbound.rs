@@ -3,26 +3,57 @@
 //! Publishers process everything that a peer sends this way. A subscriber's connection does so until the
 //! handshake is complete; then a [`Reader`](super::reader::Reader) continues.
 
-use crate::wire::zmtp::{Command, FrameHeader, Greeting, ZmtpErrorKind};
+use super::report;
+use crate::wire::zmtp::{Command, FrameHeader, Greeting, Properties, ZmtpErrorKind};
 
 /// Bytes of the longest command before the handshake is complete.
 const MAX_HANDSHAKE_LEN: u64 = 4096;
 /// The property of READY with the length of a subscriber's queue, in decimal digits.
 pub(super) const QUEUE_PROPERTY: &str = "X-Cortex-Queue";
+/// The property of READY with the name of a subscriber's node.
+pub(super) const NODE_PROPERTY: &str = "X-Cortex-Node";
+/// Bytes of the longest such name; a longer one is ignored.
+const MAX_NODE_LEN: usize = 255;
+
+/// What a peer tells of itself in READY.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Introduced {
+    /// The length of its queue.
+    pub(super) queue: Option<u32>,
+    /// The name of its node.
+    pub(super) node: Option<String>,
+    /// Whether it answers a request for a report.
+    pub(super) reports: bool,
+}
+
+impl Introduced {
+    fn new(ready: &Properties<'_>) -> Self {
+        let text = |name: &str| std::str::from_utf8(ready.get(name.as_bytes())?).ok();
+        let node =
+            text(NODE_PROPERTY).filter(|node| !node.is_empty() && node.len() <= MAX_NODE_LEN);
+        Self {
+            queue: text(QUEUE_PROPERTY).and_then(|text| text.parse().ok()),
+            node: node.map(str::to_owned),
+            reports: ready.get(report::REPORT_PROPERTY.as_bytes()).is_some(),
+        }
+    }
+}
 
 /// An event of a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The greeting is complete: send READY. The minor version of the peer's ZMTP.
     Greeted(u8),
-    /// The handshake is complete; the length of the peer's queue, where it tells one.
-    Ready(Option<u32>),
+    /// The handshake is complete.
+    Ready(Introduced),
     /// A subscription to this prefix.
     Subscribe(Vec<u8>),
     /// The end of such a subscription.
     Cancel(Vec<u8>),
     /// A PING with this context: send PONG.
     Ping(Vec<u8>),
+    /// A request for a report, or the data of one.
+    Report(Vec<u8>),
 }
 
 /// What a peer sent so far.
@@ -125,13 +156,14 @@ impl Inbound {
                     return Err(ZmtpErrorKind::SocketType);
                 }
                 self.is_ready = true;
-                let queue = ready.get(QUEUE_PROPERTY.as_bytes());
-                let queue = queue.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-                Ok(Some(Event::Ready(queue)))
+                Ok(Some(Event::Ready(Introduced::new(&ready))))
             }
             (Command::Ready(_), true) | (_, false) => Err(ZmtpErrorKind::Handshake),
             (Command::Error, true) => Err(ZmtpErrorKind::Refused),
             (Command::Ping { context }, true) => Ok(Some(Event::Ping(context.to_vec()))),
+            (Command::Other, true) => {
+                Ok(body.strip_prefix(report::COMMAND).map(|data| Event::Report(data.to_vec())))
+            }
             (command, true) => Ok(subscription(command)),
         }
     }
@@ -154,7 +186,8 @@ mod tests {
 
     fn session() -> Vec<u8> {
         let mut bytes = Greeting::BYTES.to_vec();
-        let properties = [("Socket-Type", &b"SUB"[..]), (QUEUE_PROPERTY, b"7")];
+        let properties =
+            [("Socket-Type", &b"SUB"[..]), (QUEUE_PROPERTY, b"7"), (NODE_PROPERTY, b"viewer")];
         write_ready(&properties, |part| bytes.extend_from_slice(part));
         bytes.extend_from_slice(&subscription_head(1, 2, true));
         bytes.extend_from_slice(b"/t");
@@ -162,6 +195,9 @@ mod tests {
         bytes.extend_from_slice(b"\x04\x09\x04PING\0\x01ab");
         bytes.extend_from_slice(&subscription_head(1, 2, false));
         bytes.extend_from_slice(b"/t");
+        bytes.extend_from_slice(&report::request());
+        // A command that is not known.
+        bytes.extend_from_slice(b"\x04\x05\x04OTHE");
         bytes
     }
 
@@ -178,13 +214,16 @@ mod tests {
 
     #[test]
     fn a_session_gives_the_same_events_in_pieces_of_any_size() {
+        let node = Some("viewer".to_owned());
+        let introduced = Introduced { queue: Some(7), node, reports: false };
         let expected = vec![
             Event::Greeted(1),
-            Event::Ready(Some(7)),
+            Event::Ready(introduced),
             Event::Subscribe(b"/t".to_vec()),
             Event::Subscribe(b"/m".to_vec()),
             Event::Ping(b"ab".to_vec()),
             Event::Cancel(b"/t".to_vec()),
+            Event::Report(Vec::new()),
         ];
         for step in 1..=session().len() {
             assert_eq!(events(&session(), step).as_ref(), Ok(&expected), "step {step}");

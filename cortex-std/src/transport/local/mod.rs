@@ -24,23 +24,37 @@
 //!
 //! **Alignment.** Bodies of more than 255 bytes are aligned to 8 bytes, large ones to 64.
 //!
+//! **Introductions.** READY has properties that only Cortex peers know ([`inbound`], [`report`]); the wire
+//! reference lists them.
+//!
 //! **Queues.** A subscriber whose user chose the length of its queue tells it in READY (`X-Cortex-Queue`).
 //! The publisher keeps at most that many messages for it, sizes the kernel's buffer to about as many, and
 //! drops further messages for this subscriber alone. Every other peer gets the publisher's own high-water
 //! mark.
 
+mod admission;
 mod backlog;
 mod batch;
 mod client;
 mod connector;
 mod encoder;
+mod handshake;
 pub(super) mod hub;
 mod inbound;
+mod incoming;
+pub(crate) mod inquiry;
+mod listener;
 pub(super) mod message;
 mod peer;
 mod peers;
 pub(super) mod publisher;
 mod reader;
 pub(super) mod reply;
+mod report;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod session;
+#[cfg(any(test, fuzzing))]
+mod simulation;
+mod stream;
 pub(super) mod subscriber;
 mod subscriptions;

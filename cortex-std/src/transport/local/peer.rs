@@ -1,18 +1,18 @@
 //! One subscriber that is connected to a publisher.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
 
 use super::backlog::Backlog;
 use super::encoder::Encoder;
 use super::hub::{EventFlags, Registration};
 use super::inbound::{Event, Inbound};
+use super::report::{self, REPORT_PROPERTY};
+use super::stream::Stream;
 use super::subscriptions::Subscriptions;
+use crate::stats::PeerStats;
 use crate::transport::error::SocketError;
 use crate::transport::socket::Part;
 use crate::wire::zmtp::{Greeting, pong_head, write_ready};
@@ -42,7 +42,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) key: u64,
-    pub(super) descriptor: Arc<OwnedFd>,
+    pub(super) stream: Stream,
     // Dropped before the descriptor may be closed.
     registration: Option<Registration>,
     inbound: Inbound,
@@ -64,19 +64,27 @@ pub(super) struct Peer {
     /// Whether the peer loses the message that is being sent.
     pub(super) is_skipped: bool,
     pub(super) is_dead: bool,
+    /// What is known of the peer; its counters are filled in by [`stats`](Self::stats).
+    identity: PeerStats,
+    /// Messages that were dropped because its queue was full.
+    lost: u64,
+    /// Whether the peer waits for a report.
+    pub(super) wants_report: bool,
 }
 
 impl Peer {
     pub(super) fn new(
         key: u64,
-        descriptor: Arc<OwnedFd>,
+        stream: Stream,
+        process: Option<(u32, Option<String>)>,
         high_water_mark: i32,
         max_subscription_len: i64,
         deadline: Instant,
     ) -> Self {
+        let (pid, process) = process.map_or((None, None), |(pid, name)| (Some(pid), name));
         let mut peer = Self {
             key,
-            descriptor,
+            stream,
             registration: None,
             // SUBSCRIBE comes before the prefix.
             inbound: Inbound::new(
@@ -97,13 +105,35 @@ impl Peer {
             is_addressed: false,
             is_skipped: false,
             is_dead: false,
+            identity: PeerStats { pid, process, ..PeerStats::default() },
+            lost: 0,
+            wants_report: false,
         };
         peer.push_control(&Greeting::BYTES);
         peer
     }
 
+    /// Answers a request for a report, unless the peer does not read.
+    pub(super) fn push_report(&mut self, subscribers: &[PeerStats]) {
+        if self.backlog.bytes() < MAX_PONG_BACKLOG {
+            self.push_control(&report::answer(subscribers));
+        }
+    }
+
+    /// The counters of a subscriber; `None` for a peer without a subscription.
+    pub(super) fn stats(&self) -> Option<PeerStats> {
+        let is_subscriber = !self.is_dead && !self.subscriptions.is_empty();
+        is_subscriber.then(|| PeerStats {
+            lost: Some(self.lost),
+            waiting: Some(self.backlog.unsent()),
+            waiting_bytes: Some(self.backlog.bytes()),
+            ..self.identity.clone()
+        })
+    }
+
     pub(super) fn set_registration(&mut self, registration: Registration) {
         self.registration = Some(registration);
+        self.watch_writes(!self.backlog.is_empty());
     }
 
     /// The following messages are of this topic.
@@ -123,6 +153,21 @@ impl Peer {
         messages >= self.limit || (messages >= 2 && self.backlog.bytes() >= byte_limit)
     }
 
+    /// Whether one more message may wait, after a look whether the kernel has room.
+    pub(super) fn makes_room(&mut self, byte_limit: u64) -> bool {
+        if self.is_full(0, byte_limit) {
+            // The event thread may not have seen yet that the kernel has room.
+            self.flush();
+        }
+        !self.is_full(0, byte_limit) || self.is_dead
+    }
+
+    /// The peer loses the message that is being sent.
+    pub(super) fn lose(&mut self) {
+        self.is_skipped = true;
+        self.lost = self.lost.saturating_add(1);
+    }
+
     /// Receives what the peer sent; calls `changed` for each change of its subscriptions.
     pub(super) fn receive(&mut self, mut changed: impl FnMut(Change)) {
         let mut bytes = [0_u8; READ_LEN];
@@ -130,9 +175,9 @@ impl Peer {
             if self.is_dead {
                 break;
             }
-            match recv(&self.descriptor, &mut bytes[..], RecvFlags::DONTWAIT) {
-                Ok((0, _)) => self.is_dead = true,
-                Ok((count, _)) => {
+            match self.stream.recv(&mut bytes) {
+                Ok(0) => self.is_dead = true,
+                Ok(count) => {
                     let mut input = bytes.get(..count).unwrap_or_default();
                     self.process(&mut input, &mut changed);
                     if count < READ_LEN {
@@ -157,13 +202,14 @@ impl Peer {
                 Ok(None) => return,
                 Ok(Some(Event::Greeted(_))) => {
                     let mut ready = Vec::new();
-                    let properties = [("Socket-Type", &b"PUB"[..])];
+                    let properties = [("Socket-Type", &b"PUB"[..]), (REPORT_PROPERTY, b"1")];
                     write_ready(&properties, |part| ready.extend_from_slice(part));
                     self.push_control(&ready);
                 }
-                Ok(Some(Event::Ready(queue))) => {
+                Ok(Some(Event::Ready(introduced))) => {
                     self.deadline = None;
-                    self.window = queue.and_then(|queue| usize::try_from(queue).ok());
+                    self.identity.node = introduced.node;
+                    self.window = introduced.queue.and_then(|queue| usize::try_from(queue).ok());
                     if let Some(window @ 1..) = self.window {
                         self.limit = self.limit.min(window);
                     }
@@ -187,6 +233,7 @@ impl Peer {
                         self.push_control(&pong);
                     }
                 }
+                Ok(Some(Event::Report(_))) => self.wants_report = true,
                 Err(kind) => {
                     tracing::debug!(%kind, "a subscriber violates ZMTP; disconnected");
                     self.is_dead = true;
@@ -197,16 +244,16 @@ impl Peer {
     }
 
     /// Queues bytes that are no message, behind the messages that wait.
-    fn push_control(&mut self, bytes: &[u8]) {
+    pub(super) fn push_control(&mut self, bytes: &[u8]) {
         self.backlog.push_bytes(bytes);
         self.flush();
     }
 
     /// Writes what waits, and watches for room while something is left.
     pub(super) fn flush(&mut self) {
-        let descriptor = &self.descriptor;
+        let stream = &self.stream;
         let before = self.backlog.bytes();
-        if self.backlog.write(|slices| send(descriptor, slices)).is_err() {
+        if self.backlog.write(|slices| stream.send(slices)).is_err() {
             self.is_dead = true;
         }
         self.is_paused &= self.backlog.bytes() == before;
@@ -239,9 +286,7 @@ impl Peer {
             _ if len < 64 * 1024 => return,
             _ => MAX_SEND_BUFFER,
         };
-        // Where the system refuses, sending is slower.
-        let len = len.clamp(1, MAX_SEND_BUFFER);
-        let _ = sockopt::set_socket_send_buffer_size(self.descriptor.as_fd(), len);
+        self.stream.set_send_buffer(len.clamp(1, MAX_SEND_BUFFER));
     }
 
     /// Writes encoded messages, or what the kernel accepts of them; returns how many bytes are written.
@@ -301,7 +346,7 @@ impl Peer {
 
     fn write_now(&mut self, slices: &mut [IoSlice<'_>]) -> usize {
         loop {
-            match send(&self.descriptor, slices) {
+            match self.stream.send(slices) {
                 Ok(count) => return count,
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) => return 0,
@@ -313,10 +358,4 @@ impl Peer {
             }
         }
     }
-}
-
-/// Writes without blocking and without SIGPIPE.
-pub(super) fn send(descriptor: &Arc<OwnedFd>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    sendmsg(descriptor, slices, &mut SendAncillaryBuffer::default(), flags)
 }

@@ -1,16 +1,14 @@
 //! The subscribers of one publisher: which get a message, and whether at once, coalesced or later.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use smallvec::SmallVec;
 
 use super::batch::{Batch, Burst};
 use super::encoder::{Encoder, encoded_len};
 use super::peer::Peer;
+use super::stream::{Stream, wait_for_writes};
+use crate::stats::PeerStats;
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::WaitResult;
 use crate::transport::socket::Part;
@@ -20,7 +18,7 @@ const READING_PAUSE: Duration = Duration::from_micros(200);
 /// The peers, and what is being sent to them.
 #[derive(Default)]
 pub(super) struct Peers {
-    list: Vec<Peer>,
+    pub(super) list: Vec<Peer>,
     /// The topic of the last message, while the peers know whether they get it.
     topic: Option<Vec<u8>>,
     encoder: Encoder,
@@ -52,34 +50,15 @@ pub(super) enum Outcome {
 }
 
 impl Peers {
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Peer> {
-        self.list.iter()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Peer> {
-        self.list.iter_mut()
-    }
-
-    pub(super) fn push(&mut self, peer: Peer) {
-        self.list.push(peer);
-    }
-
-    /// Removes the peers for which `keeps` is false.
-    pub(super) fn retain(&mut self, keeps: impl FnMut(&mut Peer) -> bool) {
-        self.list.retain_mut(keeps);
-    }
-
     /// Removes and returns all peers.
     pub(super) fn take(&mut self) -> Vec<Peer> {
         std::mem::take(&mut self.list)
     }
 
-    /// The peer of this key, whose subscriptions may change. What was published before goes to those that
-    /// had subscribed by then.
-    pub(super) fn for_change(&mut self, key: u64) -> Option<&mut Peer> {
+    /// Before subscriptions may change: what was published goes to those that have subscribed by now.
+    pub(super) fn begin_change(&mut self) {
         self.flush();
         self.topic = None;
-        self.list.iter_mut().find(|peer| peer.key == key)
     }
 
     /// Bytes of the longest message so far.
@@ -142,8 +121,11 @@ impl Peers {
         self.flush_batch(policy);
         let mut lost = false;
         for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
-            peer.is_skipped = is_full && peer.is_full(0, byte_limit);
-            lost |= peer.is_skipped;
+            peer.is_skipped = false;
+            if is_full && peer.is_full(0, byte_limit) {
+                peer.lose();
+                lost = true;
+            }
         }
         self.encoder.encode(parts);
         let written = write(&mut self.list, &self.encoder, parts, policy);
@@ -193,16 +175,50 @@ impl Peers {
         self.flush_batch(Policy::Drop);
     }
 
+    /// Sends a message to one peer alone, after what is coalesced.
+    ///
+    /// # Errors
+    /// When memory is exhausted.
+    pub(super) fn send_to(
+        &mut self,
+        key: u64,
+        parts: &mut [Part<'_>],
+        byte_limit: u64,
+    ) -> Result<Outcome, SocketError> {
+        let Some(first) = parts.first() else { return Ok(Outcome::Queued) };
+        self.address(first.as_slice());
+        self.flush();
+        let mut outcome = Outcome::Queued;
+        for peer in &mut self.list {
+            peer.is_skipped = peer.key != key;
+            if peer.is_wanted() && !peer.is_skipped && !peer.makes_room(byte_limit) {
+                peer.lose();
+                outcome = Outcome::Lost;
+            }
+        }
+        self.encoder.encode(parts);
+        write(&mut self.list, &self.encoder, parts, Policy::Drop).map(|()| outcome)
+    }
+
+    /// The counters of every subscriber.
+    pub(super) fn stats(&self) -> Vec<PeerStats> {
+        self.list.iter().filter_map(Peer::stats).collect()
+    }
+
+    /// Tells a peer of all subscribers.
+    pub(super) fn report_to(&mut self, key: u64) {
+        let stats = self.stats();
+        if let Some(peer) = self.list.iter_mut().find(|peer| peer.key == key) {
+            peer.push_report(&stats);
+        }
+    }
+
     /// Writes what waits for full queues; whether every subscriber has room for one more message then.
     fn make_room(&mut self, byte_limit: u64) -> bool {
         self.flush();
         let mut has_room = true;
-        for peer in &mut self.list {
-            if peer.is_wanted() && peer.is_full(0, byte_limit) {
-                // The event thread may not have seen yet that the kernel has room.
-                peer.flush();
-                has_room &= !peer.is_full(0, byte_limit) || peer.is_dead;
-            }
+        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+            has_room &= peer.makes_room(byte_limit);
         }
         has_room
     }
@@ -250,13 +266,13 @@ fn write(
 /// kernel. Ends once no subscriber has read for a while; `begun` are those with a rest then.
 fn complete(list: &mut [Peer], encoder: &Encoder, parts: &[Part<'_>], begun: &mut Begun) {
     while !begun.is_empty() {
-        let descriptors: SmallVec<[Arc<OwnedFd>; 4]> = begun
+        let streams: SmallVec<[Stream; 4]> = begun
             .iter()
             .filter_map(|(index, _)| list.get(*index))
-            .map(|peer| Arc::clone(&peer.descriptor))
+            .map(|peer| peer.stream.clone())
             .collect();
         let pause = Instant::now() + READING_PAUSE;
-        if !matches!(wait_for_writes(&descriptors, Some(pause), None), Ok(WaitResult::Ready)) {
+        if !matches!(wait_for_writes(&streams, Some(pause), None), Ok(WaitResult::Ready)) {
             break;
         }
         begun.retain(|(index, written)| {
@@ -264,37 +280,5 @@ fn complete(list: &mut [Peer], encoder: &Encoder, parts: &[Part<'_>], begun: &mu
             *written = peer.continue_messages(encoder, parts, *written);
             *written < encoder.len() && !peer.is_dead
         });
-    }
-}
-
-/// Blocks until a descriptor is writable or its peer left, the deadline passed, or the interrupt is set.
-pub(super) fn wait_for_writes(
-    descriptors: &[Arc<OwnedFd>],
-    deadline: Option<Instant>,
-    interrupt: Option<BorrowedFd<'_>>,
-) -> Result<WaitResult, SocketError> {
-    let mut fds: Vec<_> = interrupt
-        .into_iter()
-        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
-        .chain(descriptors.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)))
-        .collect();
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => {}
-            Ok(_)
-                if interrupt.is_some()
-                    && fds.first().is_some_and(|fd| !fd.revents().is_empty()) =>
-            {
-                return Ok(WaitResult::Interrupted);
-            }
-            Ok(_) => return Ok(WaitResult::Ready),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(SocketError::from_errno(errno.raw_os_error(), "wait", None)),
-        }
-        if deadline.is_some_and(|at| Instant::now() >= at) {
-            return Ok(WaitResult::TimedOut);
-        }
     }
 }

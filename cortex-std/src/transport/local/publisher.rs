@@ -2,38 +2,40 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with,
-};
+use rustix::net::{SocketFlags, accept_with};
 
+use super::admission::{HANDSHAKE_TIMEOUT, make_room};
 use super::hub::{EventFlags, Handler, Hub, Registration};
+use super::listener::open_listener;
 use super::peer::{Change, Peer};
-use super::peers::{Outcome, Peers, Policy, wait_for_writes};
+use super::peers::{Outcome, Peers, Policy};
+use super::stream::{Stream, wait_for_writes};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
+use crate::stats::PeerStats;
+use crate::transport::choice::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
+use crate::transport::peer::{peer_process, process_name};
 use crate::transport::socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, limit_of_len,
+    Part, PeerList, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent,
+    limit_of_len,
 };
 use crate::transport::zmq::frame::Frame;
 
 /// The key of the listening socket among those of its peers.
 const LISTENER: u64 = 0;
-/// How long a handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most peers whose handshake is not complete.
-const MAX_HANDSHAKES: usize = 128;
-/// Connections that wait to be accepted.
-const LISTEN_QUEUE: i32 = 128;
+/// Connections that are accepted before the peers of earlier ones are served.
+const MAX_ACCEPTS: usize = 16;
+/// Pause before accepting again while too many handshakes are not complete.
+const HANDSHAKE_PAUSE: Duration = Duration::from_millis(20);
 /// Pause before accepting again after the descriptors were exhausted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most events that wait to be read; a peer that causes more is disconnected.
@@ -67,6 +69,8 @@ struct State {
     next_key: u64,
     peers: Peers,
     changes: VecDeque<SubscriptionEvent>,
+    /// When the event thread looks for handshakes that take too long: one time for all of them.
+    handshake_due: Option<Instant>,
     /// Set once the socket is dropped: when what waits is discarded.
     linger_until: Option<Instant>,
     log: LogLimit,
@@ -99,6 +103,7 @@ impl LocalPublisher {
                 next_key: LISTENER + 1,
                 peers: Peers::default(),
                 changes: VecDeque::new(),
+                handshake_due: None,
                 linger_until: None,
                 log: LogLimit::default(),
             }),
@@ -113,6 +118,24 @@ impl LocalPublisher {
 }
 
 impl PublisherSocket for LocalPublisher {
+    fn transport(&self) -> Transport {
+        Transport::Local
+    }
+
+    fn peers(&self) -> Option<Weak<dyn PeerList>> {
+        let peers: Weak<dyn PeerList> = self.shared.this.clone();
+        Some(peers)
+    }
+
+    fn send_to(&mut self, peer: u64, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
+        let sent = self.shared.state.lock().peers.send_to(peer, parts, self.shared.byte_limit);
+        release(parts);
+        match sent? {
+            Outcome::Queued => Ok(Sent::Delivered),
+            Outcome::Lost | Outcome::Full => Ok(Sent::Congested),
+        }
+    }
+
     fn address(&mut self) -> Result<String, SocketError> {
         Ok(self.address.clone())
     }
@@ -157,7 +180,7 @@ impl PublisherSocket for LocalPublisher {
         let mut state = self.shared.state.lock();
         state.peers.flush();
         let unsent = |peer: &Peer| if peer.is_dead { 0 } else { peer.backlog.unsent() };
-        state.peers.iter().map(unsent).max().unwrap_or(0)
+        state.peers.list.iter().map(unsent).max().unwrap_or(0)
     }
 
     fn release(&mut self) -> Result<(), SocketError> {
@@ -198,27 +221,6 @@ impl PublisherSocket for LocalPublisher {
     }
 }
 
-/// A socket that listens at an ipc address. A file that is there is replaced.
-pub(super) fn open_listener(address: &str) -> Result<OwnedFd, SocketError> {
-    let failed =
-        |errno: Errno| SocketError::from_errno(errno.raw_os_error(), "bind", Some(address));
-    let path = address.strip_prefix("ipc://").unwrap_or_default();
-    let name = SocketAddrUnix::new(path).map_err(failed)?;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let listener =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
-    match std::fs::remove_file(Path::new(path)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            return Err(SocketError::from_errno(errno, "bind", Some(address)));
-        }
-        _ => {}
-    }
-    bind(&listener, &name).map_err(failed)?;
-    listen(&listener, LISTEN_QUEUE).map_err(failed)?;
-    Ok(listener)
-}
-
 impl Drop for LocalPublisher {
     fn drop(&mut self) {
         let shared = &self.shared;
@@ -235,7 +237,7 @@ impl Drop for LocalPublisher {
         }
         // What waits is sent by the event thread, within the linger time.
         let until = Instant::now() + self.linger;
-        waiting.into_iter().for_each(|peer| state.peers.push(peer));
+        state.peers.list = waiting;
         state.linger_until = Some(until);
         shared.hub.lingering_begun();
         drop(state);
@@ -270,11 +272,11 @@ impl Shared {
         deadline: Option<Instant>,
         interrupt: Option<&Interrupt>,
     ) -> Result<WaitResult, SocketError> {
-        let full: Vec<Arc<OwnedFd>> = {
+        let (keys, full): (Vec<u64>, Vec<Stream>) = {
             let state = self.state.lock();
             let is_full = |peer: &&Peer| peer.is_wanted() && peer.is_full(0, self.byte_limit);
-            let full = state.peers.iter().filter(is_full);
-            full.map(|peer| Arc::clone(&peer.descriptor)).collect()
+            let full = state.peers.list.iter().filter(is_full);
+            full.map(|peer| (peer.key, peer.stream.clone())).unzip()
         };
         // Subscriptions may have changed, or the event thread has made room.
         if full.is_empty() {
@@ -283,8 +285,8 @@ impl Shared {
         let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
         if wait == WaitResult::Ready {
             let mut state = self.state.lock();
-            for peer in state.peers.iter_mut() {
-                if full.iter().any(|descriptor| Arc::ptr_eq(descriptor, &peer.descriptor)) {
+            for peer in &mut state.peers.list {
+                if keys.contains(&peer.key) {
                     peer.flush();
                 }
             }
@@ -294,9 +296,13 @@ impl Shared {
 
     /// Accepts the connections that wait.
     fn accept(&self) {
-        loop {
+        for _ in 0..MAX_ACCEPTS {
             let mut state = self.state.lock();
             let Some(listener) = state.listener.clone() else { return };
+            if !make_room(&mut state.peers.list, Instant::now()) {
+                self.pause_accepting(state, HANDSHAKE_PAUSE);
+                return;
+            }
             match accept_with(&listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(descriptor) => {
                     if let Err(error) = self.add_peer(&mut state, descriptor) {
@@ -311,33 +317,32 @@ impl Shared {
                         let error = std::io::Error::from(errno);
                         tracing::error!(%error, suppressed, "cannot accept a subscriber");
                     }
-                    // The listener stays readable: watch it again later.
-                    if let Some(accepting) = &state.accepting {
-                        accepting.set(EventFlags::empty());
-                    }
-                    drop(state);
-                    self.wake_at(Instant::now() + ACCEPT_PAUSE);
+                    self.pause_accepting(state, ACCEPT_PAUSE);
                     return;
                 }
             }
         }
     }
 
-    fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
-        let mut greeting = state.peers.iter().filter(|peer| peer.deadline.is_some());
-        if let Some(oldest) = greeting.next().map(|peer| peer.key)
-            && greeting.count() >= MAX_HANDSHAKES - 1
-        {
-            // It has had its chance.
-            state.peers.retain(|peer| peer.key != oldest);
+    /// The listener stays readable: watches it again later.
+    fn pause_accepting(&self, state: MutexGuard<'_, State>, pause: Duration) {
+        if let Some(accepting) = &state.accepting {
+            accepting.set(EventFlags::empty());
         }
+        drop(state);
+        self.wake_at(Instant::now() + pause);
+    }
+
+    fn add_peer(&self, state: &mut State, descriptor: OwnedFd) -> Result<(), SocketError> {
         let key = state.next_key;
         state.next_key = key.wrapping_add(1).max(LISTENER + 1);
         let descriptor = Arc::new(descriptor);
         let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let pid = peer_process(descriptor.as_fd());
         let mut peer = Peer::new(
             key,
-            Arc::clone(&descriptor),
+            Stream::Socket(Arc::clone(&descriptor)),
+            pid.map(|pid| (pid, process_name(pid))),
             self.options.high_water_mark,
             self.options.max_subscription_len,
             deadline,
@@ -345,28 +350,39 @@ impl Shared {
         let Some(this) = self.this.upgrade() else { return Ok(()) };
         let flags = EventFlags::IN | EventFlags::RDHUP;
         peer.set_registration(self.hub.watch(&descriptor, flags, this, key)?);
-        state.peers.push(peer);
-        self.wake_at(deadline);
+        state.peers.list.push(peer);
+        self.await_handshakes(state);
         Ok(())
+    }
+
+    /// Wakes the event thread when the oldest handshake takes too long.
+    fn await_handshakes(&self, state: &mut State) {
+        if state.handshake_due.is_none() {
+            let deadlines = state.peers.list.iter().filter_map(|peer| peer.deadline);
+            state.handshake_due = deadlines.min().inspect(|due| self.wake_at(*due));
+        }
     }
 
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
         let State { peers, changes, .. } = state;
-        peers.retain(|peer| {
+        peers.list.retain_mut(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
             }
+            let peer_key = Some(peer.key);
             for topic in peer.subscriptions.drain() {
-                changes.push_back(SubscriptionEvent { subscribe: false, topic });
+                changes.push_back(SubscriptionEvent { subscribe: false, topic, peer: peer_key });
             }
             false
         });
         if !state.changes.is_empty() {
             self.events.wake();
         }
-        if state.linger_until.is_some() && state.peers.iter().all(|peer| peer.backlog.is_empty()) {
+        if state.linger_until.is_some()
+            && state.peers.list.iter().all(|peer| peer.backlog.is_empty())
+        {
             self.end_lingering(state);
         }
     }
@@ -376,6 +392,12 @@ impl Shared {
             drop(state.peers.take());
             self.hub.lingering_ended();
         }
+    }
+}
+
+impl PeerList for Shared {
+    fn peers(&self) -> Vec<PeerStats> {
+        self.state.lock().peers.stats()
     }
 }
 
@@ -390,17 +412,23 @@ impl Handler for Shared {
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let State { peers, changes, .. } = &mut *state;
         if may_change {
-            let Some(peer) = peers.for_change(key) else { return };
+            peers.begin_change();
+            let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
+            let changed = Some(key);
             peer.receive(|change| {
-                changes.push_back(match change {
-                    Change::Subscribed(topic) => SubscriptionEvent { subscribe: true, topic },
-                    Change::Unsubscribed(topic) => SubscriptionEvent { subscribe: false, topic },
-                });
+                let (subscribe, topic) = match change {
+                    Change::Subscribed(topic) => (true, topic),
+                    Change::Unsubscribed(topic) => (false, topic),
+                };
+                changes.push_back(SubscriptionEvent { subscribe, topic, peer: changed });
             });
             if changes.len() > MAX_EVENTS {
                 peer.is_dead = true;
             }
-        } else if let Some(peer) = peers.iter_mut().find(|peer| peer.key == key) {
+            if std::mem::take(&mut peer.wants_report) {
+                peers.report_to(key);
+            }
+        } else if let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) {
             peer.flush();
         }
         self.remove_dead(&mut state, now);
@@ -418,6 +446,8 @@ impl Handler for Shared {
             accepting.set(EventFlags::IN);
         }
         self.remove_dead(&mut state, now);
+        state.handshake_due = state.handshake_due.filter(|due| *due > now);
+        self.await_handshakes(&mut state);
         if state.linger_until.is_some_and(|until| now >= until) {
             self.end_lingering(&mut state);
         }
@@ -430,5 +460,35 @@ fn release(parts: &mut [Part<'_>]) {
         if let Part::Frame(frame) | Part::Counted(frame) = part {
             *frame = Frame::empty();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::wire::zmtp::Greeting;
+
+    #[test]
+    fn half_a_greeting_is_bounded_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let address = format!("ipc://{}", path.display());
+        let context = Context::new().unwrap();
+        let options = PublisherOptions::default();
+        let publisher = LocalPublisher::bind(&context, &address, &options).unwrap();
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(&Greeting::BYTES[..40]).unwrap();
+        let mut bytes = [0; Greeting::LEN];
+        stream.read_exact(&mut bytes).unwrap();
+        let peers = || publisher.shared.state.lock().peers.list.len();
+        publisher.shared.due(Instant::now());
+        assert_eq!(peers(), 1);
+        publisher.shared.due(Instant::now() + HANDSHAKE_TIMEOUT);
+        assert_eq!(peers(), 0);
+        // Reset where the event thread has not read the half.
+        assert!(matches!(stream.read(&mut bytes), Ok(0) | Err(_)), "closed");
     }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::client::Client;
-use super::publisher::open_listener;
+use super::listener::open_listener;
 use crate::log::LogLimit;
 use crate::stop::timespec;
 use crate::transport::descriptors;

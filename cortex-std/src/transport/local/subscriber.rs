@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use rustix::net::{Shutdown, shutdown};
 use smallvec::SmallVec;
 
-use super::connector::{Connectors, Handed, write_all};
+use super::connector::{Connectors, Handed};
 use super::hub::{EventFlags, failed};
-use super::reader::{Item, Reader};
+use super::incoming::{Incoming, ReadResult};
+use super::reader::Reader;
+use super::stream::Stream;
 use crate::log::LogLimit;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
@@ -22,7 +24,6 @@ use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::loan::LoanPool;
 use crate::transport::multipart::Multipart;
 use crate::transport::socket::{SubscriberOptions, SubscriberSocket};
-use crate::wire::zmtp::pong_head;
 
 /// Unused bytes of large bodies that a subscriber keeps mapped.
 const POOL_LIMIT: usize = 64 << 20;
@@ -49,17 +50,7 @@ pub(crate) struct LocalSubscriber {
 struct Active {
     key: u64,
     descriptor: Arc<OwnedFd>,
-    reader: Reader,
-    /// Whether the last read returned all that the kernel had.
-    is_drained: bool,
-}
-
-/// What a read gave.
-enum ReadResult {
-    /// The reader has a complete message.
-    Message,
-    Nothing,
-    Ended,
+    incoming: Incoming,
 }
 
 impl LocalSubscriber {
@@ -91,7 +82,9 @@ impl LocalSubscriber {
                 watch(&self.epoll, &descriptor);
             }
             let reader = Reader::new(&received, self.max_part_len, self.pool.clone());
-            self.active.push(Active { key, descriptor, reader, is_drained: false });
+            let stream = Stream::Socket(Arc::clone(&descriptor));
+            let incoming = Incoming::new(stream, reader, self.window);
+            self.active.push(Active { key, descriptor, incoming });
         }
     }
 
@@ -119,13 +112,11 @@ impl LocalSubscriber {
                         self.next = index.saturating_add(1);
                     }
                     let Some(active) = self.active.get_mut(index) else { return false };
-                    let received = active.reader.take_message();
-                    active.reader.limit_reads(self.window, received.received_len());
-                    message.set_local(received);
+                    message.set_local(active.incoming.take_message());
                     return true;
                 }
                 ReadResult::Nothing => self.next = index.saturating_add(1),
-                ReadResult::Ended => {
+                ReadResult::Ended | ReadResult::Ping(_) | ReadResult::Failed(_) => {
                     self.remove(index);
                     left = self.active.len();
                 }
@@ -137,46 +128,17 @@ impl LocalSubscriber {
     fn read(&mut self, index: usize, skips_drained: bool) -> ReadResult {
         let Some(active) = self.active.get_mut(index) else { return ReadResult::Nothing };
         loop {
-            match active.reader.next() {
-                Ok(Some(Item::Message)) => return ReadResult::Message,
-                Ok(Some(Item::Ping(context))) => {
-                    let pong = [&pong_head(context.len())[..], &context].concat();
-                    if !write_all(&active.descriptor, &pong) {
-                        return ReadResult::Ended;
-                    }
-                    continue;
+            match active.incoming.read(skips_drained) {
+                ReadResult::Ping(context) => {
+                    self.connectors.pong(active.key, &active.descriptor, &context);
                 }
-                Ok(None) => {}
-                Err(error) => {
+                ReadResult::Failed(error) => {
                     if let Some(suppressed) = self.log.pass(Instant::now()) {
                         tracing::warn!(%error, suppressed, "a connection to a publisher is closed");
                     }
                     return ReadResult::Ended;
                 }
-            }
-            if active.is_drained && skips_drained {
-                return ReadResult::Nothing;
-            }
-            let space = match active.reader.space() {
-                Ok(space) => space,
-                Err(error) => {
-                    tracing::error!(%error, "a connection to a publisher is closed");
-                    return ReadResult::Ended;
-                }
-            };
-            let len = space.len();
-            match recv(&active.descriptor, space, RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return ReadResult::Ended,
-                Ok((count, _)) => {
-                    active.reader.received(count);
-                    active.is_drained = count < len;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    active.is_drained = true;
-                    return ReadResult::Nothing;
-                }
-                Err(_) => return ReadResult::Ended,
+                result => return result,
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The publisher's socket on libzmq.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
@@ -9,12 +9,13 @@ use super::context::Context;
 use super::frame::Frame;
 use super::monitor::{self, KeepAlive};
 use super::socket::{SNDMORE, ZmqSocket, is_tcp};
+use crate::transport::choice::Transport;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::socket::{
-    Part, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent, limit_of_len,
-    make_frames,
+    Part, PeerList, PublisherOptions, PublisherSocket, Sent, SubscriptionEvent, TrySent,
+    limit_of_len, make_frames,
 };
 
 /// Bytes of a part for which the kernel's default buffer is too small to be fast.
@@ -132,6 +133,10 @@ impl ZmqPublisher {
 }
 
 impl PublisherSocket for ZmqPublisher {
+    fn transport(&self) -> Transport {
+        Transport::Zmq
+    }
+
     fn address(&mut self) -> Result<String, SocketError> {
         self.socket.last_endpoint()
     }
@@ -149,6 +154,15 @@ impl PublisherSocket for ZmqPublisher {
         let _ = sent?;
         restored?;
         Ok(Sent::Congested)
+    }
+
+    fn send_to(&mut self, _peer: u64, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
+        // libzmq names no peer, so this is not called.
+        self.send(parts)
+    }
+
+    fn peers(&self) -> Option<Weak<dyn PeerList>> {
+        None
     }
 
     fn try_send(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
@@ -178,6 +192,7 @@ impl PublisherSocket for ZmqPublisher {
                 return Ok(Some(SubscriptionEvent {
                     subscribe: *first == 1,
                     topic: topic.to_vec(),
+                    peer: None,
                 }));
             }
         }
