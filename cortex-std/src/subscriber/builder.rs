@@ -193,6 +193,30 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// })?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// The message borrows from the received frames, so keeping it, sending it through a channel or moving
+    /// it into a task is the error E0521, "borrowed data escapes outside of closure". Copy what is to be
+    /// kept, or receive samples with [`on_sample`](Self::on_sample):
+    ///
+    /// ```compile_fail,E0521
+    /// # use cortex_std::{Node, wire::ImageMessage};
+    /// # fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut last = None;
+    /// node.subscriber::<ImageMessage>("/cam/frame").on_message(async move |image, _| {
+    ///     last = Some(image); // error: `image` escapes the closure body here
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// ```no_run
+    /// # use cortex_std::{Node, wire::ImageMessage};
+    /// # fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut last = None;
+    /// node.subscriber::<ImageMessage>("/cam/frame").on_sample(async move |sample| {
+    ///     last = Some(sample);
+    /// })?;
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "tokio")]
     pub fn on_message<F, R>(self, callback: F) -> Result<SubscriberHandle, CreateError>
     where
