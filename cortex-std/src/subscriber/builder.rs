@@ -141,6 +141,10 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// Creates a subscriber to receive from. The publisher may be absent: the subscriber connects as soon as
     /// it is registered, and again when it returns, also at another address.
     ///
+    /// It connects while the program receives from it, that is within `recv` and its like: messages published
+    /// before the first receive are not queued for it. With [`Queue::KeepNewest`] and [`Queue::Latest`] it
+    /// connects by itself, on the queue's thread.
+    ///
     /// # Errors
     ///
     /// When the topic's name is invalid, or the system has no socket or thread left.

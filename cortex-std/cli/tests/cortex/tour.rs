@@ -25,7 +25,8 @@ fn publish(node: &Node, topic: &str) -> cortex_std::ThreadTimer {
 
 /// The commands of the tour: arguments without the comment.
 fn commands() -> Vec<Vec<&'static str>> {
-    let (_, tour) = include_str!("../../../../docs/src/cli.md").split_once("## A tour").expect("a tour");
+    let (_, tour) =
+        include_str!("../../../../docs/src/cli.md").split_once("## A tour").expect("a tour");
     let (_, block) = tour.split_once("```sh\n").expect("commands");
     let (block, _) = block.split_once("```").expect("an end");
     let arguments = |line: &'static str| {
@@ -52,9 +53,10 @@ fn every_command_of_the_tour_shows_what_it_says() {
     for arguments in commands() {
         let ended: Ended = run_in(&folder, &arguments);
         let expected = match arguments[..] {
-            ["topic", "list"] => "/humidity",
+            ["topic", "list", "-v"] => "Reading",
             ["topic", "info", ..] => "Reading",
-            ["topic", "echo", ..] => "20.5",
+            ["topic", "echo", "--once", ..] => "/dew_point  Reading  #",
+            ["topic", "echo", "--csv", ..] => "20.5",
             ["topic", "hz", ..] => "/temperature",
             ["topic", "delay", ..] | ["node", "info", ..] => "/dew_point",
             ["topic", "pub", ..] => "no subscribers",
