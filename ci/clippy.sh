@@ -4,7 +4,7 @@
 
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 # Features only add: each alone, and none, builds without a warning as well.
-for features in "" alloc std f16 complex ndarray defmt; do
+for features in "" alloc std f16 complex ndarray serde defmt; do
     cargo clippy -p cortex-wire --no-default-features --features "$features" -- -D warnings
 done
 cargo clippy -p cortex-std --no-default-features --all-targets -- -D warnings
