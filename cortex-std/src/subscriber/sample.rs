@@ -16,8 +16,8 @@ pub(super) struct Received {
 ///
 /// It may be kept and sent to other threads; the message borrows from it.
 ///
-/// It is not `Clone`: its frames have one owner, since counting owners would cost each received message an
-/// allocation, and receiving makes none. An `Arc` shares one sample, without a copy of its arrays:
+/// It is not `Clone`: receiving allocates nothing, so no frame has a count of owners. An `Arc` shares a
+/// sample, with one allocation and without a copy of its arrays:
 ///
 /// ```no_run
 /// # use std::sync::{Arc, mpsc};
