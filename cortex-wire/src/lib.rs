@@ -63,6 +63,8 @@ mod value;
 mod array;
 mod coding;
 pub mod msgpack;
+#[cfg(feature = "serde")]
+mod serialization;
 
 mod error;
 pub mod fingerprint;

@@ -443,7 +443,8 @@ fn messages_dropped_for_a_stopped_subscriber_are_counted() {
     let mut gateway = serial_gateway(&device, &folder);
     wait_for_report(&mut gateway, |said| said["event"] == "hello");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
-    command.args(["topic", "echo", "/board/count", "--discovery", &folder.discovery()]);
+    command.args(["topic", "echo", "--timeout", "30", "/board/count"]);
+    command.args(["--discovery", &folder.discovery()]);
     let mut echo = Program::spawn(command);
     echo.next_line();
     echo.signal(cortex_tests::Signal::STOP);

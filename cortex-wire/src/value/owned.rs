@@ -16,6 +16,9 @@ use crate::value::walk::{Event, Walk};
 
 /// An owned value of any type, as a tree.
 ///
+/// With the feature `serde` it is serialized as an enum of lowercase variants, without loss: in JSON
+/// `{"list": [{"int": 1}, {"float": 0.5}]}`, with bytes as numbers and maps as lists of pairs.
+///
 /// # Examples
 ///
 /// ```
@@ -26,6 +29,11 @@ use crate::value::walk::{Event, Walk};
 /// assert_eq!(map.get("note"), Some(&OwnedValue::Str("text".into())));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OwnedValue {
     /// Nothing.
     Nil,
@@ -38,7 +46,7 @@ pub enum OwnedValue {
     /// Text.
     Str(String),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(#[cfg_attr(feature = "serde", serde(with = "crate::serialization::bytes"))] Vec<u8>),
     /// A list.
     List(Vec<Self>),
     /// A map, in the order of the wire.
@@ -51,11 +59,16 @@ pub enum OwnedValue {
 
 /// The key of a map entry, owned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OwnedKey {
     /// Text.
     Str(String),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(#[cfg_attr(feature = "serde", serde(with = "crate::serialization::bytes"))] Vec<u8>),
 }
 
 impl OwnedValue {

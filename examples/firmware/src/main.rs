@@ -54,7 +54,7 @@ fn main() -> ! {
             next_ms += period_ms;
         }
         if let Some(rate) = node.command() {
-            hprintln!("{} readings a second", rate);
+            hprintln!("{} readings a second, {} not sent", rate, node.unsent());
             period_ms = 1000 / rate;
             next_ms = clock.now_ms();
         }

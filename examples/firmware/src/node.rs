@@ -43,6 +43,7 @@ pub(crate) struct Node<'a, S> {
     link: Link<S, &'a mut [u8]>,
     hello: &'a [u8],
     metadata: &'a mut [u8],
+    unsent: u32,
 }
 
 impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
@@ -56,13 +57,14 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         let hello = Hello { node: "board", epoch, topics: topics[..].into() };
         let hello = hello.encode(&mut buffers.hello)?;
         let link = Link::new(line, &mut buffers.frame[..]);
-        Ok(Self { link, hello, metadata: &mut buffers.metadata })
+        Ok(Self { link, hello, metadata: &mut buffers.metadata, unsent: 0 })
     }
 
     /// Sends the hello if it is due.
     pub(crate) fn send_hello_if_due(&mut self, now_ms: u64) {
         // A hello that is not sent is repeated a second later.
-        let _ = self.link.send_hello_if_due(self.hello, now_ms);
+        let sent = self.link.send_hello_if_due(self.hello, now_ms);
+        self.count(sent.is_ok());
     }
 
     /// Publishes a reading.
@@ -78,14 +80,26 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         let imu = Imu { acceleration, angular_velocity, temperature, sampled_ms, frame_id: "imu" };
         // The board has no wall clock: the gateway sets the timestamp.
         let header = Header::of::<Imu>(0, number);
-        let _ = self.link.publish(IMU, &header, &imu, self.metadata);
+        let sent = self.link.publish(IMU, &header, &imu, self.metadata);
+        self.count(sent.is_ok());
     }
 
     /// Publishes an image of 32 lines of 32 pixels.
     pub(crate) fn publish_image(&mut self, number: u64, pixels: &[u8; 32 * 32]) {
         let Ok(data) = ArrayView::from_slice(pixels, &[32, 32]) else { return };
         let header = Header::of::<ImageMessage>(0, number);
-        let _ = self.link.publish(IMAGE, &header, &ImageMessage::new(data, "mono8"), self.metadata);
+        let image = ImageMessage::new(data, "mono8");
+        let sent = self.link.publish(IMAGE, &header, &image, self.metadata);
+        self.count(sent.is_ok());
+    }
+
+    /// Hellos and messages that the line did not take.
+    pub(crate) fn unsent(&self) -> u32 {
+        self.unsent
+    }
+
+    fn count(&mut self, is_sent: bool) {
+        self.unsent = self.unsent.wrapping_add(u32::from(!is_sent));
     }
 
     /// The requested readings per second, if a command has arrived.
