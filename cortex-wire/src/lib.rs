@@ -42,7 +42,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(any(test, doctest, feature = "std"))]
+#[cfg(any(test, doctest, fuzzing, feature = "std"))]
 extern crate std;
 
 // The derive macro's paths are valid outside and inside of this crate.
@@ -52,6 +52,8 @@ extern crate self as cortex_wire;
 mod stream;
 
 pub mod blob;
+#[cfg(test)]
+mod bounds;
 mod codec;
 pub mod discovery;
 pub mod standard;

@@ -11,6 +11,9 @@ pub const OVERHEAD: usize = 9;
 /// Bytes of kind and sequence.
 pub(crate) const PREAMBLE_LEN: usize = 5;
 
+/// Bytes of the checksum.
+pub(crate) const CHECKSUM_LEN: usize = 4;
+
 pub(crate) const KIND_HELLO: u8 = 1;
 pub(crate) const KIND_MESSAGE: u8 = 2;
 
@@ -19,6 +22,16 @@ pub(crate) const KIND_MESSAGE: u8 = 2;
 pub(crate) type Checksum = Crc<u32, Table<1>>;
 
 pub(crate) static CRC: Checksum = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// The checksum of some bytes followed by `bytes`, where `checksum` is that of the former.
+///
+/// A stored `Digest` would contain a reference to the algorithm, and so a shift by a width that is
+/// unknown to the compiler.
+pub(crate) fn extend_checksum(checksum: u32, bytes: &[u8]) -> u32 {
+    let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
+    digest.update(bytes);
+    digest.finalize()
+}
 
 /// Maximum bytes on the line of a frame with `payload_len` bytes of payload.
 ///
