@@ -5,6 +5,7 @@ use crate::array::element::Element;
 use crate::array::tensor::TensorView;
 use crate::array::typed::TypedArray;
 use crate::coding::descriptor;
+use crate::coding::frames::CopyLimit;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::int::Int;
@@ -122,18 +123,20 @@ pub struct Encoder<'w, 'b> {
     pub(crate) writer: Writer<'w>,
     arrays: ArraySink<'w, 'b>,
     depth: usize,
+    /// Limit of the arrays of decoded lists and maps.
+    pub(crate) copies: CopyLimit,
 }
 
 impl<'w, 'b> Encoder<'w, 'b> {
     /// An encoder that writes metadata into `out` and array buffers into `buffers`.
     pub fn new(out: &'w mut [u8], buffers: &'w mut (dyn Buffers<'b> + 'w)) -> Self {
         let arrays = ArraySink::Frames { buffers, count: 0 };
-        Self { writer: Writer::new(out), arrays, depth: 0 }
+        Self { writer: Writer::new(out), arrays, depth: 0, copies: CopyLimit::DEFAULT }
     }
 
     /// An encoder that writes everything into `writer`, arrays as MessagePack extensions.
     pub(crate) const fn inline(writer: Writer<'w>) -> Self {
-        Self { writer, arrays: ArraySink::Inline, depth: 0 }
+        Self { writer, arrays: ArraySink::Inline, depth: 0, copies: CopyLimit::DEFAULT }
     }
 
     /// The underlying writer, for plain MessagePack items.

@@ -130,6 +130,17 @@ impl<'a> Walk<'a> {
         walk
     }
 
+    /// The offset of the next item in the metadata.
+    pub(crate) const fn offset(&self) -> usize {
+        self.reader.offset()
+    }
+
+    /// The place of arrays' bytes.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn source(&self) -> Source<'a> {
+        self.source
+    }
+
     /// Skips to the end of the value; returns a reader after it.
     fn skip_to_end(mut self) -> Result<Reader<'a>, DecodeError> {
         while let Some(event) = self.step() {
