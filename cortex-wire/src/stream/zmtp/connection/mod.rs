@@ -10,6 +10,9 @@ use crate::stream::zmtp::greeting::Greeting;
 /// Capacity for bytes to write: greeting, READY, and some PONGs.
 const OUT_CAPACITY: usize = 160;
 
+/// Bytes of the longest PONG, which returns the 16 bytes of a PING.
+const MAX_PONG_LEN: usize = 2 + 5 + 16;
+
 /// Bytes of buffer for the handshake of libzmq.
 const HANDSHAKE_LEN: usize = 64;
 
@@ -187,7 +190,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
     }
 
     /// Consumes bytes from the start of `input` until an event; returns `None` when `input` is
-    /// empty. Call it until then, and write the [pending](Self::pending) bytes.
+    /// empty, or when [pending](Self::pending) bytes must be written before the next command can
+    /// be answered. Call it and write the pending bytes until `input` is empty.
     ///
     /// # Errors
     ///
@@ -253,6 +257,11 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                     self.head_byte(head, len, byte)?;
                 }
                 State::Body { header, left, keep } => {
+                    // A PING is answered, so its last byte waits until there is room.
+                    let room = self.out.capacity().saturating_sub(self.out.len());
+                    if header.is_command() && left > 0 && room < MAX_PONG_LEN {
+                        return Ok(None);
+                    }
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let (bytes, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
                     let place = self.frames.len().saturating_add(self.body_len);
@@ -365,7 +374,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                 Command::Ready(_) => Err(ZmtpErrorKind::Handshake),
                 Command::Error => Err(ZmtpErrorKind::Refused),
                 Command::Ping { context } => {
-                    queue(&mut self.out, &[&pong_head(context.len()), context]);
+                    append(&mut self.out, &pong_head(context.len()));
+                    append(&mut self.out, context);
                     Ok(None)
                 }
                 command => Ok(subscription(self.role, &mut self.subscriptions, command)),
@@ -389,15 +399,6 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             0 => Ok(Some(Taken::Message)),
             needed => Ok(Some(Taken::TooLong(needed))),
         }
-    }
-}
-
-/// Adds bytes to write; all or, if there is no room, none: a peer that sends PINGs faster than it
-/// reads gets no PONG.
-fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
-    let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
-    if len <= out.capacity().saturating_sub(out.len()) {
-        parts.iter().for_each(|part| append(out, part));
     }
 }
 
