@@ -52,6 +52,21 @@ lock_package() {
         cargo update --quiet --workspace --manifest-path "$manifest"
 }
 
+# Copies the tree, without what is built, to plant a fault into it: copy_tree FOLDER
+copy_tree() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    tar -c --exclude=./target --exclude=./.git . | tar -x -C "$1"
+}
+
+# Replaces a text that a file has once, given as sed has it: plant FILE BEFORE AFTER
+plant() {
+    local before
+    [ "$(grep -cF -- "$2" "$1")" = 1 ] || fail "$1 does not have once: $2"
+    before=$(printf '%s' "$2" | sed 's/[][\\.*^$|]/\\&/g')
+    sed -i "s|$before|$3|" "$1"
+}
+
 # Unpacks Debian's compiler and library source into a folder, once. To build `core` or `std` for
 # another target takes the standard library's source and a compiler that matches it: rustup's own
 # where the component rust-src is installed, else Debian's, which are never installed. Rustup's

@@ -182,13 +182,28 @@ const MAX_FRAMES: usize = 5000;
 
 /// A message as every implementation of `Frames`.
 fn message(name: &'static str, frames: &[&[u8]], buffer: &mut [u8], measure: Measure<'_>) {
-    read_frames(name, ["slice: walk", "slice: value", "slice: types", "slice: copy"], &frames, measure);
+    read_frames(
+        name,
+        ["slice: walk", "slice: value", "slice: types", "slice: copy"],
+        &frames,
+        measure,
+    );
     if let [header, metadata, data] = frames {
         let array = [*header, *metadata, *data];
-        read_frames(name, ["array: walk", "array: value", "array: types", "array: copy"], &array, measure);
+        read_frames(
+            name,
+            ["array: walk", "array: value", "array: types", "array: copy"],
+            &array,
+            measure,
+        );
         let mut list = cortex_wire::heapless::Vec::<&[u8], 3>::new();
         let _ = list.extend_from_slice(&array);
-        read_frames(name, ["list: walk", "list: value", "list: types", "list: copy"], &list, measure);
+        read_frames(
+            name,
+            ["list: walk", "list: value", "list: types", "list: copy"],
+            &list,
+            measure,
+        );
     }
     // Over a line and over ZMTP; receiving is measured as well.
     let mut receiver = Receiver::new(&mut *buffer);
@@ -230,7 +245,12 @@ fn message(name: &'static str, frames: &[&[u8]], buffer: &mut [u8], measure: Mea
     let Ok(Some(zmtp::Event::Message(message))) = connection.receive(&mut last) else {
         panic!("{name} over ZMTP")
     };
-    read_frames(name, ["zmtp: walk", "zmtp: value", "zmtp: types", "zmtp: copy"], &message, measure);
+    read_frames(
+        name,
+        ["zmtp: walk", "zmtp: value", "zmtp: types", "zmtp: copy"],
+        &message,
+        measure,
+    );
 }
 
 fn read_frames(

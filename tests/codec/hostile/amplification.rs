@@ -24,7 +24,8 @@ fn metadata(kind: &str, is_map: bool) -> Vec<u8> {
 
 /// The start of the fifth descriptor: four copies are allowed.
 fn fifth(metadata: &[u8]) -> usize {
-    let heads = metadata.windows(16).enumerate().filter(|(_, part)| part[2..] == *b"__cortex_oob__");
+    let heads =
+        metadata.windows(16).enumerate().filter(|(_, part)| part[2..] == *b"__cortex_oob__");
     // A map of six pairs, the head of a text of 14 bytes, the text.
     heads.map(|(at, _)| at).nth(4).expect("the fifth")
 }

@@ -194,13 +194,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         let [kind, ..] = self.preamble;
         let buffer = self.buffer.as_ref();
         let event = match kind {
-            KIND_HELLO => Hello::decode(
-                buffer.get(..self.len.saturating_sub(OVERHEAD)).unwrap_or_default(),
-            )
-            .map(|hello| {
-                let before = self.epoch.replace(hello.epoch);
-                Event::Hello { hello, is_new: before != Some(hello.epoch) }
-            }),
+            KIND_HELLO => {
+                Hello::decode(buffer.get(..self.len.saturating_sub(OVERHEAD)).unwrap_or_default())
+                    .map(|hello| {
+                        let before = self.epoch.replace(hello.epoch);
+                        Event::Hello { hello, is_new: before != Some(hello.epoch) }
+                    })
+            }
             KIND_MESSAGE => {
                 self.splitter.message(buffer).map(Event::Message).ok_or(LinkErrorKind::Frames)
             }

@@ -50,7 +50,11 @@ fn main() -> ! {
             hprintln!("{}, {}: {} and {} ticks", name, way, before, after);
         },
     );
-    hprintln!("{} readings, {} of them take more than 4.4 times as long for 4 times the input", count, wrong);
+    hprintln!(
+        "{} readings, {} of them take more than 4.4 times as long for 4 times the input",
+        count,
+        wrong
+    );
     debug::exit(if wrong == 0 && count > 300 { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
     loop {}
 }
