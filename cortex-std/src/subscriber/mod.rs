@@ -11,7 +11,6 @@ mod loss;
 mod queue;
 mod receiver;
 mod sample;
-mod sequence;
 #[cfg(feature = "tokio")]
 mod stream;
 mod subscription;
@@ -40,7 +39,7 @@ pub use handle::{SubscriberHandle, ThreadSubscriber};
 pub use loss::{Loss, LossKind};
 pub use queue::Queue;
 pub use sample::Sample;
-pub use sequence::{SequenceTracker, Step};
+pub use crate::wire::{SequenceTracker, Step};
 
 use delivery::Delivery;
 use queue::QueuedReceiver;

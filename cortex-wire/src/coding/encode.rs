@@ -6,6 +6,7 @@ use crate::array::tensor::TensorView;
 use crate::array::typed::TypedArray;
 use crate::coding::descriptor;
 use crate::coding::frames::CopyLimit;
+use crate::coding::max_len;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::int::Int;
@@ -29,6 +30,8 @@ pub trait Field {
     /// The type of a slice of such values: a list, or bytes for `u8`.
     #[doc(hidden)]
     const SLICE_TYPE: Type = Type::List;
+    /// Maximum bytes in the metadata, if there is one: borrowed text and lists have none.
+    const MAX_LEN: Option<usize> = None;
 }
 
 /// A value that can be encoded.
@@ -263,6 +266,7 @@ macro_rules! encode_ints {
     ($($ty:ty),*) => {$(
         impl Field for $ty {
             const TYPE: Type = Type::Int;
+            const MAX_LEN: Option<usize> = Some(1 + size_of::<$ty>());
         }
 
         impl Encode for $ty {
@@ -280,6 +284,7 @@ encode_ints!(u16, u32, u64, usize, i8, i16, i32, i64, isize, Int);
 impl Field for u8 {
     const TYPE: Type = Type::Int;
     const SLICE_TYPE: Type = Type::Bytes;
+    const MAX_LEN: Option<usize> = Some(2);
 }
 
 impl Encode for u8 {
@@ -295,6 +300,7 @@ impl Encode for u8 {
 
 impl Field for bool {
     const TYPE: Type = Type::Bool;
+    const MAX_LEN: Option<usize> = Some(1);
 }
 
 impl Encode for bool {
@@ -306,6 +312,7 @@ impl Encode for bool {
 
 impl Field for f64 {
     const TYPE: Type = Type::Float;
+    const MAX_LEN: Option<usize> = Some(9);
 }
 
 impl Encode for f64 {
@@ -317,6 +324,7 @@ impl Encode for f64 {
 
 impl Field for f32 {
     const TYPE: Type = Type::Float;
+    const MAX_LEN: Option<usize> = Some(9);
 }
 
 impl Encode for f32 {
@@ -338,6 +346,7 @@ impl Encode for &str {
 
 impl<const N: usize> Field for heapless::String<N> {
     const TYPE: Type = Type::Str;
+    const MAX_LEN: Option<usize> = max_len::with_head(N);
 }
 
 impl<const N: usize> Encode for heapless::String<N> {
@@ -359,6 +368,7 @@ impl Encode for &[u8] {
 impl<T: Field> Field for Option<T> {
     const TYPE: Type = T::TYPE;
     const OPTIONAL: bool = true;
+    const MAX_LEN: Option<usize> = T::MAX_LEN;
 }
 
 impl<T: Encode> Encode for Option<T> {
@@ -375,6 +385,7 @@ impl<T: Encode> Encode for Option<T> {
 
 impl<T: Field, const N: usize> Field for [T; N] {
     const TYPE: Type = T::SLICE_TYPE;
+    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
 }
 
 impl<T: Encode, const N: usize> Encode for [T; N] {
@@ -385,6 +396,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 
 impl<T: Field, const N: usize> Field for heapless::Vec<T, N> {
     const TYPE: Type = T::SLICE_TYPE;
+    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
 }
 
 impl<T: Encode, const N: usize> Encode for heapless::Vec<T, N> {
@@ -395,6 +407,7 @@ impl<T: Encode, const N: usize> Encode for heapless::Vec<T, N> {
 
 impl Field for ArrayView<'_> {
     const TYPE: Type = Type::Array;
+    const MAX_LEN: Option<usize> = Some(descriptor::MAX_LEN);
 }
 
 impl Encode for ArrayView<'_> {
@@ -405,6 +418,7 @@ impl Encode for ArrayView<'_> {
 
 impl<T> Field for TypedArray<'_, T> {
     const TYPE: Type = Type::Array;
+    const MAX_LEN: Option<usize> = Some(descriptor::MAX_TYPED_LEN);
 }
 
 impl<T: Element> Encode for TypedArray<'_, T> {

@@ -53,7 +53,7 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
             Topic::of::<ImageMessage>(Direction::Published, IMAGE),
             Topic::of::<IntMessage>(Direction::Subscribed, RATE),
         ];
-        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut buffers.hello)?;
         let link = Link::new(line, &mut buffers.frame[..]);
         Ok(Self { link, hello, metadata: &mut buffers.metadata })

@@ -106,7 +106,7 @@ fn link_on_a_stream(input: &[u8], image: &ImageMessage<'_>) {
         Topic::of::<ImageMessage<'_>>(Direction::Published, "/image"),
         Topic::of::<IntMessage>(Direction::Subscribed, "/rate"),
     ];
-    hello(Hello { node: "board", epoch: black_box(1), topics: topics[..].into() });
+    hello(Hello { node: "board", epoch: black_box(1), topics: topics[..].into(), time_ns: None });
     let mut link = Link::new(Line, [0; 64]);
     let mut scratch = [0; 64];
     let header = Header::of::<ImageMessage<'_>>(0, black_box(1));

@@ -2,6 +2,7 @@
 
 use cobs::{DecodeResult, DecoderState};
 
+use crate::stream::io::Chunk;
 use crate::stream::link::error::{LinkError, LinkErrorKind};
 use crate::stream::link::hello::Hello;
 use crate::stream::link::layout::{
@@ -251,6 +252,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
     }
 }
 
+/// Processes the bytes of a stream's last read.
+pub(super) fn take<'r, B: AsRef<[u8]> + AsMut<[u8]>>(
+    receiver: &'r mut Receiver<B>,
+    chunk: &mut Chunk,
+) -> Option<Result<Event<'r>, LinkError>> {
+    let mut input = chunk.rest();
+    let result = receiver.receive(&mut input);
+    chunk.keep(input.len());
+    result
+}
+
 /// Counts a frame that is dropped.
 fn count_dropped(stats: &mut Stats, kind: LinkErrorKind) -> LinkError {
     let count = match kind {
@@ -281,7 +293,7 @@ mod tests {
     fn hello(sender: &mut Sender, epoch: u64) -> Vec<u8> {
         let topics = [Topic::of::<FloatMessage>(Direction::Published, "/t")];
         let mut out = [0; 64];
-        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut out).expect("it fits");
         let mut line = Vec::new();
         sender.hello(hello, |bytes| line.extend_from_slice(bytes));
