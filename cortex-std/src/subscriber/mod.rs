@@ -34,12 +34,12 @@ use crate::runtime::callback::{CallbackResult, call_guarded};
 use crate::stats::SubscriberStats;
 use crate::wire::{Header, Message};
 
+pub use crate::wire::{SequenceTracker, Step};
 pub use builder::SubscriberBuilder;
 pub use handle::{SubscriberHandle, ThreadSubscriber};
 pub use loss::{Loss, LossKind};
 pub use queue::Queue;
 pub use sample::Sample;
-pub use crate::wire::{SequenceTracker, Step};
 
 use delivery::Delivery;
 use queue::QueuedReceiver;

@@ -279,7 +279,6 @@ impl Receiver {
             return None;
         }
         match self.connections.step(&header) {
-            Step::Next => {}
             Step::Lost(count) => {
                 self.subscription.counters.lost.add(count);
                 tracing::debug!(topic = %self.subscription.topic, count, "messages were lost");
@@ -294,6 +293,8 @@ impl Receiver {
                 self.subscription.counters.repeated.add(1);
                 return None;
             }
+            // The next message.
+            _ => {}
         }
         if let Some(deadline) = &mut self.deadline {
             deadline.record_message();

@@ -263,10 +263,10 @@ impl core::fmt::Debug for Encoder<'_, '_> {
 }
 
 macro_rules! encode_ints {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty => $max_len:literal),*) => {$(
         impl Field for $ty {
             const TYPE: Type = Type::Int;
-            const MAX_LEN: Option<usize> = Some(1 + size_of::<$ty>());
+            const MAX_LEN: Option<usize> = Some($max_len);
         }
 
         impl Encode for $ty {
@@ -279,7 +279,9 @@ macro_rules! encode_ints {
     )*};
 }
 
-encode_ints!(u16, u32, u64, usize, i8, i16, i32, i64, isize, Int);
+encode_ints!(
+    u16 => 3, u32 => 5, u64 => 9, usize => 9, i8 => 2, i16 => 3, i32 => 5, i64 => 9, isize => 9, Int => 9
+);
 
 impl Field for u8 {
     const TYPE: Type = Type::Int;
@@ -346,7 +348,7 @@ impl Encode for &str {
 
 impl<const N: usize> Field for heapless::String<N> {
     const TYPE: Type = Type::Str;
-    const MAX_LEN: Option<usize> = max_len::with_head(N);
+    const MAX_LEN: Option<usize> = max_len::of_text(N);
 }
 
 impl<const N: usize> Encode for heapless::String<N> {

@@ -84,14 +84,11 @@ impl<'a> Hello<'a> {
         let mut time_ns = None;
         if more > 0 {
             let mut ahead = reader;
-            match ahead.read_integer() {
-                Ok(time) => {
-                    time_ns = Some(time);
-                    reader = ahead;
-                    more = more.saturating_sub(1);
-                }
-                // Of another type: not a time, so it is ignored as what follows.
-                Err(_) => {}
+            // A value of another type is not a time, and is ignored as what follows.
+            if let Ok(time) = ahead.read_integer() {
+                time_ns = Some(time);
+                reader = ahead;
+                more = more.saturating_sub(1);
             }
         }
         reader.skip_items(more)?;
@@ -209,7 +206,8 @@ mod tests {
             Topic::of::<FloatMessage>(Direction::Published, "/a"),
             Topic::of::<ImageMessage<'_>>(Direction::Subscribed, "/b"),
         ];
-        let hello = Hello { node: "board", epoch: u64::MAX, topics: topics[..].into(), time_ns: None };
+        let hello =
+            Hello { node: "board", epoch: u64::MAX, topics: topics[..].into(), time_ns: None };
         let mut out = [0; 128];
         let bytes = hello.encode(&mut out).expect("it fits");
         assert_eq!(Hello::decode(bytes), Ok(hello));

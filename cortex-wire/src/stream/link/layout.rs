@@ -2,6 +2,8 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
+use crate::stream::multipart::PREFIX_LEN;
+
 /// Version of the content between the two zeros; each [`Hello`](super::Hello) contains it.
 pub const VERSION: u8 = 1;
 
@@ -31,6 +33,34 @@ pub(crate) fn extend_checksum(checksum: u32, bytes: &[u8]) -> u32 {
     let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
     digest.update(bytes);
     digest.finalize()
+}
+
+/// Bytes of payload of a message whose frames have these lengths: topic, header, metadata, buffers.
+///
+/// A frame of the message takes at most [`line_len`] of that on the line, and a receiver's buffer
+/// must hold [`OVERHEAD`] bytes more than that.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::link::{OVERHEAD, line_len, payload_len};
+/// use cortex_wire::{Header, IntMessage, Message};
+///
+/// const RATE: &str = "/board/rate";
+/// const METADATA_LEN: usize = IntMessage::MAX_METADATA_LEN.unwrap();
+/// const PAYLOAD_LEN: usize = payload_len(&[RATE.len(), Header::LEN, METADATA_LEN]);
+/// let buffer = [0; PAYLOAD_LEN + OVERHEAD];
+/// assert_eq!((buffer.len(), line_len(PAYLOAD_LEN)), (66, 69));
+/// ```
+#[must_use]
+pub const fn payload_len(frames: &[usize]) -> usize {
+    let mut len: usize = 0;
+    let mut rest = frames;
+    while let Some((first, others)) = rest.split_first() {
+        len = len.saturating_add(*first).saturating_add(PREFIX_LEN);
+        rest = others;
+    }
+    len
 }
 
 /// Maximum bytes on the line of a frame with `payload_len` bytes of payload.

@@ -72,7 +72,7 @@ pub use error::{LinkError, LinkErrorKind};
 pub use frame::{BLOCK_CAPACITY, FrameEncoder};
 pub use halves::{LinkReader, LinkWriter};
 pub use hello::{Direction, Hello, Topic, Topics};
-pub use layout::{OVERHEAD, VERSION, line_len};
+pub use layout::{OVERHEAD, VERSION, line_len, payload_len};
 pub use port::{Link, PublishError};
 pub use receiver::{Event, Receiver, Stats};
 pub use sender::{HELLO_INTERVAL_MS, Sender};
