@@ -59,12 +59,17 @@ copy_tree() {
     tar -c --exclude=./target --exclude=./.git . | tar -x -C "$1"
 }
 
-# Replaces a text that a file has once, given as sed has it: plant FILE BEFORE AFTER
+# Replaces a text that a file has once: plant FILE BEFORE AFTER
 plant() {
-    local before
-    [ "$(grep -cF -- "$2" "$1")" = 1 ] || fail "$1 does not have once: $2"
-    before=$(printf '%s' "$2" | sed 's/[][\\.*^$|]/\\&/g')
-    sed -i "s|$before|$3|" "$1"
+    python3 - "$@" <<'PYTHON' || fail "the fault cannot be planted into $1"
+import sys
+
+path, before, after = sys.argv[1:]
+text = open(path).read()
+if text.count(before) != 1:
+    sys.exit(f"{path} has {text.count(before)} times: {before}")
+open(path, "w").write(text.replace(before, after))
+PYTHON
 }
 
 # Unpacks Debian's compiler and library source into a folder, once. To build `core` or `std` for

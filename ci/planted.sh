@@ -31,9 +31,9 @@ finds frames 'a buffer longer than its shape is accepted' \
     '(shape.byte_len(dtype)? <= data.len())'
 finds link 'a bad checksum is accepted for long bodies' \
     cortex-wire/src/stream/link/receiver.rs 'if expected != found {' \
-    'if expected != found \&\& self.len < 100 {'
+    'if expected != found && self.len < 100 {'
 finds zmtp 'six bytes of a long length are ignored' \
     cortex-wire/src/stream/zmtp/frame.rs 'len: u64::from_be_bytes(*len) }' \
-    'len: u64::from_be_bytes(*len) \& 0xffff }'
+    'len: u64::from_be_bytes(*len) & 0xffff }'
 finds discovery_response 'a key that a body has twice is accepted' \
     cortex-wire/src/msgpack/once.rs 'if self.value.is_some() {' 'if false {'

@@ -27,10 +27,13 @@ EXEMPT = {
     "cortex_wire::fingerprint::layout", "cortex_wire::fingerprint::short_hash",
 }
 
-# What may panic: a failed allocation, and the checks of the allocator's own collections.
+# What may panic: a failed allocation, and a future that is polled after its end.
 ALLOWED = re.compile(
     r"alloc::raw_vec::(capacity_overflow|handle_error)|alloc::alloc::handle_alloc_error|"
-    r"__rust_alloc_error_handler|__rdl_alloc_error_handler|alloc_error_handler"
+    r"alloc_error_handler|"
+    r"panic_const_async_fn_resumed|"
+    # The checks in the standard library's own map.
+    r"drop_in_place::<alloc::collections::btree|alloc::collections::btree::"
 )
 
 
@@ -206,7 +209,9 @@ def panics(disassembly):
             function = re.sub(r"::h[0-9a-f]{16}$", "", start.group(1))
             calls.setdefault(function, set())
             continue
-        target = re.search(r"\s(?:call|jmp|j\w+|lea)\s.*<(.*?)(?:\+0x[0-9a-f]+)?>\s*$", line)
+        target = re.search(r"\s(?:call|j\w+)\s+[0-9a-f]+ <(.*?)(?:\+0x[0-9a-f]+)?>$", line.rstrip())
+        # The address of a function that is called through a pointer.
+        target = target or re.search(r"\slea\s.*# [0-9a-f]+ <(.*?)(?:\+0x[0-9a-f]+)?>$", line.rstrip())
         if target and function:
             calls[function].add(re.sub(r"::h[0-9a-f]{16}$", "", target.group(1)))
     ways, seen = [["main"]], {"main"}

@@ -11,7 +11,7 @@ use crate::array::tensor::TensorView;
 use crate::coding::frames::Source;
 use crate::error::{DecodeError, DecodeErrorKind, DescriptorKey, EncodeError};
 use crate::limits::MAX_DIMS;
-use crate::msgpack::key::read_pairs;
+use crate::msgpack::key::{Key, read_key, read_pairs};
 use crate::msgpack::once::Once;
 use crate::msgpack::read::Reader;
 use crate::msgpack::token::Token;
@@ -124,6 +124,22 @@ fn write_shape(out: &mut Writer<'_>, shape: &[usize]) -> Result<(), EncodeError>
         out.write_int(dim);
     }
     Ok(())
+}
+
+/// Reads the key of a map that is no descriptor. Where arrays are in frames, the reserved key is an
+/// error.
+#[inline]
+pub(crate) fn read_plain_key<'a>(
+    reader: &mut Reader<'a>,
+    source: Source<'a>,
+) -> Result<Key<'a>, DecodeError> {
+    let start = *reader;
+    match read_key(reader)? {
+        Key::Str(KIND_KEY) if matches!(source, Source::Frames { .. }) => {
+            Err(start.error(DecodeErrorKind::ReservedKey))
+        }
+        key => Ok(key),
+    }
 }
 
 /// Whether a map of `pairs` pairs, whose first key is at `reader`, is a descriptor.

@@ -63,7 +63,7 @@ impl CopyLimit {
     pub(crate) fn take(&mut self, len: usize, source: Source<'_>) -> Result<(), usize> {
         let Source::Frames { frames, first } = source else { return Ok(()) };
         let (limit, left) = self.bytes.unwrap_or_else(|| {
-            let buffers = (first..).map_while(|index| frames.frame(index));
+            let buffers = (first..usize::MAX).map_while(|index| frames.frame(index));
             let total = buffers.fold(0_usize, |total, buffer| total.saturating_add(buffer.len()));
             let limit = total.saturating_mul(COPY_FACTOR).max(COPY_MIN);
             (limit, limit)

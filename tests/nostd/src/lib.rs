@@ -21,7 +21,7 @@ use cortex_wire::{
 };
 
 pub mod link;
-#[cfg(feature = "all")]
+#[cfg(feature = "analysed")]
 pub mod owned;
 #[cfg(feature = "size")]
 pub mod size;

@@ -1,4 +1,5 @@
-//! Functions of owned types, which allocate: they may panic only where an allocation fails.
+//! Functions of owned types, which allocate and may panic only where an allocation fails, and futures,
+//! which may panic only where they are polled after their end.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -6,8 +7,8 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 
 use cortex_wire::{
-    ArrayView, Buffers, Dtype, Frames, Key, Message, OwnedArray, OwnedKey, OwnedTensor, OwnedValue,
-    TensorView, Value,
+    ArrayView, Buffers, Dtype, Frames, ImageMessage, Key, Message, OwnedArray, OwnedKey,
+    OwnedTensor, OwnedValue, TensorView, Value,
 };
 
 use crate::{input, used};
@@ -54,6 +55,10 @@ pub fn everything() {
         value(each);
     }
     used(OwnedKey::from(black_box(Key::Str("key"))));
+    let pixels = black_box([7_u8; 12]);
+    if let Ok(data) = ArrayView::from_slice(&pixels, &[3, 4]) {
+        crate::streams::asynchronous::streams(input, &ImageMessage::new(data, "mono8"));
+    }
 }
 
 fn view(view: ArrayView<'_>) {

@@ -49,8 +49,6 @@ pub(crate) fn streams(input: &[u8], image: &ImageMessage<'_>) {
     zmtp_core(input);
     zmtp_on_a_stream(input, image);
     zmtp_parts(input);
-    #[cfg(feature = "all")]
-    asynchronous::streams(input, image);
 }
 
 /// What other roles of ZMTP are made of.
@@ -224,8 +222,8 @@ fn zmtp_on_a_stream(input: &[u8], image: &ImageMessage<'_>) {
 }
 
 /// The same on asynchronous streams; each future is polled.
-#[cfg(feature = "all")]
-mod asynchronous {
+#[cfg(feature = "analysed")]
+pub(crate) mod asynchronous {
     use core::future::Future;
     use core::pin::pin;
     use core::task::{Context, Waker};
@@ -250,10 +248,10 @@ mod asynchronous {
 
     fn polled<T>(future: impl Future<Output = T>) {
         let mut future = pin!(future);
-        used(black_box(future.as_mut()).poll(&mut Context::from_waker(Waker::noop())));
+        used(future.as_mut().poll(&mut Context::from_waker(Waker::noop())));
     }
 
-    pub(super) fn streams(input: &[u8], image: &ImageMessage<'_>) {
+    pub(crate) fn streams(input: &[u8], image: &ImageMessage<'_>) {
         let header = Header::of::<ImageMessage<'_>>(0, black_box(1));
         let (topic, frames) = (black_box("/image"), black_box([input, input]));
         let mut scratch = [0; 64];

@@ -3,6 +3,9 @@
 
 #![no_std]
 #![no_main]
+#![feature(alloc_error_handler)]
+
+extern crate alloc;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::hint::black_box;
@@ -17,6 +20,14 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 extern "C" fn cortex_wire_panics() -> ! {
     loop {
         black_box(());
+    }
+}
+
+/// Apart from the panic handler, which the default calls.
+#[alloc_error_handler]
+fn out_of_memory(layout: Layout) -> ! {
+    loop {
+        black_box(layout.size());
     }
 }
 
