@@ -46,7 +46,8 @@ impl Board {
                 Topic::of::<IntMessage>(Direction::Published, "/board/count"),
                 Topic::of::<IntMessage>(Direction::Subscribed, "/board/period"),
             ];
-            let hello = Hello { node: "board", epoch: wall_ns(), topics: topics[..].into() };
+            let hello =
+                Hello { node: "board", epoch: wall_ns(), topics: topics[..].into(), time_ns: None };
             let mut out = [0; 256];
             let hello = hello.encode(&mut out).expect("it fits");
             let (mut sender, mut receiver) = (Sender::new(), Receiver::new([0; 256]));

@@ -33,11 +33,20 @@ impl Clock {
 
     /// Milliseconds since the start.
     pub(crate) fn now_ms(&mut self) -> u64 {
+        self.now_ticks() / u64::from(TICKS_PER_MS)
+    }
+
+    /// Nanoseconds since the start.
+    pub(crate) fn now_ns(&mut self) -> u64 {
+        self.now_ticks() * (1_000_000 / u64::from(TICKS_PER_MS))
+    }
+
+    fn now_ticks(&mut self) -> u64 {
         let now = SYST::get_current();
         // SysTick counts down.
         self.ticks += u64::from(self.last.wrapping_sub(now) & TOP);
         self.last = now;
-        self.ticks / u64::from(TICKS_PER_MS)
+        self.ticks
     }
 }
 

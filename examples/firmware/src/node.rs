@@ -1,6 +1,6 @@
 //! The board as a node, over any stream: its publications and its command. `ci/size.sh` measures it.
 
-use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
+use cortex_wire::link::{Direction, Event, Hello, Link, Topic, WallClock};
 use cortex_wire::{ArrayView, EncodeError, Header, ImageMessage, IntMessage, Message, decode};
 use embedded_io::{Read, ReadReady, Write};
 
@@ -17,7 +17,7 @@ struct Imu<'a> {
     acceleration: ArrayView<'a>,
     angular_velocity: ArrayView<'a>,
     temperature: f32,
-    /// Time by the board's clock, which starts at 0.
+    /// Time by the board's counter, which starts at 0.
     sampled_ms: u64,
     frame_id: &'a str,
 }
@@ -41,6 +41,8 @@ impl Buffers {
 /// The node.
 pub(crate) struct Node<'a, S> {
     link: Link<S, &'a mut [u8]>,
+    /// The gateway's time.
+    clock: WallClock,
     hello: &'a [u8],
     metadata: &'a mut [u8],
     unsent: u32,
@@ -54,10 +56,10 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
             Topic::of::<ImageMessage>(Direction::Published, IMAGE),
             Topic::of::<IntMessage>(Direction::Subscribed, RATE),
         ];
-        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut buffers.hello)?;
         let link = Link::new(line, &mut buffers.frame[..]);
-        Ok(Self { link, hello, metadata: &mut buffers.metadata, unsent: 0 })
+        Ok(Self { link, clock: WallClock::new(), hello, metadata: &mut buffers.metadata, unsent: 0 })
     }
 
     /// Sends the hello if it is due.
@@ -78,8 +80,9 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         };
         let temperature = sensors::temperature(number);
         let imu = Imu { acceleration, angular_velocity, temperature, sampled_ms, frame_id: "imu" };
-        // The board has no wall clock: the gateway sets the timestamp.
-        let header = Header::of::<Imu>(0, number);
+        // 0 before the first hello of a gateway, which then sets the time of arrival.
+        let time_ns = self.clock.time_ns(sampled_ms.saturating_mul(1_000_000));
+        let header = Header::of::<Imu>(time_ns, number);
         let sent = self.link.publish(IMU, &header, &imu, self.metadata);
         self.count(sent.is_ok());
     }
@@ -103,9 +106,16 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
     }
 
     /// The requested readings per second, if a command has arrived.
-    pub(crate) fn command(&mut self) -> Option<u64> {
+    pub(crate) fn command(&mut self, now_ns: u64) -> Option<u64> {
         // A damaged frame is counted, and the next one is received.
-        let Ok(Some(Event::Message(message))) = self.link.poll() else { return None };
+        let message = match self.link.poll() {
+            Ok(Some(Event::Message(message))) => message,
+            Ok(Some(Event::Hello { hello, .. })) => {
+                self.clock.set_by(&hello, now_ns);
+                return None;
+            }
+            _ => return None,
+        };
         if message.topic() != RATE.as_bytes() {
             return None;
         }
