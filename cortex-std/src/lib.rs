@@ -84,7 +84,7 @@ pub use stats::histogram::Quantiles;
 pub use stats::latency::{Latency, Samples};
 pub use stats::node::{NodeStats, TimerStats};
 pub use stats::parts::{PublisherInfo, SubscriberInfo};
-pub use stats::{PeerStats, PublisherStats, Rejected, SubscriberStats};
+pub use stats::{PeerStats, PublisherStats, Rejected, SharedStats, SubscriberStats};
 pub use stop::StopToken;
 pub use subscriber::{
     Loss, LossKind, Queue, Sample, SequenceTracker, Step, Subscriber, SubscriberBuilder,

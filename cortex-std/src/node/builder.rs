@@ -24,6 +24,7 @@ pub struct NodeBuilder {
     hosts: bool,
     trace_latency: Option<usize>,
     transport: Option<Transport>,
+    shared_memory: Option<bool>,
 }
 
 impl NodeBuilder {
@@ -80,6 +81,16 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether this node's publishers and subscribers at ipc addresses exchange long arrays in shared
+    /// memory; by default they do, unless `CORTEX_SHARED_MEMORY` is `off`.
+    ///
+    /// It is used between two Cortex peers of which both allow it. Every other peer, such as one in Python,
+    /// gets the same messages through its socket.
+    pub fn shared_memory(mut self, shares: bool) -> Self {
+        self.shared_memory = Some(shares);
+        self
+    }
+
     /// Creates the node. The daemon need not run yet.
     ///
     /// # Errors
@@ -98,6 +109,7 @@ impl NodeBuilder {
             hosts: self.hosts,
             trace_latency: self.trace_latency.unwrap_or_else(latency::from_environment),
             transport: self.transport,
+            shared_memory: self.shared_memory,
         })?;
         Ok(Node::new(runtime))
     }
@@ -113,6 +125,7 @@ impl Node {
             hosts: true,
             trace_latency: None,
             transport: None,
+            shared_memory: None,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::name::check_name;
 use crate::raw::outlet::{Outlet, OutletOptions};
 use crate::raw::{BoundSocket, LINGER};
 use crate::runtime::Runtime;
-use crate::transport::{DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, LoanPool, PublisherOptions};
+use crate::transport::{DEFAULT_QUEUE, DEFAULT_QUEUE_BYTES, LoanPool, PublisherOptions, Transport};
 use crate::wire::discovery::RequestExt;
 use crate::wire::{Message, TypeInfo};
 
@@ -183,7 +183,8 @@ impl<'n, M: Message + 'static> PublisherBuilder<'n, M> {
             RequestExt { layout: Some(M::LAYOUT), shared: self.is_shared, ..RequestExt::default() };
         outlet.register(&runtime.agent, topic, ext, advertised);
         runtime.parts.add(&outlet)?;
-        let loans = LoanPool::new(LOAN_LIMIT);
+        let lends = runtime.context.shares_memory() && outlet.transport() == Transport::Local;
+        let loans = if lends { LoanPool::shared(LOAN_LIMIT) } else { LoanPool::new(LOAN_LIMIT) };
         let inner = Arc::new(Inner { topic: self.topic, message_type, outlet, loans });
         runtime.stats.add(&inner);
         Ok(Publisher { inner, message: PhantomData })

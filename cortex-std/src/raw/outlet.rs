@@ -240,8 +240,11 @@ impl Outlet {
     /// The counters, with the subscribers of now; of when the wait began while a sender waits for room.
     pub(crate) fn stats(&self) -> PublisherStats {
         let peers = self.peers.as_ref().and_then(Weak::upgrade);
-        let peers = peers.map(|peers| peers.peers()).unwrap_or_default();
-        PublisherStats { peers, ..self.counted() }
+        let (peers, shared) = match peers {
+            Some(peers) => (peers.peers(), peers.shared()),
+            None => Default::default(),
+        };
+        PublisherStats { peers, shared, ..self.counted() }
     }
 
     /// The number of subscribers; as [`stats`](Self::stats).

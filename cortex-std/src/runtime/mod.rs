@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) trace_latency: usize,
     /// What carries messages at ipc addresses, where it is chosen.
     pub(crate) transport: Option<Transport>,
+    /// Whether local sockets share memory; `None`: as the environment says.
+    pub(crate) shared_memory: Option<bool>,
 }
 
 /// What the parts of a node share.
@@ -67,8 +69,10 @@ impl Runtime {
     ///
     /// When the system has no thread or socket left.
     pub(crate) fn start(settings: Settings) -> Result<Self, CreateError> {
-        let Settings { name, endpoint, folder, hosts, trace_latency, transport } = settings;
-        let context = Context::shared()?.with_transport(transport);
+        let Settings { name, endpoint, folder, hosts, trace_latency, .. } = settings;
+        let context = Context::shared()?
+            .with_transport(settings.transport)
+            .with_shared_memory(settings.shared_memory);
         let host = match hosts {
             true => Host::start(&endpoint, &name)?,
             false => None,
@@ -184,6 +188,7 @@ mod tests {
             hosts: false,
             trace_latency: 0,
             transport: None,
+            shared_memory: None,
         };
         Runtime::start(settings).unwrap()
     }

@@ -32,6 +32,20 @@ pub struct PeerStats {
     pub waiting_bytes: Option<u64>,
 }
 
+/// How a publisher's long arrays go to subscribers on its machine that map shared memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct SharedStats {
+    /// Arrays that were lent in shared memory, one for each subscriber.
+    pub lent: u64,
+    /// Messages with long arrays that went through the socket, since a subscriber held too much.
+    pub through_socket: u64,
+    /// Arrays that subscribers hold now.
+    pub held: usize,
+    /// Bytes of those arrays.
+    pub held_bytes: usize,
+}
+
 /// Counters of a publisher.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -57,6 +71,8 @@ pub struct PublisherStats {
     /// which does not tell. A subscription counts in [`subscribers`](Self::subscribers) as soon as the
     /// publisher processes it, which may be later than here.
     pub peers: Vec<PeerStats>,
+    /// Arrays in shared memory.
+    pub shared: SharedStats,
 }
 
 /// Counters of a subscriber.
@@ -176,6 +192,7 @@ impl PublisherCounters {
             queue_limit: count(&self.queue_limit),
             last_publish_time: system_time(self.last_publish_ns.value()),
             peers: Vec::new(),
+            shared: SharedStats::default(),
         }
     }
 }

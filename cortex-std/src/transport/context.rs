@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use super::choice::Transport;
 use super::error::SocketError;
 use super::local::hub::Hub;
+use super::shared::shares_memory_by_default;
 use super::zmq;
 use crate::mutex::Mutex;
 
@@ -15,6 +16,8 @@ pub(crate) struct Context {
     inner: Arc<Inner>,
     /// The transport of ipc addresses.
     ipc: Transport,
+    /// Whether local sockets share memory.
+    shares_memory: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl Context {
     pub(crate) fn shared() -> Result<Self, SocketError> {
         let mut shared = SHARED.lock();
         if let Some(inner) = shared.upgrade() {
-            return Ok(Self { inner, ipc: Transport::from_environment() });
+            return Ok(Self::of(inner));
         }
         let context = Self::new()?;
         *shared = Arc::downgrade(&context.inner);
@@ -49,12 +52,28 @@ impl Context {
     pub(crate) fn new() -> Result<Self, SocketError> {
         let zmq = zmq::context::Context::new()?;
         let inner = Arc::new(Inner { zmq, hub: Mutex::new(None) });
-        Ok(Self { inner, ipc: Transport::from_environment() })
+        Ok(Self::of(inner))
+    }
+
+    /// A handle with the choices of the environment.
+    fn of(inner: Arc<Inner>) -> Self {
+        let (ipc, shares_memory) = (Transport::from_environment(), shares_memory_by_default());
+        Self { inner, ipc, shares_memory }
     }
 
     /// A handle to the same context, whose sockets use `transport` at ipc addresses; `None`: as this one.
     pub(crate) fn with_transport(&self, transport: Option<Transport>) -> Self {
-        Self { inner: Arc::clone(&self.inner), ipc: transport.unwrap_or(self.ipc) }
+        Self { ipc: transport.unwrap_or(self.ipc), ..self.clone() }
+    }
+
+    /// A handle to the same context, whose local sockets share memory or not; `None`: as this one.
+    pub(crate) fn with_shared_memory(&self, shares: Option<bool>) -> Self {
+        Self { shares_memory: shares.unwrap_or(self.shares_memory), ..self.clone() }
+    }
+
+    /// Whether local sockets share memory.
+    pub(crate) fn shares_memory(&self) -> bool {
+        self.shares_memory
     }
 
     /// The transport that carries messages to and from `address`.

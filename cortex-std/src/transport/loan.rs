@@ -4,12 +4,18 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::error::SocketError;
+use super::shared::SharedBlock;
 
 /// Address of every loan, modulo this, is 0: a cache line, and enough for any SIMD load.
 pub(crate) const ALIGNMENT: usize = 64;
+/// Loans from this length on lie in shared memory, where their pool offers it.
+const SHARED_LEN: usize = 64 * 1024;
+/// Bytes of shared memory that one pool makes; further loans are private.
+const SHARED_LIMIT: usize = 512 << 20;
 
 /// A pool of buffers that are reused once the transport has sent them.
 ///
@@ -24,13 +30,27 @@ pub(crate) struct LoanPool {
 struct Shelf {
     /// The most unused bytes that the pool keeps.
     limit: usize,
+    /// The most bytes of shared memory.
+    shared_limit: usize,
+    /// Bytes of the shared memory that exists.
+    shared: AtomicUsize,
     blocks: Mutex<Vec<Block>>,
 }
 
 impl LoanPool {
     /// A pool that keeps up to `limit` unused bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { shelf: Arc::new(Shelf { limit, blocks: Mutex::default() }) }
+        Self::with_shared_limit(limit, 0)
+    }
+
+    /// The same; long buffers lie in memory that subscribers on this machine can map, up to a limit.
+    pub(crate) fn shared(limit: usize) -> Self {
+        Self::with_shared_limit(limit, SHARED_LIMIT)
+    }
+
+    fn with_shared_limit(limit: usize, shared_limit: usize) -> Self {
+        let (shared, blocks) = (AtomicUsize::new(0), Mutex::default());
+        Self { shelf: Arc::new(Shelf { limit, shared_limit, shared, blocks }) }
     }
 
     /// A buffer of `len` bytes: zeros, or what an earlier loan of this pool left there.
@@ -45,9 +65,28 @@ impl LoanPool {
         drop(blocks);
         let block = match found {
             Some(block) => block,
-            None => Block::zeroed(len)?,
+            None => match self.take_shared(len) {
+                Some(block) => block,
+                None => Block::zeroed(len)?,
+            },
         };
         Ok(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
+    }
+}
+
+impl LoanPool {
+    /// A new block of shared memory, where it is worth it and allowed.
+    fn take_shared(&self, len: usize) -> Option<Block> {
+        let Shelf { shared_limit, shared, .. } = &*self.shelf;
+        if len < SHARED_LEN || shared.load(Ordering::Relaxed).saturating_add(len) > *shared_limit {
+            return None;
+        }
+        let block = SharedBlock::create(len)?;
+        shared.fetch_add(block.len(), Ordering::Relaxed);
+        Some(Block {
+            data: block.data(),
+            memory: Memory::Shared(block, Arc::downgrade(&self.shelf)),
+        })
     }
 }
 
@@ -107,11 +146,19 @@ impl fmt::Debug for Loan {
     }
 }
 
-/// An allocation; all of its bytes are initialised.
+/// Memory, of which all bytes are initialised, and which only the owner of this value writes.
 #[derive(Debug)]
 struct Block {
     data: NonNull<u8>,
-    layout: Layout,
+    memory: Memory,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Private(Layout),
+    /// Also mapped to read by other processes, which read while a frame with the loan exists; and the shelf
+    /// that counts it.
+    Shared(Arc<SharedBlock>, Weak<Shelf>),
 }
 
 // SAFETY: memory that this value alone owns.
@@ -126,38 +173,38 @@ impl Block {
         // SAFETY: the layout is not of size 0.
         let data = unsafe { alloc_zeroed(layout) };
         match NonNull::new(data) {
-            Some(data) => Ok(Self { data, layout }),
+            Some(data) => Ok(Self { data, memory: Memory::Private(layout) }),
             None => Err(exhausted()),
         }
     }
 
     fn capacity(&self) -> usize {
-        self.layout.size()
+        match &self.memory {
+            Memory::Private(layout) => layout.size(),
+            Memory::Shared(block, _) => block.len(),
+        }
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout, freed once.
-        unsafe { dealloc(self.data.as_ptr(), self.layout) };
+        match &self.memory {
+            // SAFETY: allocated with this layout, freed once.
+            Memory::Private(layout) => unsafe { dealloc(self.data.as_ptr(), *layout) },
+            Memory::Shared(block, shelf) => {
+                if let Some(shelf) = shelf.upgrade() {
+                    shelf.shared.fetch_sub(block.len(), Ordering::Relaxed);
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::zmq::frame::{COPIED_LEN, Frame};
-    use crate::transport::zmq::owner::{OwnedView, ViewFamily};
-
-    struct Plain;
-    impl ViewFamily for Plain {
-        type View<'a> = &'a [u8];
-    }
-
-    fn into_frame(loan: Loan) -> Frame {
-        let owned = OwnedView::<Plain, Loan>::new(Arc::new(loan), |loan| loan);
-        owned.with(|view, maker| maker.frame(view).unwrap())
-    }
+    use crate::transport::zmq::frame::COPIED_LEN;
+    use crate::transport::zmq::owner::frame_of;
 
     #[test]
     fn a_loan_becomes_a_frame_without_a_copy() {
@@ -168,7 +215,7 @@ mod tests {
             assert_eq!(loan.len(), len);
             loan.fill(0xab);
             let address = loan.as_ptr();
-            let frame = into_frame(loan);
+            let frame = frame_of(loan).unwrap();
             assert_eq!(frame.as_slice(), vec![0xab; len]);
             assert!(len <= COPIED_LEN || frame.as_slice().as_ptr() == address);
         }
@@ -177,7 +224,7 @@ mod tests {
     #[test]
     fn a_released_loan_is_lent_again() {
         let pool = LoanPool::new(1 << 20);
-        let frame = into_frame(pool.take(10_000).unwrap());
+        let frame = frame_of(pool.take(10_000).unwrap()).unwrap();
         let address = frame.as_slice().as_ptr();
         let other = pool.take(10_000).unwrap();
         assert_ne!(other.as_ptr(), address);
@@ -192,6 +239,25 @@ mod tests {
         let loans: Vec<_> = (0..4).map(|_| pool.take(400).unwrap()).collect();
         drop(loans);
         assert_eq!(pool.shelf.blocks.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn long_loans_of_a_shared_pool_lie_in_shared_memory_up_to_its_limit() {
+        let pool = LoanPool::with_shared_limit(1 << 20, 2 * SHARED_LEN);
+        let loans: Vec<_> = (0..3).map(|_| pool.take(SHARED_LEN).unwrap()).collect();
+        let is_shared: Vec<_> =
+            loans.iter().map(|loan| SharedBlock::find(loan).is_some()).collect();
+        assert_eq!(is_shared, [true, true, false]);
+        drop(loans);
+        assert_eq!(pool.shelf.shared.load(Ordering::Relaxed), 2 * SHARED_LEN, "kept");
+        let reused: Vec<_> = (0..3).map(|_| pool.take(SHARED_LEN - 1).unwrap()).collect();
+        let is_shared = |loan: &&Loan| SharedBlock::find(loan).is_some();
+        assert_eq!(reused.iter().filter(is_shared).count(), 2);
+        drop(reused);
+        let shelf = Arc::downgrade(&pool.shelf);
+        drop(pool);
+        assert!(shelf.upgrade().is_none());
+        assert!(SharedBlock::find(&LoanPool::shared(0).take(100).unwrap()).is_none(), "short");
     }
 
     #[test]

@@ -59,6 +59,7 @@ mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
 mod reply;
+mod shared;
 mod socket;
 mod zmq;
 

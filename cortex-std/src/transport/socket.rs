@@ -11,7 +11,7 @@ use super::event::EventSource;
 use super::interrupt::{Interrupt, WaitResult};
 use super::multipart::Multipart;
 use super::zmq::frame::Frame;
-use crate::stats::PeerStats;
+use crate::stats::{PeerStats, SharedStats};
 
 /// Messages that may wait for one subscriber, and for its reader, by default: as in Python.
 pub(crate) const DEFAULT_QUEUE: i32 = 10;
@@ -145,6 +145,9 @@ pub(crate) struct SubscriptionEvent {
 pub(crate) trait PeerList: Send + Sync {
     /// The counters of each subscriber, in the order in which they connected.
     fn peers(&self) -> Vec<PeerStats>;
+
+    /// How arrays went to those that map shared memory.
+    fn shared(&self) -> SharedStats;
 }
 
 /// A socket that sends each message to every peer that subscribed to a prefix of its first part.

@@ -30,13 +30,15 @@ mod tests {
     use super::*;
     use crate::transport::local::simulation::{Behaviour, Pipe};
     use crate::transport::local::stream::Stream;
+    use crate::transport::socket::PublisherOptions;
 
     #[test]
     fn the_oldest_handshake_makes_room_once_it_had_its_time() {
         let now = Instant::now();
         let peer = |key| {
             let stream = Stream::Simulated(Pipe::pair(Behaviour::PERFECT).0);
-            Peer::new(key, stream, None, 10, 100, now + HANDSHAKE_TIMEOUT)
+            let options = PublisherOptions::default();
+            Peer::new(key, stream, None, &options, false, now + HANDSHAKE_TIMEOUT)
         };
         let mut peers: Vec<_> = (1..MAX_HANDSHAKES as u64).map(peer).collect();
         assert!(make_room(&mut peers, now));

@@ -15,6 +15,7 @@ use rustix::net::{
 use super::backlog::Backlog;
 use super::handshake::{Handshake, HandshakeError, Introduction, push_subscription};
 use super::hub::{EventFlags, Handler, Hub, Registration};
+use super::sharing::Sharing;
 use super::stream::Stream;
 use crate::mutex::Mutex;
 use crate::transport::error::SocketError;
@@ -36,6 +37,8 @@ pub(super) struct Handed {
     pub(super) descriptor: Arc<OwnedFd>,
     /// Bytes that were received behind the handshake.
     pub(super) received: Vec<u8>,
+    /// Whether both sides share memory.
+    pub(super) shares: bool,
 }
 
 /// What the subscriber and the event thread share.
@@ -45,6 +48,7 @@ pub(super) struct Connectors {
     this: Weak<Connectors>,
     window: Option<u32>,
     node: Option<Arc<str>>,
+    shares: bool,
     reconnect: Duration,
     reconnect_max: Duration,
     /// Connections to an address that was connected before.
@@ -113,13 +117,18 @@ impl Link {
 impl Connectors {
     /// # Errors
     /// When no descriptor is left.
-    pub(super) fn new(hub: &Hub, options: &SubscriberOptions) -> Result<Arc<Self>, SocketError> {
+    pub(super) fn new(
+        hub: &Hub,
+        options: &SubscriberOptions,
+        shares: bool,
+    ) -> Result<Arc<Self>, SocketError> {
         let wake = Interrupt::new()?;
         Ok(Arc::new_cyclic(|this| Self {
             hub: hub.clone(),
             this: this.clone(),
             window: options.window,
             node: options.node.clone(),
+            shares,
             reconnect: options.reconnect,
             reconnect_max: options.reconnect_max,
             reconnected: Arc::clone(&options.reconnected),
@@ -210,6 +219,19 @@ impl Connectors {
         }
     }
 
+    /// Returns a part that the publisher of a connection has lent.
+    pub(super) fn give_back(&self, key: u64, descriptor: &Arc<OwnedFd>, lease: u32) {
+        let mut state = self.state.lock();
+        let connector = state.connectors.iter_mut().find(|connector| connector.key == key);
+        if let Some(Connector { phase: Phase::Live { link, .. }, .. }) = connector
+            && Arc::ptr_eq(&link.descriptor, descriptor)
+        {
+            // No more wait here than the publisher lends.
+            link.output.push_bytes(&Sharing::Return { lease }.encode());
+            link.flush(LIVE);
+        }
+    }
+
     /// The connections that are handed over since the last call.
     pub(super) fn take_handed(&self) -> VecDeque<Handed> {
         if !self.has_handed.load(Ordering::SeqCst) {
@@ -295,8 +317,12 @@ impl Connectors {
         let Phase::Greeting { link, handshake, .. } = &mut connector.phase else {
             return Err(());
         };
-        let introduction =
-            Introduction { window: self.window, node: self.node.as_deref(), prefixes };
+        let introduction = Introduction {
+            window: self.window,
+            node: self.node.as_deref(),
+            shares: self.shares,
+            prefixes,
+        };
         let received = handshake.advance(&link.stream, &mut link.output, introduction);
         let received = received.map_err(|error| {
             if let HandshakeError::Protocol(kind) = error {
@@ -314,6 +340,7 @@ impl Connectors {
             key: connector.key,
             descriptor: Arc::clone(&link.descriptor),
             received,
+            shares: self.shares && handshake.shares,
         });
         let minor = handshake.minor;
         let waiting = Phase::Waiting { at: now };

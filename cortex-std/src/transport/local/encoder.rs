@@ -65,14 +65,34 @@ impl Encoder {
     /// Appends a message to others, and copies all of its parts.
     pub(super) fn append(&mut self, parts: &[Part<'_>]) {
         self.inline.reserve(encoded_len(parts));
-        let last = parts.len().saturating_sub(1);
-        for (index, part) in parts.iter().enumerate() {
-            let bytes = part.as_slice();
+        self.append_slices(parts.len(), parts.iter().map(Part::as_slice));
+    }
+
+    /// The same for a message of `count` parts.
+    #[inline]
+    pub(super) fn append_slices<'b>(
+        &mut self,
+        count: usize,
+        parts: impl Iterator<Item = &'b [u8]>,
+    ) {
+        let last = count.saturating_sub(1);
+        for (index, bytes) in parts.enumerate() {
             append_header(bytes.len(), index == last, &mut self.inline);
             self.inline.extend_from_slice(bytes);
         }
-        self.len = self.inline.len();
         self.messages = self.messages.saturating_add(1);
+        self.extend_segment();
+    }
+
+    /// Appends the frame of a command.
+    pub(super) fn append_command(&mut self, frame: &[u8]) {
+        self.inline.extend_from_slice(frame);
+        self.extend_segment();
+    }
+
+    /// The whole inline memory is one segment.
+    fn extend_segment(&mut self) {
+        self.len = self.inline.len();
         match self.segments.last_mut() {
             Some(Segment::Inline(range)) => range.end = self.len,
             _ => self.segments.push(Segment::Inline(0..self.len)),

@@ -4,6 +4,7 @@ use rustix::io::Errno;
 
 use super::backlog::Backlog;
 use super::inbound::{Event, Inbound, NODE_PROPERTY, QUEUE_PROPERTY};
+use super::sharing::MEMORY_PROPERTY;
 use super::stream::Stream;
 use crate::wire::zmtp::{Greeting, ZmtpErrorKind, subscription_head, write_ready};
 
@@ -19,6 +20,8 @@ pub(super) struct Introduction<'s> {
     pub(super) window: Option<u32>,
     /// The name of its node.
     pub(super) node: Option<&'s str>,
+    /// Whether it maps shared memory.
+    pub(super) shares: bool,
     pub(super) prefixes: &'s [Vec<u8>],
 }
 
@@ -37,13 +40,15 @@ pub(super) struct Handshake {
     inbound: Inbound,
     /// The minor version of the publisher's ZMTP.
     pub(super) minor: u8,
+    /// Whether the publisher shares memory.
+    pub(super) shares: bool,
 }
 
 impl Handshake {
     /// Begins a handshake on a new connection: queues the greeting.
     pub(super) fn begin(output: &mut Backlog) -> Self {
         output.push_bytes(&Greeting::BYTES);
-        Self { inbound: Inbound::new(PUBLISHERS, 0), minor: 0 }
+        Self { inbound: Inbound::new(PUBLISHERS, 0), minor: 0, shares: false }
     }
 
     /// Reads what the publisher sent and queues the replies. Once the handshake is complete, returns the
@@ -70,7 +75,8 @@ impl Handshake {
                         self.minor = minor;
                         introduction.push_ready(output);
                     }
-                    Some(Event::Ready(_)) => {
+                    Some(Event::Ready(introduced)) => {
+                        self.shares = introduced.shares;
                         for prefix in introduction.prefixes {
                             push_subscription(output, self.minor, prefix, true);
                         }
@@ -92,6 +98,9 @@ impl Introduction<'_> {
         }
         if let Some(node) = self.node {
             properties.push((NODE_PROPERTY, node.as_bytes()));
+        }
+        if self.shares {
+            properties.push((MEMORY_PROPERTY, b"1"));
         }
         write_ready(&properties, |part| output.push_bytes(part));
     }

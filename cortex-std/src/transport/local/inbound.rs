@@ -4,6 +4,7 @@
 //! handshake is complete; then a [`Reader`](super::reader::Reader) continues.
 
 use super::report;
+use super::sharing::{MEMORY_PROPERTY, Sharing};
 use crate::wire::zmtp::{Command, FrameHeader, Greeting, Properties, ZmtpErrorKind};
 
 /// Bytes of the longest command before the handshake is complete.
@@ -24,6 +25,8 @@ pub(super) struct Introduced {
     pub(super) node: Option<String>,
     /// Whether it answers a request for a report.
     pub(super) reports: bool,
+    /// Whether it knows the commands of [`sharing`](super::sharing).
+    pub(super) shares: bool,
 }
 
 impl Introduced {
@@ -35,6 +38,7 @@ impl Introduced {
             queue: text(QUEUE_PROPERTY).and_then(|text| text.parse().ok()),
             node: node.map(str::to_owned),
             reports: ready.get(report::REPORT_PROPERTY.as_bytes()).is_some(),
+            shares: ready.get(MEMORY_PROPERTY.as_bytes()).is_some(),
         }
     }
 }
@@ -54,6 +58,8 @@ pub(super) enum Event {
     Ping(Vec<u8>),
     /// A request for a report, or the data of one.
     Report(Vec<u8>),
+    /// The end of a lease.
+    Return(u32),
 }
 
 /// What a peer sent so far.
@@ -161,9 +167,10 @@ impl Inbound {
             (Command::Ready(_), true) | (_, false) => Err(ZmtpErrorKind::Handshake),
             (Command::Error, true) => Err(ZmtpErrorKind::Refused),
             (Command::Ping { context }, true) => Ok(Some(Event::Ping(context.to_vec()))),
-            (Command::Other, true) => {
-                Ok(body.strip_prefix(report::COMMAND).map(|data| Event::Report(data.to_vec())))
-            }
+            (Command::Other, true) => Ok(match Sharing::decode(body) {
+                Some(Sharing::Return { lease }) => Some(Event::Return(lease)),
+                _ => body.strip_prefix(report::COMMAND).map(|data| Event::Report(data.to_vec())),
+            }),
             (command, true) => Ok(subscription(command)),
         }
     }
@@ -215,7 +222,7 @@ mod tests {
     #[test]
     fn a_session_gives_the_same_events_in_pieces_of_any_size() {
         let node = Some("viewer".to_owned());
-        let introduced = Introduced { queue: Some(7), node, reports: false };
+        let introduced = Introduced { queue: Some(7), node, reports: false, shares: false };
         let expected = vec![
             Event::Greeted(1),
             Event::Ready(introduced),

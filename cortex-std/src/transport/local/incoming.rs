@@ -2,8 +2,10 @@
 
 use rustix::io::Errno;
 
+use super::leases::Leases;
 use super::message::LocalMessage;
 use super::reader::{Item, ReadError, Reader};
+use super::sharing::Sharing;
 use super::stream::Stream;
 
 /// What a read gave.
@@ -27,11 +29,22 @@ pub(super) struct Incoming {
     window: u32,
     /// Whether the last read returned all that the kernel had.
     is_drained: bool,
+    /// The publisher's shared memory, if both sides use it.
+    leases: Option<Leases>,
 }
 
 impl Incoming {
-    pub(super) fn new(stream: Stream, reader: Reader, window: u32) -> Self {
-        Self { stream, reader, window, is_drained: false }
+    pub(super) fn new(stream: Stream, reader: Reader, window: u32, leases: Option<Leases>) -> Self {
+        Self { stream, reader, window, is_drained: false, leases }
+    }
+
+    fn receive(&mut self, command: Sharing) -> Result<(), ReadError> {
+        // A peer that was not told about these commands sends none, or is ignored.
+        let Some(leases) = &mut self.leases else { return Ok(()) };
+        match leases.receive(command)? {
+            Some((part, lease)) => self.reader.lend(part, lease),
+            None => Ok(()),
+        }
     }
 
     /// The message that [`read`](Self::read) has found complete.
@@ -49,6 +62,10 @@ impl Incoming {
             match self.reader.next() {
                 Ok(Some(Item::Message)) => return ReadResult::Message,
                 Ok(Some(Item::Ping(context))) => return ReadResult::Ping(context),
+                Ok(Some(Item::Sharing(command))) => match self.receive(command) {
+                    Ok(()) => continue,
+                    Err(error) => return ReadResult::Failed(error),
+                },
                 Ok(None) => {}
                 Err(error) => return ReadResult::Failed(error),
             }
@@ -60,7 +77,11 @@ impl Incoming {
                 Err(error) => return ReadResult::Failed(error),
             };
             let len = space.len();
-            match self.stream.recv(space) {
+            let received = match &mut self.leases {
+                Some(leases) => self.stream.recv_with_descriptors(space, |fd| leases.add(fd)),
+                None => self.stream.recv(space),
+            };
+            match received {
                 Ok(0) => return ReadResult::Ended,
                 Ok(count) => {
                     self.reader.received(count);

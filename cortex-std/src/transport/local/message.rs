@@ -7,6 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::leases::Lease;
 use crate::transport::loan::Loan;
 
 /// The parts of a message while it is received.
@@ -14,8 +15,26 @@ use crate::transport::loan::Loan;
 pub(super) struct LocalParts {
     /// Topic, header, metadata and five arrays without an allocation.
     parts: SmallVec<[LocalPart; 8]>,
-    /// Large parts, in aligned memory of a pool.
-    bodies: SmallVec<[Loan; 1]>,
+    /// Large parts.
+    bodies: SmallVec<[Body; 1]>,
+}
+
+/// A large part.
+#[derive(Debug)]
+enum Body {
+    /// In aligned memory of a pool.
+    Received(Loan),
+    /// In memory of the publisher.
+    Lent(Lease),
+}
+
+impl Body {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Received(loan) => loan,
+            Self::Lent(lease) => lease,
+        }
+    }
 }
 
 /// One part of a received message: bytes of its slice of the read buffer, or a body.
@@ -41,7 +60,16 @@ impl LocalParts {
     }
 
     /// Appends a large part.
-    pub(super) fn push_body(&mut self, body: Loan) {
+    pub(super) fn push_received(&mut self, body: Loan) {
+        self.push_body(Body::Received(body));
+    }
+
+    /// Appends a part that the publisher lends.
+    pub(super) fn push_lent(&mut self, body: Lease) {
+        self.push_body(Body::Lent(body));
+    }
+
+    fn push_body(&mut self, body: Body) {
         let index = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
         self.parts.push(LocalPart { start: BODY, len: index });
         self.bodies.push(body);
@@ -67,7 +95,7 @@ impl LocalMessage {
 
     /// Bytes as received, with the headers of the parts.
     pub(super) fn received_len(&self) -> usize {
-        let bodies = self.parts.bodies.iter().map(|body| body.len());
+        let bodies = self.parts.bodies.iter().map(|body| body.as_slice().len());
         bodies.fold(self.bytes.len(), usize::saturating_add)
     }
 
@@ -77,7 +105,7 @@ impl LocalMessage {
         let LocalPart { start, len } = *self.parts.parts.get(index)?;
         let len = usize::try_from(len).ok()?;
         if start == BODY {
-            return Some(self.parts.bodies.get(len)?);
+            return Some(self.parts.bodies.get(len)?.as_slice());
         }
         self.bytes.get(usize::try_from(start).ok()?..)?.get(..len)
     }

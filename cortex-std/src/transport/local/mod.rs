@@ -43,6 +43,8 @@ pub(super) mod hub;
 mod inbound;
 mod incoming;
 pub(crate) mod inquiry;
+mod leases;
+mod lending;
 mod listener;
 pub(super) mod message;
 mod peer;
@@ -53,6 +55,7 @@ pub(super) mod reply;
 mod report;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod session;
+mod sharing;
 #[cfg(any(test, fuzzing))]
 mod simulation;
 mod stream;

@@ -9,12 +9,14 @@ use super::backlog::Backlog;
 use super::encoder::Encoder;
 use super::hub::{EventFlags, Registration};
 use super::inbound::{Event, Inbound};
+use super::lending::{Lending, Lent};
 use super::report::{self, REPORT_PROPERTY};
+use super::sharing::MEMORY_PROPERTY;
 use super::stream::Stream;
 use super::subscriptions::Subscriptions;
 use crate::stats::PeerStats;
 use crate::transport::error::SocketError;
-use crate::transport::socket::Part;
+use crate::transport::socket::{Part, PublisherOptions};
 use crate::wire::zmtp::{Greeting, pong_head, write_ready};
 
 /// The socket types that subscribe.
@@ -70,6 +72,10 @@ pub(super) struct Peer {
     lost: u64,
     /// Whether the peer waits for a report.
     pub(super) wants_report: bool,
+    /// Whether this publisher shares memory.
+    shares: bool,
+    /// What is lent to a peer that maps shared memory.
+    pub(super) lending: Option<Lending>,
 }
 
 impl Peer {
@@ -77,10 +83,11 @@ impl Peer {
         key: u64,
         stream: Stream,
         process: Option<(u32, Option<String>)>,
-        high_water_mark: i32,
-        max_subscription_len: i64,
+        options: &PublisherOptions,
+        shares: bool,
         deadline: Instant,
     ) -> Self {
+        let &PublisherOptions { high_water_mark, max_subscription_len, .. } = options;
         let (pid, process) = process.map_or((None, None), |(pid, name)| (Some(pid), name));
         let mut peer = Self {
             key,
@@ -108,6 +115,8 @@ impl Peer {
             identity: PeerStats { pid, process, ..PeerStats::default() },
             lost: 0,
             wants_report: false,
+            shares,
+            lending: None,
         };
         peer.push_control(&Greeting::BYTES);
         peer
@@ -202,13 +211,18 @@ impl Peer {
                 Ok(None) => return,
                 Ok(Some(Event::Greeted(_))) => {
                     let mut ready = Vec::new();
-                    let properties = [("Socket-Type", &b"PUB"[..]), (REPORT_PROPERTY, b"1")];
+                    let mut properties =
+                        vec![("Socket-Type", &b"PUB"[..]), (REPORT_PROPERTY, b"1")];
+                    if self.shares {
+                        properties.push((MEMORY_PROPERTY, b"1"));
+                    }
                     write_ready(&properties, |part| ready.extend_from_slice(part));
                     self.push_control(&ready);
                 }
                 Ok(Some(Event::Ready(introduced))) => {
                     self.deadline = None;
                     self.identity.node = introduced.node;
+                    self.lending = (self.shares && introduced.shares).then(Lending::default);
                     self.window = introduced.queue.and_then(|queue| usize::try_from(queue).ok());
                     if let Some(window @ 1..) = self.window {
                         self.limit = self.limit.min(window);
@@ -234,6 +248,11 @@ impl Peer {
                     }
                 }
                 Ok(Some(Event::Report(_))) => self.wants_report = true,
+                Ok(Some(Event::Return(lease))) => {
+                    if let Some(lending) = &mut self.lending {
+                        lending.release(lease);
+                    }
+                }
                 Err(kind) => {
                     tracing::debug!(%kind, "a subscriber violates ZMTP; disconnected");
                     self.is_dead = true;
@@ -287,6 +306,44 @@ impl Peer {
             _ => MAX_SEND_BUFFER,
         };
         self.stream.set_send_buffer(len.clamp(1, MAX_SEND_BUFFER));
+    }
+
+    /// Whether a publisher waits until the peer returns memory.
+    pub(super) fn is_awaited(&self) -> bool {
+        let awaited = |lending: &Lending| lending.is_awaited;
+        self.is_wanted() && self.lending.as_ref().is_some_and(awaited)
+    }
+
+    /// Whether parts of a message can be lent to the peer, which then knows their buffers.
+    pub(super) fn prepare_lending(&mut self, lent: &[Lent]) -> bool {
+        let Some(lending) = &mut self.lending else { return false };
+        if !lending.has_room(lent, false) {
+            return false;
+        }
+        if lent.iter().all(|one| lending.knows(&one.block)) {
+            return true;
+        }
+        let forgotten = lending.forget_dropped();
+        self.push_control(&forgotten);
+        for Lent { block, .. } in lent {
+            let Some(lending) = &mut self.lending else { return false };
+            if lending.knows(block) {
+                continue;
+            }
+            // A descriptor travels with the first byte of its command, which the backlog cannot do.
+            if !self.backlog.is_empty() {
+                return false;
+            }
+            match lending.introduce(block, &self.stream) {
+                Ok(rest) => self.push_control(&rest),
+                Err(Errno::WOULDBLOCK) => return false,
+                Err(_) => {
+                    self.is_dead = true;
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Writes encoded messages, or what the kernel accepts of them; returns how many bytes are written.

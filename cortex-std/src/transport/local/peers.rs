@@ -6,17 +6,23 @@ use smallvec::SmallVec;
 
 use super::batch::{Batch, Burst};
 use super::encoder::{Encoder, encoded_len};
+use super::lending::{self, FIRST_PART, LENT_LEN, Lending, Lent};
 use super::peer::Peer;
 use super::stream::{Stream, wait_for_writes};
-use crate::stats::PeerStats;
+use crate::stats::{PeerStats, SharedStats};
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::WaitResult;
+use crate::transport::loan::LoanPool;
+use crate::transport::shared::SharedBlock;
 use crate::transport::socket::Part;
+use crate::transport::zmq::owner::frame_of;
 
 /// How long a subscriber may pause before the rest of what is written to it is copied to its queue.
 const READING_PAUSE: Duration = Duration::from_micros(200);
+/// Unused bytes of shared memory that are kept for such copies.
+const POOL_LIMIT: usize = 64 << 20;
+
 /// The peers, and what is being sent to them.
-#[derive(Default)]
 pub(super) struct Peers {
     pub(super) list: Vec<Peer>,
     /// The topic of the last message, while the peers know whether they get it.
@@ -28,6 +34,11 @@ pub(super) struct Peers {
     batch: Batch,
     /// When the event thread must flush a batch that was begun just now.
     tail_due: Option<Instant>,
+    /// Shared memory for arrays that lie elsewhere.
+    pool: LoanPool,
+    /// The last lease.
+    lease: u32,
+    shared: SharedStats,
 }
 
 /// Whether a full queue loses a message.
@@ -47,6 +58,23 @@ pub(super) enum Outcome {
     Lost,
     /// A queue is full, and no subscriber has it.
     Full,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            topic: None,
+            encoder: Encoder::default(),
+            longest: 0,
+            burst: Burst::default(),
+            batch: Batch::default(),
+            tail_due: None,
+            pool: LoanPool::shared(POOL_LIMIT),
+            lease: 0,
+            shared: SharedStats::default(),
+        }
+    }
 }
 
 impl Peers {
@@ -127,10 +155,113 @@ impl Peers {
                 lost = true;
             }
         }
-        self.encoder.encode(parts);
-        let written = write(&mut self.list, &self.encoder, parts, policy);
+        let sent = self.send_now(parts, policy);
         self.burst.resume(Instant::now());
-        written.map(|()| if lost { Outcome::Lost } else { Outcome::Queued })
+        Ok(match sent? {
+            false => Outcome::Full,
+            true if lost => Outcome::Lost,
+            true => Outcome::Queued,
+        })
+    }
+
+    /// Sends a message by itself to the peers that are not skipped: in shared memory to those that can map
+    /// it, through the socket to the others. False: the caller waits until a subscriber returns memory.
+    fn send_now(&mut self, parts: &mut [Part<'_>], policy: Policy) -> Result<bool, SocketError> {
+        let lent = self.lend(parts)?;
+        if lent.is_empty() {
+            self.encoder.encode(parts);
+            return write(&mut self.list, &self.encoder, parts, policy).map(|()| true);
+        }
+        if policy == Policy::Keep && self.awaits_return(&lent) {
+            return Ok(false);
+        }
+        let is_receiver = |peer: &Peer| peer.is_wanted() && !peer.is_skipped;
+        let mut receivers = SmallVec::<[(usize, bool); 8]>::new();
+        for (index, peer) in self.list.iter_mut().enumerate() {
+            if is_receiver(peer) {
+                let borrows = peer.prepare_lending(&lent);
+                self.shared.through_socket += u64::from(!borrows && peer.lending.is_some());
+                receivers.push((index, borrows));
+            }
+        }
+        let mut sent = Ok(());
+        for borrows in [true, false] {
+            let mut count = 0_usize;
+            self.list.iter_mut().for_each(|peer| peer.is_skipped = true);
+            for &(index, _) in receivers.iter().filter(|(_, other)| *other == borrows) {
+                let Some(peer) = self.list.get_mut(index) else { continue };
+                peer.is_skipped = false;
+                count = count.saturating_add(1);
+                for one in if borrows { &lent[..] } else { &[] } {
+                    if let (Some(lending), Some(Part::Frame(frame) | Part::Counted(frame))) =
+                        (&mut peer.lending, parts.get_mut(one.part))
+                    {
+                        lending.hold(one.lease, frame.share()?);
+                        self.shared.lent = self.shared.lent.saturating_add(1);
+                    }
+                }
+            }
+            if count == 0 {
+                continue;
+            }
+            if borrows {
+                lending::encode(&lent, parts, &mut self.encoder);
+            } else {
+                self.encoder.encode(parts);
+            }
+            sent = sent.and(write(&mut self.list, &self.encoder, parts, policy));
+        }
+        sent.map(|()| true)
+    }
+
+    /// Whether a subscriber holds so much that a publisher waits.
+    fn awaits_return(&mut self, lent: &[Lent]) -> bool {
+        let mut awaits = false;
+        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+            if let Some(lending) = &mut peer.lending {
+                lending.is_awaited = !lending.has_room(lent, true);
+                awaits |= lending.is_awaited;
+            }
+        }
+        awaits
+    }
+
+    /// The parts that can be lent. Long arrays that lie elsewhere are copied into shared memory, once for
+    /// all subscribers. Empty where no receiver maps shared memory.
+    fn lend(&mut self, parts: &mut [Part<'_>]) -> Result<SmallVec<[Lent; 2]>, SocketError> {
+        let mut lent = SmallVec::new();
+        let is_long = |part: &Part<'_>| part.len() >= LENT_LEN;
+        if !parts.iter().skip(FIRST_PART).any(is_long)
+            || !self.list.iter().any(|peer| peer.is_wanted() && peer.lending.is_some())
+        {
+            return Ok(lent);
+        }
+        for (index, part) in parts.iter_mut().enumerate().skip(FIRST_PART) {
+            let len = part.len();
+            if len < LENT_LEN {
+                continue;
+            }
+            let is_frame = !matches!(part, Part::Copy(_));
+            let mut found = if is_frame { SharedBlock::find(part.as_slice()) } else { None };
+            if found.is_none() {
+                let mut memory = self.pool.take(len)?;
+                memory.copy_from_slice(part.as_slice());
+                *part = Part::Frame(frame_of(memory)?);
+                found = SharedBlock::find(part.as_slice());
+            }
+            let Some((block, offset)) = found else { continue };
+            self.lease = self.lease.wrapping_add(1);
+            lent.push(Lent { part: index, block, offset, len, lease: self.lease });
+        }
+        Ok(lent)
+    }
+
+    /// How arrays went to subscribers that map shared memory.
+    pub(super) fn shared(&self) -> SharedStats {
+        let held = self.list.iter().filter_map(|peer| peer.lending.as_ref()).map(Lending::held);
+        let (held, held_bytes) =
+            held.fold((0, 0), |sum: (usize, usize), one| (sum.0 + one.0, sum.1 + one.1));
+        SharedStats { held, held_bytes, ..self.shared }
     }
 
     /// Tells the peers the topic of the following messages.

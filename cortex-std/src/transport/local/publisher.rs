@@ -17,11 +17,11 @@ use super::peers::{Outcome, Peers, Policy};
 use super::stream::{Stream, wait_for_writes};
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
-use crate::stats::PeerStats;
+use crate::stats::{PeerStats, SharedStats};
 use crate::transport::choice::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
-use crate::transport::event::EventSource;
+use crate::transport::event::{EventSource, wait_any};
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::peer::{peer_process, process_name};
 use crate::transport::socket::{
@@ -56,6 +56,7 @@ struct Shared {
     /// The same publisher, for the event thread.
     this: Weak<Shared>,
     options: PublisherOptions,
+    shares_memory: bool,
     /// Bytes that may wait for one subscriber.
     byte_limit: u64,
     state: Mutex<State>,
@@ -71,6 +72,8 @@ struct State {
     changes: VecDeque<SubscriptionEvent>,
     /// When the event thread looks for handshakes that take too long: one time for all of them.
     handshake_due: Option<Instant>,
+    /// Set when a subscriber returns memory that a publisher waits for; made when one waits first.
+    returned: Option<Interrupt>,
     /// Set once the socket is dropped: when what waits is discarded.
     linger_until: Option<Instant>,
     log: LogLimit,
@@ -93,6 +96,7 @@ impl LocalPublisher {
             hub: hub.clone(),
             this: this.clone(),
             options: options.clone(),
+            shares_memory: context.shares_memory(),
             byte_limit: match options.max_queue_bytes {
                 0 => u64::MAX,
                 bytes => bytes as u64,
@@ -104,6 +108,7 @@ impl LocalPublisher {
                 peers: Peers::default(),
                 changes: VecDeque::new(),
                 handshake_due: None,
+                returned: None,
                 linger_until: None,
                 log: LogLimit::default(),
             }),
@@ -280,7 +285,7 @@ impl Shared {
         };
         // Subscriptions may have changed, or the event thread has made room.
         if full.is_empty() {
-            return Ok(WaitResult::Ready);
+            return self.wait_for_return(deadline, interrupt);
         }
         let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
         if wait == WaitResult::Ready {
@@ -292,6 +297,27 @@ impl Shared {
             }
         }
         Ok(wait)
+    }
+
+    /// Blocks until a subscriber returns memory that it holds, if a publisher waits for one.
+    fn wait_for_return(
+        &self,
+        deadline: Option<Instant>,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<WaitResult, SocketError> {
+        let returned = {
+            let mut state = self.state.lock();
+            if !state.peers.list.iter().any(Peer::is_awaited) {
+                return Ok(WaitResult::Ready);
+            }
+            let returned = match &state.returned {
+                Some(returned) => returned,
+                None => state.returned.insert(Interrupt::new()?),
+            };
+            returned.clear();
+            returned.clone()
+        };
+        wait_any(std::iter::once(&EventSource::new(Arc::new(returned))), deadline, interrupt)
     }
 
     /// Accepts the connections that wait.
@@ -343,8 +369,8 @@ impl Shared {
             key,
             Stream::Socket(Arc::clone(&descriptor)),
             pid.map(|pid| (pid, process_name(pid))),
-            self.options.high_water_mark,
-            self.options.max_subscription_len,
+            &self.options,
+            self.shares_memory,
             deadline,
         );
         let Some(this) = self.this.upgrade() else { return Ok(()) };
@@ -399,6 +425,10 @@ impl PeerList for Shared {
     fn peers(&self) -> Vec<PeerStats> {
         self.state.lock().peers.stats()
     }
+
+    fn shared(&self) -> SharedStats {
+        self.state.lock().peers.shared()
+    }
 }
 
 impl Handler for Shared {
@@ -410,11 +440,12 @@ impl Handler for Shared {
         let now = Instant::now();
         let may_change = flags
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        let State { peers, changes, .. } = &mut *state;
+        let State { peers, changes, returned, .. } = &mut *state;
         if may_change {
             peers.begin_change();
             let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
             let changed = Some(key);
+            let was_awaited = peer.is_awaited();
             peer.receive(|change| {
                 let (subscribe, topic) = match change {
                     Change::Subscribed(topic) => (true, topic),
@@ -424,6 +455,12 @@ impl Handler for Shared {
             });
             if changes.len() > MAX_EVENTS {
                 peer.is_dead = true;
+            }
+            if was_awaited
+                && !peer.is_awaited()
+                && let Some(returned) = returned
+            {
+                returned.wake();
             }
             if std::mem::take(&mut peer.wants_report) {
                 peers.report_to(key);

@@ -4,8 +4,11 @@
 //! straight into aligned memory of a pool.
 
 use bytes::BytesMut;
+use smallvec::SmallVec;
 
+use super::leases::{Lease, LeaseError};
 use super::message::{LocalMessage, LocalParts};
+use super::sharing::Sharing;
 use crate::transport::error::SocketError;
 use crate::transport::loan::{Loan, LoanPool};
 use crate::wire::zmtp::{Command, FrameHeader, ZmtpErrorKind};
@@ -26,6 +29,8 @@ const FIRST_BODY: usize = 16 << 20;
 const ALIGNMENT: usize = 8;
 /// The most parts of one message.
 const MAX_PARTS: usize = 65_536;
+/// The most parts of one message that a publisher lends.
+const MAX_LENT: usize = 64;
 /// The most bytes of one message beside its large parts.
 const MAX_HEAD: usize = 1 << 30;
 /// Bytes of the longest command after the handshake.
@@ -38,6 +43,8 @@ pub(super) enum Item {
     Message,
     /// A PING with this context: send PONG.
     Ping(Vec<u8>),
+    /// A command about shared memory.
+    Sharing(Sharing),
 }
 
 /// Why a connection cannot be read any more.
@@ -51,6 +58,10 @@ pub(super) enum ReadError {
     Message,
     #[error(transparent)]
     Memory(#[from] SocketError),
+    #[error("the publisher's shared memory cannot be used: {0}")]
+    Lease(#[from] LeaseError),
+    #[error("the publisher lends a part that its message does not have")]
+    NoPart,
 }
 
 impl From<ZmtpErrorKind> for ReadError {
@@ -79,6 +90,8 @@ pub(super) struct Reader {
     /// The parts of the message that is not complete.
     parts: LocalParts,
     body: Option<Body>,
+    /// Parts of the next message that lie in the publisher's memory, by their index.
+    lent: SmallVec<[(u32, Lease); 1]>,
     pool: LoanPool,
     max_part_len: u64,
     /// Whether the last message had a large body.
@@ -102,6 +115,7 @@ impl Reader {
             position: 0,
             parts: LocalParts::default(),
             body: None,
+            lent: SmallVec::new(),
             pool,
             max_part_len,
             was_large: false,
@@ -122,9 +136,9 @@ impl Reader {
                 }
                 let Some(body) = self.body.take() else { return Ok(None) };
                 self.was_large = true;
-                self.parts.push_body(body.memory);
+                self.parts.push_received(body.memory);
                 if body.is_last {
-                    return Ok(Some(Item::Message));
+                    return self.complete();
                 }
                 continue;
             }
@@ -161,17 +175,54 @@ impl Reader {
                     Command::Ping { context } => return Ok(Some(Item::Ping(context.to_vec()))),
                     Command::Ready(_) => return Err(ZmtpErrorKind::Handshake.into()),
                     Command::Error => return Err(ZmtpErrorKind::Refused.into()),
+                    Command::Other => match Sharing::decode(body) {
+                        Some(command) => return Ok(Some(Item::Sharing(command))),
+                        None => continue,
+                    },
                     _ => continue,
                 }
             }
             let start = if header_len > ALIGNMENT { self.align(start, len) } else { start };
+            if len == 0
+                && let Some(lease) = self.take_lent()
+            {
+                self.parts.push_lent(lease);
+                if !header.has_more() {
+                    return self.complete();
+                }
+                continue;
+            }
             let part = |at: usize| u32::try_from(at).map_err(|_| ReadError::Message);
             self.parts.push_slice(part(start)?, part(len)?);
             if !header.has_more() {
                 self.was_large = false;
-                return Ok(Some(Item::Message));
+                return self.complete();
             }
         }
+    }
+
+    /// The message has its last part.
+    fn complete(&self) -> Result<Option<Item>, ReadError> {
+        if self.lent.is_empty() { Ok(Some(Item::Message)) } else { Err(ReadError::NoPart) }
+    }
+
+    /// A part of the next message lies in the publisher's memory.
+    ///
+    /// # Errors
+    /// When too many do.
+    pub(super) fn lend(&mut self, part: u32, lease: Lease) -> Result<(), ReadError> {
+        if self.lent.len() >= MAX_LENT {
+            return Err(ReadError::NoPart);
+        }
+        self.lent.push((part, lease));
+        Ok(())
+    }
+
+    /// The lease of the part that comes next, if it is lent.
+    fn take_lent(&mut self) -> Option<Lease> {
+        let next = u32::try_from(self.parts.len()).ok()?;
+        let index = self.lent.iter().position(|(part, _)| *part == next)?;
+        Some(self.lent.swap_remove(index).1)
     }
 
     /// Memory for the next read; never empty.
@@ -322,6 +373,7 @@ mod tests {
                         let parts = (0..message.len()).map(|i| message.part(i).unwrap().to_vec());
                         messages.push(parts.collect());
                     }
+                    Item::Sharing(_) => panic!("there is none"),
                     Item::Ping(context) => {
                         assert_eq!(context, b"ab");
                         pings += 1;

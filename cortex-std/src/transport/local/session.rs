@@ -1,18 +1,20 @@
 //! The state machines of a publisher and of a subscriber on a simulated connection, without sockets and
 //! threads: for tests, and for the fuzz targets of tests/fuzz, which feed a peer's bytes to either side.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
 use super::handshake::{Handshake, Introduction, push_subscription};
 use super::incoming::{Incoming, ReadResult};
+use super::leases::Leases;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
 use super::reader::Reader;
 use super::simulation::{Behaviour, Pipe};
 use super::stream::Stream;
 use crate::transport::loan::LoanPool;
-use crate::transport::socket::Part;
+use crate::transport::socket::{Part, PublisherOptions};
 use crate::wire::zmtp::pong_head;
 
 /// Bytes of the longest part that the subscriber accepts.
@@ -39,7 +41,9 @@ impl Publishing {
         self.next_key += 1;
         let deadline = Instant::now() + Duration::from_secs(1000);
         let stream = Stream::Simulated(pipe);
-        self.peers.list.push(Peer::new(key, stream, None, high_water_mark, 1000, deadline));
+        let options =
+            PublisherOptions { high_water_mark, max_subscription_len: 1000, ..Default::default() };
+        self.peers.list.push(Peer::new(key, stream, None, &options, true, deadline));
     }
 
     /// Does what the event thread does when every connection has an event.
@@ -205,14 +209,17 @@ impl Subscribing {
     fn serve(&mut self) {
         if let Some(handshake) = &mut self.handshake {
             let (window, prefixes) = (self.window, &*self.prefixes);
-            let introduction = Introduction { window, node: Some("node"), prefixes };
+            let introduction = Introduction { window, node: Some("node"), shares: true, prefixes };
             match handshake.advance(&self.stream, &mut self.output, introduction) {
                 Ok(Some(received)) => {
                     self.minor = handshake.minor;
                     self.handshake = None;
                     let reader = Reader::new(&received, MAX_PART_LEN, LoanPool::new(1 << 20));
                     let window = window.unwrap_or(0);
-                    self.incoming = Some(Incoming::new(self.stream.clone(), reader, window));
+                    // No descriptor arrives here, so every lease is refused.
+                    let leases = Some(Leases::new(Arc::new(|_| {})));
+                    self.incoming =
+                        Some(Incoming::new(self.stream.clone(), reader, window, leases));
                 }
                 Ok(None) => {}
                 Err(_) => self.has_ended = true,

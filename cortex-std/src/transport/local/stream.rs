@@ -1,16 +1,23 @@
 //! The connection of a peer, as the state machines of this folder use it.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg, sockopt,
+};
 
 use crate::transport::error::SocketError;
 use crate::transport::interrupt::WaitResult;
+
+/// Descriptors of one read; further ones are closed by the kernel.
+const DESCRIPTORS: usize = 16;
 
 /// A stream of bytes in both directions; no call blocks. Clones are the same connection.
 #[derive(Debug, Clone)]
@@ -43,6 +50,53 @@ impl Stream {
             }
             #[cfg(any(test, fuzzing))]
             Self::Simulated(pipe) => pipe.recv(buffer),
+        }
+    }
+
+    /// Reads, and passes the descriptors that came with the bytes to `add`.
+    pub(super) fn recv_with_descriptors(
+        &self,
+        buffer: &mut [u8],
+        add: impl FnMut(OwnedFd),
+    ) -> Result<usize, Errno> {
+        match self {
+            Self::Socket(descriptor) => {
+                let mut space =
+                    [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+                let mut control = RecvAncillaryBuffer::new(&mut space);
+                let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+                let mut slices = [IoSliceMut::new(buffer)];
+                let received = recvmsg(descriptor, &mut slices, &mut control, flags)?;
+                let rights = control.drain().filter_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+                    _ => None,
+                });
+                rights.flatten().for_each(add);
+                Ok(received.bytes)
+            }
+            #[cfg(any(test, fuzzing))]
+            Self::Simulated(pipe) => pipe.recv(buffer),
+        }
+    }
+
+    /// Writes bytes, and passes a descriptor with the first of them.
+    pub(super) fn send_with_descriptor(
+        &self,
+        bytes: &[u8],
+        passed: BorrowedFd<'_>,
+    ) -> Result<usize, Errno> {
+        match self {
+            Self::Socket(descriptor) => {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                let passed = [passed];
+                control.push(SendAncillaryMessage::ScmRights(&passed));
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                sendmsg(descriptor, &[IoSlice::new(bytes)], &mut control, flags)
+            }
+            // Descriptors exist between processes only.
+            #[cfg(any(test, fuzzing))]
+            Self::Simulated(_) => Err(Errno::WOULDBLOCK),
         }
     }
 

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::connector::{Connectors, Handed};
 use super::hub::{EventFlags, failed};
 use super::incoming::{Incoming, ReadResult};
+use super::leases::Leases;
 use super::reader::Reader;
 use super::stream::Stream;
 use crate::log::LogLimit;
@@ -62,7 +63,7 @@ impl LocalSubscriber {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(|errno| failed("create a socket", errno))?;
         Ok(Self {
-            connectors: Connectors::new(&context.hub()?, options)?,
+            connectors: Connectors::new(&context.hub()?, options, context.shares_memory())?,
             _context: context.clone(),
             active: Vec::new(),
             next: 0,
@@ -77,13 +78,23 @@ impl LocalSubscriber {
 
     /// Takes over connections whose handshake is complete.
     fn take_handed(&mut self) {
-        for Handed { key, descriptor, received } in self.connectors.take_handed() {
+        for Handed { key, descriptor, received, shares } in self.connectors.take_handed() {
             if self.is_watched.load(Ordering::Relaxed) {
                 watch(&self.epoll, &descriptor);
             }
             let reader = Reader::new(&received, self.max_part_len, self.pool.clone());
             let stream = Stream::Socket(Arc::clone(&descriptor));
-            let incoming = Incoming::new(stream, reader, self.window);
+            let leases = shares.then(|| {
+                let connectors = Arc::downgrade(&self.connectors);
+                let connection = Arc::clone(&descriptor);
+                Leases::new(Arc::new(move |lease| {
+                    // A subscriber that is dropped has closed the connection, which returns everything.
+                    if let Some(connectors) = connectors.upgrade() {
+                        connectors.give_back(key, &connection, lease);
+                    }
+                }))
+            });
+            let incoming = Incoming::new(stream, reader, self.window, leases);
             self.active.push(Active { key, descriptor, incoming });
         }
     }

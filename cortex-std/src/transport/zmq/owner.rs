@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::frame::Frame;
@@ -73,6 +74,24 @@ impl<F: ViewFamily, O: ?Sized + Send + Sync + 'static> OwnedView<F, O> {
         let maker = FrameMaker { make: &make, brand: PhantomData };
         f(&self.view, &maker)
     }
+}
+
+/// Plain bytes.
+struct Bytes;
+
+impl ViewFamily for Bytes {
+    type View<'a> = &'a [u8];
+}
+
+/// A frame of the bytes of an owner.
+///
+/// # Errors
+/// When memory is exhausted.
+pub(in crate::transport) fn frame_of<O: Deref<Target = [u8]> + Send + Sync + 'static>(
+    owner: O,
+) -> Result<Frame, SocketError> {
+    let owned = OwnedView::<Bytes, O>::new(Arc::new(owner), |owner| owner);
+    owned.with(|view, maker| maker.frame(view))
 }
 
 impl<F: ViewFamily, O: ?Sized + Send + Sync + 'static> fmt::Debug for OwnedView<F, O> {
