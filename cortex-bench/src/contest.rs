@@ -25,6 +25,12 @@ impl Contender {
         Self { name: name.into(), setup: Setup::new(transport, sending, receiving, len) }
     }
 
+    /// The contender under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// The contender with a changed setup.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Setup)) -> Self {
         change(&mut self.setup);

@@ -15,6 +15,13 @@ fn seconds(time: rustix::time::Timespec) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// Waits without sleeping, for periods that are shorter than a wake-up takes.
+pub(super) fn spin_until_ns(at: u64) {
+    while monotonic_ns() < at {
+        std::hint::spin_loop();
+    }
+}
+
 /// Sleeps until a time of [`monotonic_ns`].
 pub(crate) fn sleep_until_ns(at: u64) {
     let at = rustix::time::Timespec {

@@ -144,6 +144,9 @@ fn command(role: Role, setup: &Setup) -> Result<Command, Box<dyn Error>> {
         Transport::Cortex if !setup.is_tuned => drop(command.env("CORTEX_MALLOC", "default")),
         _ => {}
     }
+    if setup.is_over_libzmq {
+        command.env("CORTEX_TRANSPORT", "zmq");
+    }
     Ok(command)
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Setup {
     /// Whether malloc and socket buffers are tuned for large frames; otherwise they keep their
     /// defaults.
     pub(crate) is_tuned: bool,
+    /// Whether Cortex uses libzmq instead of its local transport.
+    pub(crate) is_over_libzmq: bool,
     /// Topics that the sender uses in turn.
     pub(crate) topics: usize,
     /// Folder of the sockets.
@@ -96,6 +98,7 @@ impl Setup {
             waits: true,
             subscribers: 1,
             is_tuned: true,
+            is_over_libzmq: false,
             topics: 1,
             folder: String::new(),
         }

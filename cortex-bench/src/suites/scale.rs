@@ -15,6 +15,8 @@ use crate::suite::{Better, Chart, Column, Suite};
 
 const TOPICS: [usize; 4] = [1, 10, 100, 500];
 const REGISTERED: [usize; 4] = [1, 10, 100, 1000];
+/// Those that are also measured over libzmq.
+const OVER_LIBZMQ: [usize; 3] = [1, 100, 500];
 const RATE: u64 = 1000;
 const FLOOR: &str = "1 topic";
 
@@ -46,6 +48,10 @@ pub(crate) fn node(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     for topics in &TOPICS[1..] {
         suite.check(task, 0, &contender_name(*topics), FLOOR, Bound::AtMost(1.2));
     }
+    for topics in OVER_LIBZMQ {
+        let name = contender_name(topics);
+        suite.check(task, 0, &name, &over_libzmq(&name), Bound::AtMost(0.5));
+    }
     suite.notes = vec![
         "cpu: CPU time of both processes per message, without their idle CPU time".into(),
         "idle: CPU time of both processes without messages, in milliseconds per second".into(),
@@ -57,6 +63,10 @@ fn contender_name(topics: usize) -> String {
     if topics == 1 { FLOOR.into() } else { format!("{topics} topics") }
 }
 
+fn over_libzmq(name: &str) -> String {
+    format!("{name}, libzmq")
+}
+
 fn contenders() -> Vec<Contender> {
     let contender = |topics| {
         let name = contender_name(topics);
@@ -66,6 +76,10 @@ fn contenders() -> Vec<Contender> {
     let mut contenders = Vec::new();
     contenders.extend(contender(1).with_twin());
     contenders.extend(TOPICS[1..].iter().map(|topics| contender(*topics)));
+    contenders.extend(OVER_LIBZMQ.map(|topics| {
+        let name = over_libzmq(&contender_name(topics));
+        contender(topics).named(&name).with(|setup| setup.is_over_libzmq = true)
+    }));
     contenders
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::bench::Bench;
 use crate::check::Bound;
 use crate::contest::{all_transports, available, compete, messages_in, pairs};
-use crate::peer::{Outcome, Run};
+use crate::peer::{Outcome, Run, Sending};
 use crate::suite::{Better, Chart, Column, Suite};
 
 const LENGTHS: [(&str, usize); 6] = [
@@ -13,12 +13,24 @@ const LENGTHS: [(&str, usize); 6] = [
     ("256 B", 256),
     ("4 KiB", 4 << 10),
     ("64 KiB", 64 << 10),
-    ("512 KiB", 512 << 10),
+    ("1 MiB", 1 << 20),
     ("4 MiB", 4 << 20),
 ];
-/// Messages up to this length have a target, in bytes.
-const SMALL: usize = 4 << 10;
 const FLOOR: &str = "libzmq";
+const NO_COPY: &str = "libzmq, no copy";
+/// Frames of static memory are worth it from this length on.
+const LARGE: usize = 64 << 10;
+
+/// The contender and the ratio to be reached with messages of this length.
+fn rate_target(len: usize) -> (&'static str, f64) {
+    match len {
+        ..4096 => (FLOOR, 4.0),
+        4096..LARGE => (FLOOR, 3.0),
+        LARGE..0x10_0000 => (NO_COPY, 1.5),
+        0x10_0000 => (NO_COPY, 1.2),
+        _ => (NO_COPY, 1.0),
+    }
+}
 
 pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let columns = vec![
@@ -31,7 +43,13 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     let mut suite = Suite::new("throughput", question, FLOOR, columns);
     suite.chart = Chart::Lines;
     for (task, len) in LENGTHS {
-        let contenders = available(all_transports(FLOOR, len), bench);
+        let mut contenders = all_transports(FLOOR, len);
+        if len >= LARGE {
+            let without_copy = contenders[0].clone();
+            contenders
+                .push(without_copy.named(NO_COPY).with(|setup| setup.sending = Sending::Owner));
+        }
+        let contenders = available(contenders, bench);
         bench.progress.expect(contenders.len());
         let mut pairs = pairs(&contenders)?;
         let count = messages_in(bench.effort.seconds(0.8), &mut pairs[0].1, 64)?;
@@ -45,9 +63,12 @@ pub(crate) fn run(bench: &Bench) -> Result<Suite, Box<dyn Error>> {
     }
     for (task, len) in LENGTHS {
         suite.check_floor(task, 0);
-        if len <= SMALL {
-            suite.check(task, 0, "cortex thread", FLOOR, Bound::AtLeast(0.90));
-            suite.check(task, 0, "cortex async", FLOOR, Bound::AtLeast(0.90));
+        let (floor, limit) = rate_target(len);
+        for contender in ["cortex thread", "cortex async"] {
+            suite.check(task, 0, contender, floor, Bound::AtLeast(limit));
+        }
+        for other in ["zenoh", "zeromq.rs"] {
+            suite.check(task, 0, "cortex thread", other, Bound::AtLeast(1.0));
         }
     }
     suite.notes = vec![

@@ -319,8 +319,10 @@ impl<'o> Outgoing<'o> {
     where
         'o: 'b,
     {
-        let first = [Part::Copy(self.topic), Part::Copy(self.header), Part::Copy(metadata)];
-        let mut parts: Parts<'_> = first.into_iter().collect();
+        let mut parts = Parts::new();
+        parts.push(Part::Copy(self.topic));
+        parts.push(Part::Copy(self.header));
+        parts.push(Part::Copy(metadata));
         for buffer in buffers {
             parts.push(buffer?);
         }

@@ -256,6 +256,7 @@ impl Outlet {
                     self.serve_subscribers(&mut state);
                     if let Some(open) = &mut state.open {
                         self.counters.waiting.set(unsent(&mut *open.socket) as u64);
+                        self.counters.queue_limit.set(open.socket.queue_limit() as u64);
                     }
                 }
                 None if self.room.is_awaited.load(Ordering::SeqCst) => {}
@@ -337,7 +338,7 @@ impl Outlet {
         let has_subscribers = counters.subscribers.value() > 0;
         // A peer may unsubscribe what it never subscribed, so a count of zero proves nothing.
         if !*has_seen_subscriber && !self.options.is_latched {
-            counters.published.add(1);
+            counters.published.add_alone(1);
             return Ok(Published::NoSubscribers);
         }
         let slot = Slot { sequence: counters.published.value(), timestamp_ns: now };
@@ -350,7 +351,7 @@ impl Outlet {
         match send(slot, scratch, sender) {
             Ok(sent) => {
                 // Only now: a message that cannot be encoded was never sent and cannot be lost.
-                counters.published.add(1);
+                counters.published.add_alone(1);
                 match sent {
                     _ if !has_subscribers => Ok(Published::NoSubscribers),
                     Sent::Delivered => Ok(Published::Sent),

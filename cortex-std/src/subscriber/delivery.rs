@@ -107,8 +107,8 @@ impl Delivery {
         match sample.message() {
             Ok(message) => {
                 counters.decoded(begun);
-                counters.received.add(1);
-                counters.received_bytes.add(sample.len() as u64);
+                counters.received.add_alone(1);
+                counters.received_bytes.add_alone(sample.len() as u64);
                 self.progress.record(&self.subscription, &sample.header());
                 Some(message)
             }

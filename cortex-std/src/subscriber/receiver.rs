@@ -123,8 +123,8 @@ impl Receiver {
                     continue;
                 }
                 WaitResult::Ready => {
-                    if let Some(received) = self.accept(std::mem::take(&mut multipart)) {
-                        return Ok(Some(received));
+                    if let Some(header) = self.accept(&multipart) {
+                        return Ok(Some(Received { multipart, header }));
                     }
                 }
                 WaitResult::TimedOut => self.check_silence(),
@@ -144,8 +144,8 @@ impl Receiver {
         let mut multipart = Multipart::default();
         self.refresh()?;
         while self.connections.try_recv(&mut multipart)? {
-            if let Some(received) = self.accept(std::mem::take(&mut multipart)) {
-                return Ok(Some(received));
+            if let Some(header) = self.accept(&multipart) {
+                return Ok(Some(Received { multipart, header }));
             }
         }
         self.check_silence();
@@ -166,8 +166,8 @@ impl Receiver {
         loop {
             self.refresh()?;
             if self.connections.try_recv(&mut multipart)? {
-                match self.accept(std::mem::take(&mut multipart)) {
-                    Some(received) => return Poll::Ready(Ok(received)),
+                match self.accept(&multipart) {
+                    Some(header) => return Poll::Ready(Ok(Received { multipart, header })),
                     // Rejected messages must not keep the thread.
                     None => ready!(poll_yield(context)),
                 }
@@ -260,13 +260,14 @@ impl Receiver {
         }
     }
 
-    /// Checks what needs no decoding: topic, header, fingerprint, sequence number.
-    fn accept(&mut self, multipart: Multipart) -> Option<Received> {
+    /// Checks what needs no decoding: topic, header, fingerprint, sequence number. Returns the header of a
+    /// message to deliver.
+    fn accept(&mut self, multipart: &Multipart) -> Option<Header> {
         if multipart.frame(0) != Some(self.subscription.topic.as_bytes()) {
             self.subscription.counters.reject_topic();
             return None;
         }
-        let header = match read_header(&multipart) {
+        let header = match read_header(multipart) {
             Ok(header) => header,
             Err(error) => {
                 self.rejections.reject(error);
@@ -305,7 +306,7 @@ impl Receiver {
         if let Some(trace) = &self.subscription.counters.trace {
             trace.received(header.timestamp_ns);
         }
-        Some(Received { multipart, header })
+        Some(header)
     }
 
     fn report_loss(&mut self, loss: Loss) {

@@ -1,5 +1,7 @@
 //! A received message.
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 
 use super::local::message::LocalMessage;
@@ -17,13 +19,52 @@ pub(crate) struct Multipart {
 }
 
 /// The parts as a transport received them.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 #[derive(Debug, Default)]
 enum Parts {
     #[default]
     Empty,
-    Frames(SmallVec<[Frame; INLINE]>),
+    Frames(Frames),
     Local(LocalMessage),
+}
+
+/// Frames of libzmq. Boxed, since they are 64 bytes each and a message is moved several times on its way to
+/// the caller. The box that a thread released last is used again, so receiving allocates nothing.
+#[derive(Debug)]
+struct Frames {
+    /// None only once dropped.
+    list: Option<Box<FrameList>>,
+}
+
+type FrameList = SmallVec<[Frame; INLINE]>;
+
+thread_local! {
+    static SPARE: Cell<Option<Box<FrameList>>> = const { Cell::new(None) };
+}
+
+impl Frames {
+    fn new() -> Self {
+        // At the end of the thread there is no spare.
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        Self { list: Some(spare.unwrap_or_default()) }
+    }
+
+    fn as_slice(&self) -> &[Frame] {
+        self.list.as_ref().map_or(&[], |list| list.as_slice())
+    }
+
+    fn list(&mut self) -> &mut FrameList {
+        self.list.get_or_insert_default()
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        if let Some(mut list) = self.list.take() {
+            list.clear();
+            // Dropped where the thread ends.
+            let _ = SPARE.try_with(|spare| spare.set(Some(list)));
+        }
+    }
 }
 
 impl Multipart {
@@ -31,7 +72,7 @@ impl Multipart {
     pub(crate) fn len(&self) -> usize {
         match &self.parts {
             Parts::Empty => 0,
-            Parts::Frames(frames) => frames.len(),
+            Parts::Frames(frames) => frames.as_slice().len(),
             Parts::Local(message) => message.len(),
         }
     }
@@ -42,10 +83,11 @@ impl Multipart {
     }
 
     /// The bytes of part `index`.
+    #[inline]
     pub(crate) fn frame(&self, index: usize) -> Option<&[u8]> {
         match &self.parts {
             Parts::Empty => None,
-            Parts::Frames(frames) => frames.get(index).map(Frame::as_slice),
+            Parts::Frames(frames) => frames.as_slice().get(index).map(Frame::as_slice),
             Parts::Local(message) => message.part(index),
         }
     }
@@ -58,7 +100,7 @@ impl Multipart {
     /// The first part of a message of frames; the others are released.
     pub(crate) fn into_first(self) -> Option<Frame> {
         match self.parts {
-            Parts::Frames(frames) => frames.into_iter().next(),
+            Parts::Frames(mut frames) => frames.list().drain(..).next(),
             Parts::Empty | Parts::Local(_) => None,
         }
     }
@@ -66,20 +108,23 @@ impl Multipart {
     /// Releases every part.
     pub(crate) fn clear(&mut self) {
         match &mut self.parts {
-            Parts::Frames(frames) => frames.clear(),
+            Parts::Frames(frames) => frames.list().clear(),
             parts => *parts = Parts::Empty,
         }
     }
 
     /// Appends a frame.
     pub(super) fn push(&mut self, frame: Frame) {
-        match &mut self.parts {
-            Parts::Frames(frames) => frames.push(frame),
-            parts => *parts = Parts::Frames(SmallVec::from_iter([frame])),
+        if !matches!(self.parts, Parts::Frames(_)) {
+            self.parts = Parts::Frames(Frames::new());
+        }
+        if let Parts::Frames(frames) = &mut self.parts {
+            frames.list().push(frame);
         }
     }
 
     /// Replaces the parts.
+    #[inline]
     pub(super) fn set_local(&mut self, message: LocalMessage) {
         self.parts = Parts::Local(message);
     }

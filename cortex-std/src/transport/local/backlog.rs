@@ -44,8 +44,10 @@ pub(super) struct Backlog {
     written: u64,
     /// Bytes pushed since the start.
     pushed: u64,
-    /// The end of each message that is not wholly written, in bytes since the start.
-    ends: VecDeque<u64>,
+    /// The ends of messages that are not wholly written, in bytes since the start, and how many end there.
+    ends: VecDeque<(u64, usize)>,
+    /// Messages that are not wholly written.
+    unsent: usize,
     /// Whether bytes of the first message are written.
     is_begun: bool,
     /// The end of the last message that is wholly written.
@@ -59,12 +61,12 @@ impl Backlog {
 
     /// Messages that wait, without the one that is being written, as libzmq counts.
     pub(super) fn messages(&self) -> usize {
-        self.ends.len().saturating_sub(usize::from(self.is_begun))
+        self.unsent.saturating_sub(usize::from(self.is_begun))
     }
 
     /// Messages that are not wholly written.
     pub(super) fn unsent(&self) -> usize {
-        self.ends.len()
+        self.unsent
     }
 
     /// Bytes that wait.
@@ -72,8 +74,8 @@ impl Backlog {
         self.pushed.saturating_sub(self.written)
     }
 
-    /// Appends bytes that complete `messages` messages.
-    pub(super) fn push_bytes(&mut self, bytes: &[u8], messages: usize) {
+    /// Appends bytes that end no message.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             match self.pieces.back_mut() {
                 Some(Piece::Copy(last)) if last.len().saturating_add(bytes.len()) <= PIECE_LEN => {
@@ -83,16 +85,23 @@ impl Backlog {
             }
             self.pushed = self.pushed.saturating_add(bytes.len() as u64);
         }
-        // The messages of a batch count as one end each, all at the end of the batch.
-        self.ends.extend(std::iter::repeat_n(self.pushed, messages));
     }
 
-    /// Appends an encoded message without its first `skip` bytes, which are written. A borrowed part
-    /// becomes a frame, which all peers share.
+    /// The last `messages` messages end here.
+    fn push_end(&mut self, messages: usize) {
+        if messages > 0 {
+            self.ends.push_back((self.pushed, messages));
+            self.unsent = self.unsent.saturating_add(messages);
+        }
+    }
+
+    /// Appends encoded messages without their first `skip` bytes, which are written. A borrowed part becomes
+    /// a frame, which all peers share.
     ///
     /// # Errors
-    /// When memory is exhausted; a message that is begun cannot be completed then.
-    pub(super) fn push_message(
+    /// When memory is exhausted; a message that is begun cannot be completed then. Never without a borrowed
+    /// part.
+    pub(super) fn push_messages(
         &mut self,
         encoder: &Encoder,
         parts: &mut [Part<'_>],
@@ -103,7 +112,7 @@ impl Backlog {
             match segment {
                 Segment::Inline(range) => {
                     let bytes = encoder.inline(range);
-                    self.push_bytes(bytes.get(skip.min(bytes.len())..).unwrap_or_default(), 0);
+                    self.push_bytes(bytes.get(skip.min(bytes.len())..).unwrap_or_default());
                     skip = skip.saturating_sub(bytes.len());
                 }
                 Segment::Part(index) => {
@@ -128,7 +137,7 @@ impl Backlog {
             }
         }
         self.is_begun |= begun;
-        self.ends.push_back(self.pushed);
+        self.push_end(encoder.messages());
         Ok(())
     }
 
@@ -171,10 +180,11 @@ impl Backlog {
             self.offset = 0;
             self.pieces.pop_front();
         }
-        while let Some(&end) = self.ends.front()
+        while let Some(&(end, messages)) = self.ends.front()
             && end <= self.written
         {
             self.ends.pop_front();
+            self.unsent = self.unsent.saturating_sub(messages);
             self.last_end = end;
             self.is_begun = false;
         }
@@ -235,12 +245,12 @@ mod tests {
         let (encoder, whole) = encoded(&parts());
         for written in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
             let mut backlog = Backlog::default();
-            backlog.push_message(&encoder, &mut parts(), written).unwrap();
+            backlog.push_messages(&encoder, &mut parts(), written).unwrap();
             assert_eq!(backlog.messages(), usize::from(written == 0));
             assert_eq!(backlog.bytes(), (whole.len() - written) as u64);
-            backlog.push_message(&encoder, &mut parts(), 0).unwrap();
-            backlog.push_bytes(b"xyz", 2);
-            assert_eq!(backlog.messages(), 3 + usize::from(written == 0));
+            backlog.push_messages(&encoder, &mut parts(), 0).unwrap();
+            backlog.push_bytes(b"xyz");
+            assert_eq!(backlog.messages(), 1 + usize::from(written == 0));
             let expected = [&whole[written..], &whole, b"xyz"].concat();
             assert_eq!(drain(&mut backlog, written % 97 + 1), expected);
         }
@@ -249,8 +259,11 @@ mod tests {
     #[test]
     fn messages_count_until_their_last_byte_is_written() {
         let mut backlog = Backlog::default();
-        backlog.push_bytes(b"one", 1);
-        backlog.push_bytes(b"two", 1);
+        for part in [b"o", b"t"] {
+            let mut encoder = Encoder::default();
+            encoder.append(&[Part::Copy(part)]);
+            backlog.push_messages(&encoder, &mut [], 0).unwrap();
+        }
         let mut left = 4;
         backlog
             .write(|_| match std::mem::take(&mut left) {

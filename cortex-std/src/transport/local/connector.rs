@@ -203,8 +203,8 @@ impl Connectors {
             && Arc::ptr_eq(&link.descriptor, descriptor)
             && link.output.bytes() < MAX_PONG_BACKLOG
         {
-            link.output.push_bytes(&pong_head(context.len()), 0);
-            link.output.push_bytes(context, 0);
+            link.output.push_bytes(&pong_head(context.len()));
+            link.output.push_bytes(context);
             // The end of the connection is noticed by its reader.
             link.flush(LIVE);
         }

@@ -10,6 +10,8 @@ use crate::wire::zmtp::FrameHeader;
 
 /// Parts of up to this length are copied beside their header: one piece costs less than two.
 pub(super) const INLINE_LEN: usize = 1024;
+/// The longest body with a header of two bytes.
+const SHORT_LEN: usize = 255;
 
 /// A piece of an encoded message.
 #[derive(Debug, Clone)]
@@ -20,27 +22,31 @@ pub(super) enum Segment {
     Part(usize),
 }
 
-/// The last encoded message; its memory is reused for the next one.
+/// One encoded message, or several that are wholly copied; the memory is reused for the next ones.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     inline: Vec<u8>,
     segments: SmallVec<[Segment; 12]>,
     len: usize,
+    messages: usize,
 }
 
 impl Encoder {
-    /// Encodes the frames of a message.
-    pub(super) fn encode(&mut self, parts: &[Part<'_>]) {
+    /// Forgets what is encoded.
+    pub(super) fn clear(&mut self) {
         self.inline.clear();
         self.segments.clear();
         self.len = 0;
+        self.messages = 0;
+    }
+
+    /// Encodes one message, and nothing else.
+    pub(super) fn encode(&mut self, parts: &[Part<'_>]) {
+        self.clear();
         let mut begun = 0;
         for (index, part) in parts.iter().enumerate() {
             let bytes = part.as_slice();
-            let is_last = index.saturating_add(1) == parts.len();
-            let header = FrameHeader::message(bytes.len() as u64, is_last).encode();
-            self.inline.extend_from_slice(&header);
-            self.len = self.len.saturating_add(header.len()).saturating_add(bytes.len());
+            append_header(bytes.len(), index.saturating_add(1) == parts.len(), &mut self.inline);
             if bytes.len() <= INLINE_LEN {
                 self.inline.extend_from_slice(bytes);
             } else {
@@ -52,9 +58,33 @@ impl Encoder {
         if begun < self.inline.len() {
             self.segments.push(Segment::Inline(begun..self.inline.len()));
         }
+        self.len = encoded_len(parts);
+        self.messages = 1;
     }
 
-    /// Bytes of the encoded message.
+    /// Appends a message to others, and copies all of its parts.
+    pub(super) fn append(&mut self, parts: &[Part<'_>]) {
+        self.inline.reserve(encoded_len(parts));
+        let last = parts.len().saturating_sub(1);
+        for (index, part) in parts.iter().enumerate() {
+            let bytes = part.as_slice();
+            append_header(bytes.len(), index == last, &mut self.inline);
+            self.inline.extend_from_slice(bytes);
+        }
+        self.len = self.inline.len();
+        self.messages = self.messages.saturating_add(1);
+        match self.segments.last_mut() {
+            Some(Segment::Inline(range)) => range.end = self.len,
+            _ => self.segments.push(Segment::Inline(0..self.len)),
+        }
+    }
+
+    /// The number of messages.
+    pub(super) fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Bytes of the encoded messages.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -68,18 +98,31 @@ impl Encoder {
         self.inline.get(range.clone()).unwrap_or_default()
     }
 
-    /// The bytes of the whole message, if no part is borrowed.
-    pub(super) fn contiguous(&self) -> Option<&[u8]> {
-        (self.len == self.inline.len()).then_some(&self.inline)
-    }
-
-    /// The message as slices, for one vectored write.
+    /// The messages as slices, for one vectored write.
     pub(super) fn slices<'e>(&'e self, parts: &'e [Part<'_>]) -> SmallVec<[IoSlice<'e>; 12]> {
         let bytes = |segment: &Segment| match segment {
             Segment::Inline(range) => self.inline(range),
             Segment::Part(index) => parts.get(*index).map_or(&[][..], Part::as_slice),
         };
         self.segments.iter().map(bytes).map(IoSlice::new).collect()
+    }
+}
+
+/// Bytes of an encoded message.
+pub(super) fn encoded_len(parts: &[Part<'_>]) -> usize {
+    let len = |part: &Part<'_>| match part.len() {
+        len @ 0..=SHORT_LEN => len.saturating_add(2),
+        len => len.saturating_add(FrameHeader::MAX_LEN),
+    };
+    parts.iter().map(len).fold(0, usize::saturating_add)
+}
+
+fn append_header(len: usize, is_last: bool, out: &mut Vec<u8>) {
+    let header = FrameHeader::message(len as u64, is_last).encode();
+    match *header {
+        // Faster than a copy of any length.
+        [flags, len] => out.extend_from_slice(&[flags, len]),
+        _ => out.extend_from_slice(&header),
     }
 }
 
@@ -102,6 +145,15 @@ mod tests {
             let header = FrameHeader::message(len as u64, false).encode();
             let expected = [b"\x01\x02/t", &header[..], &body, b"\x00\x01z"].concat();
             assert_eq!(encoded(&parts), (expected.clone(), expected.len()));
+            assert_eq!(encoded_len(&parts), expected.len());
+            let mut encoder = Encoder::default();
+            encoder.append(&parts);
+            encoder.append(&parts);
+            assert_eq!((encoder.messages(), encoder.len()), (2, 2 * expected.len()));
+            assert_eq!(
+                encoder.slices(&[]).iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>(),
+                [&expected[..], &expected].concat()
+            );
         }
         assert_eq!(encoded(&[]), (Vec::new(), 0));
     }

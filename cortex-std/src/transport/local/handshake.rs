@@ -42,7 +42,7 @@ pub(super) struct Handshake {
 impl Handshake {
     /// Begins a handshake on a new connection: queues the greeting.
     pub(super) fn begin(output: &mut Backlog) -> Self {
-        output.push_bytes(&Greeting::BYTES, 0);
+        output.push_bytes(&Greeting::BYTES);
         Self { inbound: Inbound::new(PUBLISHERS, 0), minor: 0 }
     }
 
@@ -93,12 +93,12 @@ impl Introduction<'_> {
         if let Some(node) = self.node {
             properties.push((NODE_PROPERTY, node.as_bytes()));
         }
-        write_ready(&properties, |part| output.push_bytes(part, 0));
+        write_ready(&properties, |part| output.push_bytes(part));
     }
 }
 
 /// Queues a subscription, or its end.
 pub(super) fn push_subscription(output: &mut Backlog, minor: u8, prefix: &[u8], subscribe: bool) {
-    output.push_bytes(&subscription_head(minor, prefix.len(), subscribe), 0);
-    output.push_bytes(prefix, 0);
+    output.push_bytes(&subscription_head(minor, prefix.len(), subscribe));
+    output.push_bytes(prefix);
 }

@@ -9,7 +9,8 @@ use super::stream::Stream;
 /// What a read gave.
 #[derive(Debug)]
 pub(super) enum ReadResult {
-    Message(LocalMessage),
+    /// A message is complete: [`Incoming::take_message`].
+    Message,
     /// A PING with this context: send PONG and read again.
     Ping(Vec<u8>),
     Nothing,
@@ -33,19 +34,19 @@ impl Incoming {
         Self { stream, reader, window, is_drained: false }
     }
 
+    /// The complete message.
+    pub(super) fn take_message(&mut self) -> LocalMessage {
+        let message = self.reader.take_message();
+        self.reader.limit_reads(self.window, message.received_len());
+        message
+    }
+
     /// Receives without blocking. `skips_drained` reads nothing after a read that emptied the connection,
     /// for a caller that polls next.
     pub(super) fn read(&mut self, skips_drained: bool) -> ReadResult {
         loop {
             match self.reader.next() {
-                Ok(Some(Item::Message(message))) => {
-                    if self.window > 0 {
-                        let len =
-                            (0..message.len()).filter_map(|i| message.part(i)).map(<[u8]>::len);
-                        self.reader.limit_reads(self.window, len.sum());
-                    }
-                    return ReadResult::Message(message);
-                }
+                Ok(Some(Item::Message)) => return ReadResult::Message,
                 Ok(Some(Item::Ping(context))) => return ReadResult::Ping(context),
                 Ok(None) => {}
                 Err(error) => return ReadResult::Failed(error),

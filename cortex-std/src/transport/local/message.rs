@@ -1,4 +1,6 @@
 //! A received message: slices of a read buffer, and large parts in memory of their own.
+//!
+//! A message is moved several times on its way to the caller, so it is small.
 
 use std::fmt;
 
@@ -13,17 +15,20 @@ pub(super) struct LocalParts {
     /// Topic, header, metadata and five arrays without an allocation.
     parts: SmallVec<[LocalPart; 8]>,
     /// Large parts, in aligned memory of a pool.
-    bodies: SmallVec<[Loan; 2]>,
+    bodies: SmallVec<[Loan; 1]>,
 }
 
-/// One part of a received message.
+/// One part of a received message: bytes of its slice of the read buffer, or a body.
 #[derive(Debug, Clone, Copy)]
-enum LocalPart {
-    /// Bytes of the message's slice of the read buffer.
-    Slice { start: u32, len: u32 },
-    /// The body of this index.
-    Body(u32),
+struct LocalPart {
+    /// Where the bytes start; [`BODY`] for a body.
+    start: u32,
+    /// The length, or the index of the body.
+    len: u32,
 }
+
+/// Beyond the longest slice.
+const BODY: u32 = u32::MAX;
 
 impl LocalParts {
     pub(super) fn len(&self) -> usize {
@@ -32,13 +37,13 @@ impl LocalParts {
 
     /// Appends a part of the read buffer.
     pub(super) fn push_slice(&mut self, start: u32, len: u32) {
-        self.parts.push(LocalPart::Slice { start, len });
+        self.parts.push(LocalPart { start, len });
     }
 
     /// Appends a large part.
     pub(super) fn push_body(&mut self, body: Loan) {
         let index = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
-        self.parts.push(LocalPart::Body(index));
+        self.parts.push(LocalPart { start: BODY, len: index });
         self.bodies.push(body);
     }
 }
@@ -60,15 +65,21 @@ impl LocalMessage {
         self.parts.len()
     }
 
+    /// Bytes as received, with the headers of the parts.
+    pub(super) fn received_len(&self) -> usize {
+        let bodies = self.parts.bodies.iter().map(|body| body.len());
+        bodies.fold(self.bytes.len(), usize::saturating_add)
+    }
+
     /// The bytes of part `index`.
+    #[inline]
     pub(crate) fn part(&self, index: usize) -> Option<&[u8]> {
-        match *self.parts.parts.get(index)? {
-            LocalPart::Slice { start, len } => {
-                let start = usize::try_from(start).ok()?;
-                self.bytes.get(start..)?.get(..usize::try_from(len).ok()?)
-            }
-            LocalPart::Body(body) => Some(self.parts.bodies.get(usize::try_from(body).ok()?)?),
+        let LocalPart { start, len } = *self.parts.parts.get(index)?;
+        let len = usize::try_from(len).ok()?;
+        if start == BODY {
+            return Some(self.parts.bodies.get(len)?);
         }
+        self.bytes.get(usize::try_from(start).ok()?..)?.get(..len)
     }
 }
 

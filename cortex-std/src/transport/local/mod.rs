@@ -13,11 +13,16 @@
 //!
 //! For one message one thread is woken: the receiving one.
 //!
-//! **Coalescing.** Small messages that follow each other within 5 us share a write after the 16th, up to
-//! 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves at once.
+//! **Coalescing.** Messages of up to 16 KiB that follow each other within 5 us share a write after the
+//! 16th, up to 64 KiB or 50 us; the event thread sends the rest of a burst. A message after a pause leaves
+//! at once.
 //!
-//! **Long messages.** What the kernel does not accept at once, more than a mebibyte, is written while the
-//! subscribers read, and copied to their backlogs once no subscriber has read anything for 200 us.
+//! **Waiting for the reader.** What the kernel does not accept at once is written while the subscribers
+//! read, and copied to their backlogs once none has read for 200 us: always where more than a mebibyte is
+//! left, and for a publisher with `block_for` in any case. So a steady reader costs one copy by the kernel
+//! and no work of the event thread.
+//!
+//! **Alignment.** Bodies of more than 255 bytes are aligned to 8 bytes, large ones to 64.
 //!
 //! **Introductions.** READY has properties that only Cortex peers know ([`inbound`], [`report`]); the wire
 //! reference lists them.
@@ -29,6 +34,7 @@
 
 mod admission;
 mod backlog;
+mod batch;
 mod client;
 mod connector;
 mod encoder;

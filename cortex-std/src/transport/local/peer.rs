@@ -23,7 +23,7 @@ const SUBSCRIBERS: &[&[u8]] = &[b"SUB", b"XSUB"];
 const OVERHEAD: usize = 768;
 /// The largest send buffer: a larger one costs latency and gains nothing.
 const MAX_SEND_BUFFER: usize = 1 << 20;
-/// A rest of a message that is longer is not copied at once: it is sent while the subscriber reads.
+/// A rest of this length is not copied at once, but written while the subscriber reads.
 const LONG_REST: usize = MAX_SEND_BUFFER;
 /// Bytes of one read.
 const READ_LEN: usize = 4096;
@@ -57,6 +57,12 @@ pub(super) struct Peer {
     /// Bytes of the messages for which the send buffer is set.
     buffered_len: usize,
     is_watching_writes: bool,
+    /// Whether the subscriber has not read since messages were queued for it.
+    is_paused: bool,
+    /// Whether the peer gets messages of the topic that is being sent.
+    pub(super) is_addressed: bool,
+    /// Whether the peer loses the message that is being sent.
+    pub(super) is_skipped: bool,
     pub(super) is_dead: bool,
     /// What is known of the peer; its counters are filled in by [`stats`](Self::stats).
     identity: PeerStats,
@@ -95,6 +101,9 @@ impl Peer {
             window: None,
             buffered_len: 0,
             is_watching_writes: false,
+            is_paused: false,
+            is_addressed: false,
+            is_skipped: false,
             is_dead: false,
             identity: PeerStats { pid, process, ..PeerStats::default() },
             lost: 0,
@@ -127,14 +136,25 @@ impl Peer {
         self.watch_writes(!self.backlog.is_empty());
     }
 
-    /// Whether the peer gets messages of the topic.
-    pub(super) fn matches(&mut self, topic: &[u8]) -> bool {
-        !self.is_dead && self.inbound.is_ready() && self.subscriptions.matches(topic)
+    /// The following messages are of this topic.
+    pub(super) fn address(&mut self, topic: &[u8]) {
+        self.is_addressed = self.inbound.is_ready() && self.subscriptions.matches(topic);
     }
 
-    /// Whether no further message may wait.
-    pub(super) fn is_full(&self, byte_limit: u64) -> bool {
-        let messages = self.backlog.messages();
+    /// The peer loses the message that is being sent.
+    pub(super) fn skip(&mut self) {
+        self.is_skipped = true;
+        self.lost = self.lost.saturating_add(1);
+    }
+
+    /// Whether the peer gets the messages that are being sent.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_addressed && !self.is_dead
+    }
+
+    /// Whether no further message may wait, beside `messages` that are not in the backlog yet.
+    pub(super) fn is_full(&self, messages: usize, byte_limit: u64) -> bool {
+        let messages = self.backlog.messages().saturating_add(messages);
         // Two messages may wait, however long they are.
         messages >= self.limit || (messages >= 2 && self.backlog.bytes() >= byte_limit)
     }
@@ -216,16 +236,18 @@ impl Peer {
 
     /// Queues bytes that are no message, behind the messages that wait.
     pub(super) fn push_control(&mut self, bytes: &[u8]) {
-        self.backlog.push_bytes(bytes, 0);
+        self.backlog.push_bytes(bytes);
         self.flush();
     }
 
     /// Writes what waits, and watches for room while something is left.
     pub(super) fn flush(&mut self) {
         let stream = &self.stream;
+        let before = self.backlog.bytes();
         if self.backlog.write(|slices| stream.send(slices)).is_err() {
             self.is_dead = true;
         }
+        self.is_paused &= self.backlog.bytes() == before;
         self.watch_writes(!self.backlog.is_empty() && !self.is_dead);
     }
 
@@ -258,79 +280,59 @@ impl Peer {
         self.stream.set_send_buffer(len.clamp(1, MAX_SEND_BUFFER));
     }
 
-    /// Sends an encoded message: to the kernel, and what it does not accept to the backlog.
+    /// Writes encoded messages, or what the kernel accepts of them; returns how many bytes are written.
     ///
-    /// Of a long message only the beginning may be sent: the result is its length, and the caller sends
-    /// the rest with [`continue_message`](Self::continue_message) or queues it with
+    /// The caller writes the rest with [`continue_messages`](Self::continue_messages) or queues it with
     /// [`queue_rest`](Self::queue_rest).
-    ///
-    /// # Errors
-    /// When memory is exhausted.
-    pub(super) fn send_message(
-        &mut self,
-        encoder: &Encoder,
-        parts: &mut [Part<'_>],
-    ) -> Result<Option<usize>, SocketError> {
-        self.size_buffer(encoder.len());
-        if !self.backlog.is_empty() {
-            self.queue_rest(encoder, parts, 0)?;
-            return Ok(None);
-        }
-        let written = self.write_now(&mut encoder.slices(parts));
-        if written >= encoder.len() || self.is_dead {
-            return Ok(None);
-        }
-        if written > 0 && encoder.len() - written >= LONG_REST {
-            return Ok(Some(written));
-        }
-        self.queue_rest(encoder, parts, written)?;
-        Ok(None)
+    pub(super) fn begin_messages(&mut self, encoder: &Encoder, parts: &[Part<'_>]) -> usize {
+        self.size_buffer(encoder.len().checked_div(encoder.messages()).unwrap_or(0));
+        self.continue_messages(encoder, parts, 0)
     }
 
-    /// Writes more of a message of which `written` bytes are written; returns how many are then.
-    pub(super) fn continue_message(
+    /// Whether the rest of encoded messages may be written while the subscriber reads. `waits` allows it for
+    /// a short rest, too.
+    pub(super) fn is_worth_waiting(&self, rest: usize, waits: bool) -> bool {
+        !self.is_paused && (rest >= LONG_REST || waits)
+    }
+
+    /// Writes more of messages of which `written` bytes are written; returns how many are then.
+    pub(super) fn continue_messages(
         &mut self,
         encoder: &Encoder,
         parts: &[Part<'_>],
         written: usize,
     ) -> usize {
+        if !self.backlog.is_empty() {
+            self.flush();
+            if !self.backlog.is_empty() {
+                return written;
+            }
+        }
         let mut slices = encoder.slices(parts);
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, written);
-        written + self.write_now(rest)
+        written.saturating_add(self.write_now(rest))
     }
 
-    /// Queues a message behind those that wait, without its first `written` bytes.
+    /// Queues messages behind those that wait, without their first `written` bytes, for a subscriber that
+    /// has not read for a while.
     ///
     /// # Errors
-    /// When memory is exhausted; a peer that has a part of the message is then disconnected.
+    /// When memory is exhausted; a peer that has a part of a message is then disconnected.
     pub(super) fn queue_rest(
         &mut self,
         encoder: &Encoder,
         parts: &mut [Part<'_>],
         written: usize,
     ) -> Result<(), SocketError> {
-        if let Err(error) = self.backlog.push_message(encoder, parts, written) {
+        if let Err(error) = self.backlog.push_messages(encoder, parts, written) {
             // Half a message cannot be taken back.
             self.is_dead |= written > 0;
             return Err(error);
         }
+        self.is_paused = true;
         self.watch_writes(true);
         Ok(())
-    }
-
-    /// Sends bytes that complete `messages` messages; as [`send_message`](Self::send_message).
-    pub(super) fn send_batch(&mut self, bytes: &[u8], messages: usize) {
-        self.size_buffer(bytes.len().checked_div(messages).unwrap_or(1));
-        let mut written = 0;
-        if self.backlog.is_empty() {
-            written = self.write_now(&mut [IoSlice::new(bytes)]);
-            if written >= bytes.len() || self.is_dead {
-                return;
-            }
-        }
-        self.backlog.push_bytes(bytes.get(written..).unwrap_or_default(), messages);
-        self.watch_writes(true);
     }
 
     fn write_now(&mut self, slices: &mut [IoSlice<'_>]) -> usize {

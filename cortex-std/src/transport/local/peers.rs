@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::encoder::Encoder;
+use super::batch::{Batch, Burst};
+use super::encoder::{Encoder, encoded_len};
 use super::peer::Peer;
 use super::stream::{Stream, wait_for_writes};
 use crate::stats::PeerStats;
@@ -12,44 +13,22 @@ use crate::transport::error::SocketError;
 use crate::transport::interrupt::WaitResult;
 use crate::transport::socket::Part;
 
-/// The longest message that is coalesced.
-const COALESCED_LEN: usize = 4096;
-/// Bytes of the largest batch.
-const BATCH_LEN: usize = 64 * 1024;
-/// Messages that follow each other more closely than this are a burst.
-const BURST_GAP: Duration = Duration::from_micros(5);
-/// Messages of a burst that are sent at once, before the following ones are coalesced.
-const BURST_START: u32 = 16;
-/// How long a subscriber that reads a long message may pause before the rest of it is copied to its queue.
+/// How long a subscriber may pause before the rest of what is written to it is copied to its queue.
 const READING_PAUSE: Duration = Duration::from_micros(200);
-/// A batch is sent with the first message after this time.
-const BATCH_DELAY: Duration = Duration::from_micros(50);
-/// A batch is sent by the event thread after this time: the end of a burst.
-const TAIL_DELAY: Duration = Duration::from_micros(200);
 
 /// The peers, and what is being sent to them.
 #[derive(Default)]
 pub(super) struct Peers {
-    pub(super) list: Vec<Peer>,
+    list: Vec<Peer>,
+    /// The topic of the last message, while the peers know whether they get it.
+    topic: Option<Vec<u8>>,
     encoder: Encoder,
     /// Bytes of the longest message so far.
-    pub(super) longest: usize,
+    longest: usize,
+    burst: Burst,
     batch: Batch,
     /// When the event thread must flush a batch that was begun just now.
-    pub(super) tail_due: Option<Instant>,
-    /// When the last message was sent or coalesced.
-    last: Option<Instant>,
-    /// Messages of the current burst.
-    burst: u32,
-}
-
-/// Small messages that wait to share one write.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    messages: usize,
-    topic: Vec<u8>,
-    since: Option<Instant>,
+    tail_due: Option<Instant>,
 }
 
 /// Whether a full queue loses a message.
@@ -59,7 +38,7 @@ pub(super) enum Policy {
     Keep,
 }
 
-/// The peers to which the beginning of a long message is written: their index, and the bytes written.
+/// The peers to which a part of messages is written: their index, and the bytes written.
 type Begun = SmallVec<[(usize, usize); 4]>;
 
 /// What became of a message.
@@ -72,6 +51,46 @@ pub(super) enum Outcome {
 }
 
 impl Peers {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Peer> {
+        self.list.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Peer> {
+        self.list.iter_mut()
+    }
+
+    pub(super) fn push(&mut self, peer: Peer) {
+        self.list.push(peer);
+    }
+
+    /// Removes the peers for which `keeps` is false.
+    pub(super) fn retain(&mut self, keeps: impl FnMut(&mut Peer) -> bool) {
+        self.list.retain_mut(keeps);
+    }
+
+    /// Removes and returns all peers.
+    pub(super) fn take(&mut self) -> Vec<Peer> {
+        std::mem::take(&mut self.list)
+    }
+
+    /// The peer of this key, whose subscriptions may change. What was published before goes to those that
+    /// had subscribed by then.
+    pub(super) fn for_change(&mut self, key: u64) -> Option<&mut Peer> {
+        self.flush();
+        self.topic = None;
+        self.list.iter_mut().find(|peer| peer.key == key)
+    }
+
+    /// Bytes of the longest message so far.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// When the event thread must call [`flush_tail`](Self::flush_tail), if it does not know yet.
+    pub(super) fn take_tail_due(&mut self) -> Option<Instant> {
+        self.tail_due.take()
+    }
+
     /// Sends a message to the peers that subscribed to its topic.
     ///
     /// # Errors
@@ -83,162 +102,92 @@ impl Peers {
         byte_limit: u64,
     ) -> Result<Outcome, SocketError> {
         let Some(first) = parts.first() else { return Ok(Outcome::Queued) };
-        let topic = first.as_slice();
-        let (mut is_wanted, mut has_backlog, mut limit) = (false, false, usize::MAX);
-        for peer in &mut self.list {
-            if peer.matches(topic) {
+        self.address(first.as_slice());
+        let (mut is_wanted, mut is_full, mut limit) = (false, false, usize::MAX);
+        for peer in &self.list {
+            if peer.is_wanted() {
                 is_wanted = true;
-                has_backlog |= !peer.backlog.is_empty();
+                is_full |= peer.is_full(self.batch.messages(), byte_limit);
                 limit = limit.min(peer.limit);
             }
         }
         if !is_wanted {
             return Ok(Outcome::Queued);
         }
-        if policy == Policy::Keep && has_backlog && !self.has_room(topic, byte_limit) {
-            return Ok(Outcome::Full);
-        }
-        let now = Instant::now();
-        let is_burst =
-            self.last.is_some_and(|last| now.saturating_duration_since(last) < BURST_GAP);
-        self.last = Some(now);
-        self.burst = if is_burst { self.burst.saturating_add(1) } else { 0 };
-        let mut encoder = std::mem::take(&mut self.encoder);
-        encoder.encode(parts);
-        let may_coalesce =
-            self.burst >= BURST_START && !has_backlog && encoder.len() <= COALESCED_LEN;
-        let topic = parts.first().map_or(&[][..], Part::as_slice);
-        let outcome = if may_coalesce && self.coalesce(&encoder, topic, limit, now) {
-            Ok(Outcome::Queued)
-        } else {
-            let outcome = self.send_now(&encoder, parts, policy, byte_limit);
-            // The time of the writes is not part of the gap.
-            self.last = Some(Instant::now());
-            outcome
-        };
-        self.encoder = encoder;
-        outcome
-    }
-
-    /// Appends a small message to the batch; false if it must be sent by itself.
-    fn coalesce(&mut self, encoder: &Encoder, topic: &[u8], limit: usize, now: Instant) -> bool {
-        let Some(bytes) = encoder.contiguous() else { return false };
-        let batch = &self.batch;
-        let is_full = batch.bytes.len().saturating_add(bytes.len()) > BATCH_LEN
-            || batch.messages >= limit
-            || batch.since.is_some_and(|since| now.saturating_duration_since(since) >= BATCH_DELAY);
-        if is_full || batch.topic != topic {
-            self.flush_batch();
-        }
-        let batch = &mut self.batch;
-        batch.bytes.extend_from_slice(bytes);
-        batch.messages = batch.messages.saturating_add(1);
-        if batch.messages == 1 {
-            batch.topic.clear();
-            batch.topic.extend_from_slice(topic);
-            let is_armed = batch.since.is_some();
-            batch.since = Some(now);
-            if !is_armed {
-                self.tail_due = Some(now + TAIL_DELAY);
+        if is_full {
+            is_full = !self.make_room(byte_limit);
+            if is_full && policy == Policy::Keep {
+                return Ok(Outcome::Full);
             }
         }
-        true
+        let len = encoded_len(parts);
+        if !is_full && self.batch.takes_untimed(len, limit) {
+            self.batch.push(parts);
+            return Ok(Outcome::Queued);
+        }
+        let now = Instant::now();
+        let is_burst = self.burst.record(now);
+        self.longest = self.longest.max(len);
+        if is_burst && !is_full && Batch::accepts(len) {
+            if self.batch.is_due(len, limit, now) {
+                self.flush_batch(policy);
+                self.burst.resume(Instant::now());
+            }
+            if let Some(due) = self.batch.push_at(parts, now) {
+                self.tail_due = Some(due);
+            }
+            return Ok(Outcome::Queued);
+        }
+        self.flush_batch(policy);
+        let mut lost = false;
+        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+            peer.is_skipped = false;
+            if is_full && peer.is_full(0, byte_limit) {
+                peer.skip();
+                lost = true;
+            }
+        }
+        self.encoder.encode(parts);
+        let written = write(&mut self.list, &self.encoder, parts, policy);
+        self.burst.resume(Instant::now());
+        written.map(|()| if lost { Outcome::Lost } else { Outcome::Queued })
+    }
+
+    /// Tells the peers the topic of the following messages.
+    fn address(&mut self, topic: &[u8]) {
+        if self.topic.as_deref() == Some(topic) {
+            return;
+        }
+        self.flush();
+        for peer in &mut self.list {
+            peer.address(topic);
+        }
+        let known = self.topic.get_or_insert_default();
+        known.clear();
+        known.extend_from_slice(topic);
     }
 
     /// Sends a batch that waits for too long; returns when to call again.
     pub(super) fn flush_tail(&mut self, now: Instant) -> Option<Instant> {
-        let since = self.batch.since?;
-        if self.batch.messages > 0 && now.saturating_duration_since(since) < TAIL_DELAY {
-            return Some(since + TAIL_DELAY);
+        let (is_due, again) = self.batch.tail(now);
+        if is_due {
+            self.flush();
         }
-        self.flush_batch();
-        self.batch.since = None;
-        None
+        again
     }
 
     /// Sends the batch to its subscribers.
-    pub(super) fn flush_batch(&mut self) {
+    fn flush_batch(&mut self, policy: Policy) {
         let Self { list, batch, .. } = self;
-        if batch.messages == 0 {
+        if batch.messages() == 0 {
             return;
         }
-        for peer in list {
-            if peer.matches(&batch.topic) {
-                peer.send_batch(&batch.bytes, batch.messages);
-            }
+        for peer in list.iter_mut() {
+            peer.is_skipped = false;
         }
-        batch.bytes.clear();
-        batch.messages = 0;
-    }
-
-    /// Sends a message by itself, after the batch.
-    fn send_now(
-        &mut self,
-        encoder: &Encoder,
-        parts: &mut [Part<'_>],
-        policy: Policy,
-        byte_limit: u64,
-    ) -> Result<Outcome, SocketError> {
-        self.flush_batch();
-        self.longest = self.longest.max(encoder.len());
-        let mut outcome = Outcome::Queued;
-        let mut begun = Begun::new();
-        let mut failed = Ok(());
-        for (index, peer) in self.list.iter_mut().enumerate() {
-            let topic = parts.first().map_or(&[][..], Part::as_slice);
-            if !peer.matches(topic) {
-                continue;
-            }
-            if policy == Policy::Drop && !peer.backlog.is_empty() && peer.is_full(byte_limit) {
-                // The event thread may not have seen yet that the kernel has room.
-                peer.flush();
-                if peer.is_full(byte_limit) {
-                    peer.lost = peer.lost.saturating_add(1);
-                    outcome = Outcome::Lost;
-                    continue;
-                }
-            }
-            match peer.send_message(encoder, parts) {
-                Ok(None) => {}
-                Ok(Some(written)) => begun.push((index, written)),
-                Err(error) => failed = Err(error),
-            }
-        }
-        // Also after a failure: half a message cannot be taken back.
-        failed.and(self.complete(encoder, parts, begun)).map(|()| outcome)
-    }
-
-    /// Sends the rest of a long message, as the subscribers read it: the caller's bytes are copied once
-    /// only, by the kernel. What a subscriber does not read at once is queued.
-    fn complete(
-        &mut self,
-        encoder: &Encoder,
-        parts: &mut [Part<'_>],
-        mut begun: Begun,
-    ) -> Result<(), SocketError> {
-        while !begun.is_empty() {
-            let streams: SmallVec<[Stream; 4]> = begun
-                .iter()
-                .filter_map(|(index, _)| self.list.get(*index))
-                .map(|peer| peer.stream.clone())
-                .collect();
-            let pause = Instant::now() + READING_PAUSE;
-            if !matches!(wait_for_writes(&streams, Some(pause), None), Ok(WaitResult::Ready)) {
-                break;
-            }
-            begun.retain(|(index, written)| {
-                let Some(peer) = self.list.get_mut(*index) else { return false };
-                *written = peer.continue_message(encoder, parts, *written);
-                *written < encoder.len() && !peer.is_dead
-            });
-        }
-        let mut queued = Ok(());
-        for (index, written) in begun {
-            if let Some(peer) = self.list.get_mut(index) {
-                queued = queued.and(peer.queue_rest(encoder, parts, written));
-            }
-        }
-        queued
+        // Never fails: no part of a batch is borrowed.
+        let _ = write(list, batch.encoder(), &mut [], policy);
+        batch.clear();
     }
 
     /// Sends a message to one peer alone, after what is coalesced.
@@ -251,32 +200,22 @@ impl Peers {
         parts: &mut [Part<'_>],
         byte_limit: u64,
     ) -> Result<Outcome, SocketError> {
-        self.flush_batch();
-        let mut encoder = std::mem::take(&mut self.encoder);
-        encoder.encode(parts);
-        let mut outcome = Ok(Outcome::Queued);
-        let topic = parts.first().map_or(&[][..], Part::as_slice);
-        if let Some(index) = self.list.iter().position(|peer| peer.key == key)
-            && let Some(peer) = self.list.get_mut(index)
-            && peer.matches(topic)
-        {
-            peer.flush();
-            outcome = if peer.is_full(byte_limit) {
-                peer.lost = peer.lost.saturating_add(1);
-                Ok(Outcome::Lost)
-            } else {
-                match peer.send_message(&encoder, parts) {
-                    Ok(None) => Ok(Outcome::Queued),
-                    Ok(Some(written)) => {
-                        let begun = Begun::from_iter([(index, written)]);
-                        self.complete(&encoder, parts, begun).map(|()| Outcome::Queued)
-                    }
-                    Err(error) => Err(error),
+        let Some(first) = parts.first() else { return Ok(Outcome::Queued) };
+        self.address(first.as_slice());
+        self.flush();
+        let mut outcome = Outcome::Queued;
+        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+            peer.is_skipped = peer.key != key;
+            if !peer.is_skipped && peer.is_full(0, byte_limit) {
+                peer.flush();
+                if peer.is_full(0, byte_limit) {
+                    peer.skip();
+                    outcome = Outcome::Lost;
                 }
-            };
+            }
         }
-        self.encoder = encoder;
-        outcome
+        self.encoder.encode(parts);
+        write(&mut self.list, &self.encoder, parts, Policy::Drop).map(|()| outcome)
     }
 
     /// The counters of every subscriber.
@@ -292,15 +231,81 @@ impl Peers {
         }
     }
 
-    /// Whether every subscriber of the topic has room for one more message.
-    fn has_room(&mut self, topic: &[u8], byte_limit: u64) -> bool {
+    /// Sends what waits to share a write.
+    pub(super) fn flush(&mut self) {
+        self.flush_batch(Policy::Drop);
+    }
+
+    /// Writes what waits for full queues; whether every subscriber has room for one more message then.
+    fn make_room(&mut self, byte_limit: u64) -> bool {
+        self.flush();
         let mut has_room = true;
         for peer in &mut self.list {
-            if peer.matches(topic) && peer.is_full(byte_limit) {
+            if peer.is_wanted() && peer.is_full(0, byte_limit) {
+                // The event thread may not have seen yet that the kernel has room.
                 peer.flush();
-                has_room &= !peer.is_full(byte_limit) || peer.is_dead;
+                has_room &= !peer.is_full(0, byte_limit) || peer.is_dead;
             }
         }
         has_room
+    }
+}
+
+/// Writes messages to the peers that want them. What a subscriber does not read at once is queued for it.
+///
+/// # Errors
+/// When memory is exhausted.
+fn write(
+    list: &mut [Peer],
+    encoder: &Encoder,
+    parts: &mut [Part<'_>],
+    policy: Policy,
+) -> Result<(), SocketError> {
+    let waits = policy == Policy::Keep;
+    let mut queued = Ok(());
+    let mut begun = Begun::new();
+    for (index, peer) in list.iter_mut().enumerate() {
+        if !peer.is_wanted() || peer.is_skipped {
+            continue;
+        }
+        let written = peer.begin_messages(encoder, parts);
+        let rest = encoder.len().saturating_sub(written);
+        if rest == 0 || peer.is_dead {
+            continue;
+        }
+        if peer.is_worth_waiting(rest, waits) {
+            begun.push((index, written));
+        } else {
+            queued = queued.and(peer.queue_rest(encoder, parts, written));
+        }
+    }
+    // Also after a failure: half a message cannot be taken back.
+    complete(list, encoder, parts, &mut begun);
+    for (index, written) in begun {
+        if let Some(peer) = list.get_mut(index) {
+            queued = queued.and(peer.queue_rest(encoder, parts, written));
+        }
+    }
+    queued
+}
+
+/// Writes the rest of messages as the subscribers read: the caller's bytes are copied once only, by the
+/// kernel. Ends once no subscriber has read for a while; `begun` are those with a rest then.
+fn complete(list: &mut [Peer], encoder: &Encoder, parts: &[Part<'_>], begun: &mut Begun) {
+    while !begun.is_empty() {
+        let streams: SmallVec<[Stream; 4]> = begun
+            .iter()
+            .filter_map(|(index, _)| list.get(*index))
+            .map(|peer| peer.stream.clone())
+            .collect();
+        let pause = Instant::now() + READING_PAUSE;
+        if !matches!(wait_for_writes(&streams, Some(pause), None), Ok(WaitResult::Ready)) {
+            break;
+        }
+        begun.retain(|(index, written)| {
+            let Some(peer) = list.get_mut(*index) else { return false };
+            *written = peer.continue_messages(encoder, parts, *written);
+            *written < encoder.len() && !peer.is_dead
+        });
     }
 }

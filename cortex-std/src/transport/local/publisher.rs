@@ -178,9 +178,9 @@ impl PublisherSocket for LocalPublisher {
 
     fn unsent(&self) -> usize {
         let mut state = self.shared.state.lock();
-        state.peers.flush_batch();
+        state.peers.flush();
         let unsent = |peer: &Peer| if peer.is_dead { 0 } else { peer.backlog.unsent() };
-        state.peers.list.iter().map(unsent).max().unwrap_or(0)
+        state.peers.iter().map(unsent).max().unwrap_or(0)
     }
 
     fn release(&mut self) -> Result<(), SocketError> {
@@ -191,7 +191,7 @@ impl PublisherSocket for LocalPublisher {
 
     fn queue_limit(&self) -> usize {
         let PublisherOptions { high_water_mark, max_queue_bytes, .. } = self.shared.options;
-        let longest = self.shared.state.lock().peers.longest;
+        let longest = self.shared.state.lock().peers.longest();
         let limit = match longest {
             0 => high_water_mark,
             len => limit_of_len(high_water_mark, max_queue_bytes, len),
@@ -225,12 +225,11 @@ impl Drop for LocalPublisher {
     fn drop(&mut self) {
         let shared = &self.shared;
         let mut state = shared.state.lock();
-        state.peers.flush_batch();
+        state.peers.flush();
         state.accepting = None;
         state.listener = None;
         let waiting = |peer: &Peer| !peer.backlog.is_empty() && !peer.is_dead;
-        let (waiting, done): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.peers.list).into_iter().partition(waiting);
+        let (waiting, done): (Vec<_>, Vec<_>) = state.peers.take().into_iter().partition(waiting);
         if self.linger.is_zero() || waiting.is_empty() {
             drop(state);
             drop((waiting, done));
@@ -238,7 +237,7 @@ impl Drop for LocalPublisher {
         }
         // What waits is sent by the event thread, within the linger time.
         let until = Instant::now() + self.linger;
-        state.peers.list = waiting;
+        waiting.into_iter().for_each(|peer| state.peers.push(peer));
         state.linger_until = Some(until);
         shared.hub.lingering_begun();
         drop(state);
@@ -257,7 +256,7 @@ impl Shared {
     fn send(&self, parts: &mut [Part<'_>], policy: Policy) -> Result<Outcome, SocketError> {
         let mut state = self.state.lock();
         let outcome = state.peers.send(parts, policy, self.byte_limit);
-        if let Some(due) = state.peers.tail_due.take() {
+        if let Some(due) = state.peers.take_tail_due() {
             self.wake_at(due);
         }
         outcome
@@ -275,8 +274,8 @@ impl Shared {
     ) -> Result<WaitResult, SocketError> {
         let (keys, full): (Vec<u64>, Vec<Stream>) = {
             let state = self.state.lock();
-            let is_full = |peer: &&Peer| !peer.is_dead && peer.is_full(self.byte_limit);
-            let full = state.peers.list.iter().filter(is_full);
+            let is_full = |peer: &&Peer| peer.is_wanted() && peer.is_full(0, self.byte_limit);
+            let full = state.peers.iter().filter(is_full);
             full.map(|peer| (peer.key, peer.stream.clone())).unzip()
         };
         // Subscriptions may have changed, or the event thread has made room.
@@ -286,7 +285,7 @@ impl Shared {
         let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
         if wait == WaitResult::Ready {
             let mut state = self.state.lock();
-            for peer in &mut state.peers.list {
+            for peer in state.peers.iter_mut() {
                 if keys.contains(&peer.key) {
                     peer.flush();
                 }
@@ -300,7 +299,7 @@ impl Shared {
         for _ in 0..MAX_ACCEPTS {
             let mut state = self.state.lock();
             let Some(listener) = state.listener.clone() else { return };
-            if !make_room(&mut state.peers.list, Instant::now()) {
+            if !make_room(&mut state.peers, Instant::now()) {
                 self.pause_accepting(state, HANDSHAKE_PAUSE);
                 return;
             }
@@ -351,7 +350,7 @@ impl Shared {
         let Some(this) = self.this.upgrade() else { return Ok(()) };
         let flags = EventFlags::IN | EventFlags::RDHUP;
         peer.set_registration(self.hub.watch(&descriptor, flags, this, key)?);
-        state.peers.list.push(peer);
+        state.peers.push(peer);
         self.await_handshakes(state);
         Ok(())
     }
@@ -359,7 +358,7 @@ impl Shared {
     /// Wakes the event thread when the oldest handshake takes too long.
     fn await_handshakes(&self, state: &mut State) {
         if state.handshake_due.is_none() {
-            let deadlines = state.peers.list.iter().filter_map(|peer| peer.deadline);
+            let deadlines = state.peers.iter().filter_map(|peer| peer.deadline);
             state.handshake_due = deadlines.min().inspect(|due| self.wake_at(*due));
         }
     }
@@ -367,7 +366,7 @@ impl Shared {
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
         let State { peers, changes, .. } = state;
-        peers.list.retain_mut(|peer| {
+        peers.retain(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
@@ -381,16 +380,14 @@ impl Shared {
         if !state.changes.is_empty() {
             self.events.wake();
         }
-        if state.linger_until.is_some()
-            && state.peers.list.iter().all(|peer| peer.backlog.is_empty())
-        {
+        if state.linger_until.is_some() && state.peers.iter().all(|peer| peer.backlog.is_empty()) {
             self.end_lingering(state);
         }
     }
 
     fn end_lingering(&self, state: &mut State) {
         if state.linger_until.take().is_some() {
-            state.peers.list.clear();
+            drop(state.peers.take());
             self.hub.lingering_ended();
         }
     }
@@ -411,14 +408,10 @@ impl Handler for Shared {
         let now = Instant::now();
         let may_change = flags
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        if may_change {
-            // Messages that were published before a subscription are not for the new subscriber.
-            state.peers.flush_batch();
-        }
         let State { peers, changes, .. } = &mut *state;
-        let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
         if may_change {
             let changed = Some(key);
+            let Some(peer) = peers.for_change(key) else { return };
             peer.receive(|change| {
                 let (subscribe, topic) = match change {
                     Change::Subscribed(topic) => (true, topic),
@@ -432,7 +425,7 @@ impl Handler for Shared {
             if std::mem::take(&mut peer.wants_report) {
                 peers.report_to(key);
             }
-        } else {
+        } else if let Some(peer) = peers.iter_mut().find(|peer| peer.key == key) {
             peer.flush();
         }
         self.remove_dead(&mut state, now);
@@ -487,7 +480,7 @@ mod tests {
         stream.write_all(&Greeting::BYTES[..40]).unwrap();
         let mut bytes = [0; Greeting::LEN];
         stream.read_exact(&mut bytes).unwrap();
-        let peers = || publisher.shared.state.lock().peers.list.len();
+        let peers = || publisher.shared.state.lock().peers.iter().count();
         publisher.shared.due(Instant::now());
         assert_eq!(peers(), 1);
         publisher.shared.due(Instant::now() + HANDSHAKE_TIMEOUT);

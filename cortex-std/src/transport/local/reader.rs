@@ -22,6 +22,8 @@ const LARGE_LEN: u64 = 64 * 1024;
 const HEAD_READ: usize = 512;
 /// Memory for a large body grows from here on, since its length is only a claim.
 const FIRST_BODY: usize = 16 << 20;
+/// Alignment of bodies of more than 255 bytes, whose header is longer: they borrow as slices of any number.
+const ALIGNMENT: usize = 8;
 /// The most parts of one message.
 const MAX_PARTS: usize = 65_536;
 /// The most bytes of one message beside its large parts.
@@ -30,10 +32,10 @@ const MAX_HEAD: usize = 1 << 30;
 const MAX_COMMAND_LEN: u64 = 64 * 1024;
 
 /// Something complete that a peer sent.
-#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 #[derive(Debug)]
 pub(super) enum Item {
-    Message(LocalMessage),
+    /// Take it with [`Reader::take_message`].
+    Message,
     /// A PING with this context: send PONG.
     Ping(Vec<u8>),
 }
@@ -122,7 +124,7 @@ impl Reader {
                 self.was_large = true;
                 self.parts.push_body(body.memory);
                 if body.is_last {
-                    return Ok(Some(Item::Message(self.finish())));
+                    return Ok(Some(Item::Message));
                 }
                 continue;
             }
@@ -162,11 +164,12 @@ impl Reader {
                     _ => continue,
                 }
             }
+            let start = if header_len > ALIGNMENT { self.align(start, len) } else { start };
             let part = |at: usize| u32::try_from(at).map_err(|_| ReadError::Message);
             self.parts.push_slice(part(start)?, part(len)?);
             if !header.has_more() {
                 self.was_large = false;
-                return Ok(Some(Item::Message(self.finish())));
+                return Ok(Some(Item::Message));
             }
         }
     }
@@ -226,6 +229,16 @@ impl Reader {
         };
     }
 
+    /// Moves a received body over its header to an aligned address; returns where it starts then.
+    fn align(&mut self, start: usize, len: usize) -> usize {
+        let address = self.buffer.as_ptr().addr().wrapping_add(start);
+        let aligned = start.saturating_sub(address % ALIGNMENT);
+        if aligned < start {
+            self.buffer.copy_within(start..start.saturating_add(len), aligned);
+        }
+        aligned
+    }
+
     fn too_long(&self, header: FrameHeader, limit: u64) -> ReadError {
         ReadError::PartLength { len: header.len(), limit }
     }
@@ -248,8 +261,9 @@ impl Reader {
         Ok(())
     }
 
-    /// The complete message; its bytes leave the buffer.
-    fn finish(&mut self) -> LocalMessage {
+    /// The message that [`next`](Self::next) has found complete; its bytes leave the buffer.
+    #[inline]
+    pub(super) fn take_message(&mut self) -> LocalMessage {
         let bytes = self.buffer.split_to(self.position.min(self.buffer.len())).freeze();
         self.filled = self.filled.saturating_sub(bytes.len());
         self.position = 0;
@@ -303,7 +317,8 @@ mod tests {
         loop {
             while let Some(item) = reader.next()? {
                 match item {
-                    Item::Message(message) => {
+                    Item::Message => {
+                        let message = reader.take_message();
                         let parts = (0..message.len()).map(|i| message.part(i).unwrap().to_vec());
                         messages.push(parts.collect());
                     }
@@ -347,6 +362,25 @@ mod tests {
             let (messages, pings) = read(&bytes, step).unwrap();
             assert!(messages == expected, "step {step}");
             assert_eq!(pings, 1);
+        }
+    }
+
+    #[test]
+    fn bodies_of_more_than_255_bytes_are_aligned_to_8() {
+        for offset in 0..16 {
+            let lists = [256, 300, 5000, 63_000].map(|len| (0..len).map(|i| i as u8).collect());
+            let small = vec![9; offset];
+            let bodies: Vec<&[u8]> = lists.iter().map(|list: &Vec<u8>| &list[..]).collect();
+            let bytes = message(&[&[&small[..]], &bodies[..], &[b"end"]].concat());
+            let mut reader = Reader::new(&bytes, 1 << 20, LoanPool::new(0));
+            assert!(matches!(reader.next(), Ok(Some(Item::Message))));
+            let message = reader.take_message();
+            for (index, body) in bodies.iter().enumerate() {
+                let part = message.part(index + 1).unwrap();
+                assert_eq!(part, *body);
+                assert_eq!(part.as_ptr().addr() % ALIGNMENT, 0, "{} bytes", body.len());
+            }
+            assert_eq!(message.part(bodies.len() + 1), Some(&b"end"[..]));
         }
     }
 

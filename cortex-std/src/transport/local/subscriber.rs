@@ -107,11 +107,12 @@ impl LocalSubscriber {
                 continue;
             }
             match self.read(index, skips_drained) {
-                ReadResult::Message(received) => {
+                ReadResult::Message => {
                     if self.active.len() > 1 {
                         self.next = index.saturating_add(1);
                     }
-                    message.set_local(received);
+                    let Some(active) = self.active.get_mut(index) else { return false };
+                    message.set_local(active.incoming.take_message());
                     return true;
                 }
                 ReadResult::Nothing => self.next = index.saturating_add(1),

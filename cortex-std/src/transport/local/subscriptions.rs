@@ -8,19 +8,16 @@ const MAX_PREFIXES: usize = 10_000;
 const MAX_BYTES: usize = 1 << 20;
 
 /// The prefixes that a peer is subscribed to, each with the number of its subscriptions.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     prefixes: HashMap<Box<[u8]>, u32>,
     bytes: usize,
-    /// The last topic and whether it matched: most publishers have one.
-    last: Option<(Vec<u8>, bool)>,
 }
 
 impl Subscriptions {
     /// Adds one subscription; false beyond the limits.
     #[must_use]
     pub(super) fn add(&mut self, prefix: &[u8]) -> bool {
-        self.last = None;
         if let Some(count) = self.prefixes.get_mut(prefix) {
             *count = count.saturating_add(1);
             return true;
@@ -36,7 +33,6 @@ impl Subscriptions {
 
     /// Removes one subscription; false if there is none.
     pub(super) fn remove(&mut self, prefix: &[u8]) -> bool {
-        self.last = None;
         let Some(count) = self.prefixes.get_mut(prefix) else { return false };
         *count = count.saturating_sub(1);
         if *count == 0 {
@@ -51,25 +47,17 @@ impl Subscriptions {
     }
 
     /// Whether a prefix matches the topic.
-    pub(super) fn matches(&mut self, topic: &[u8]) -> bool {
-        if let Some((last, matched)) = &self.last
-            && last == topic
-        {
-            return *matched;
-        }
-        let matched = if self.prefixes.len() <= topic.len() {
+    pub(super) fn matches(&self, topic: &[u8]) -> bool {
+        if self.prefixes.len() <= topic.len() {
             self.prefixes.keys().any(|prefix| topic.starts_with(prefix))
         } else {
             (0..=topic.len())
                 .any(|len| self.prefixes.contains_key(topic.get(..len).unwrap_or(topic)))
-        };
-        self.last = Some((topic.to_vec(), matched));
-        matched
+        }
     }
 
     /// Removes every prefix and returns it, once however often it was subscribed.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> {
-        self.last = None;
         self.bytes = 0;
         self.prefixes.drain().map(|(prefix, _)| prefix.into_vec())
     }
@@ -87,7 +75,6 @@ mod tests {
         for (topic, matches) in [(&b"/t"[..], true), (b"/table", true), (b"/", false), (b"", false)]
         {
             assert_eq!(subscriptions.matches(topic), matches);
-            assert_eq!(subscriptions.matches(topic), matches, "from memory");
         }
         assert!(subscriptions.remove(b"/t") && subscriptions.matches(b"/t"));
         assert!(subscriptions.remove(b"/t") && !subscriptions.matches(b"/t"));
