@@ -18,6 +18,6 @@ for target in "${targets[@]}"; do
     }
     test -p cortex-wire --features alloc --lib
     say "the tests of cortex-wire pass on $target"
-    test -p cortex-smoke
+    test -p cortex-smoke --test smoke
     say "nodes find each other and exchange messages on $target"
 done

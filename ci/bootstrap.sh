@@ -52,6 +52,26 @@ lock_package() {
         cargo update --quiet --workspace --manifest-path "$manifest"
 }
 
+# Copies the tree, without what is built, to plant a fault into it: copy_tree FOLDER
+copy_tree() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    tar -c --exclude=./target --exclude=./.git . | tar -x -C "$1"
+}
+
+# Replaces a text that a file has once: plant FILE BEFORE AFTER
+plant() {
+    python3 - "$@" <<'PYTHON' || fail "the fault cannot be planted into $1"
+import sys
+
+path, before, after = sys.argv[1:]
+text = open(path).read()
+if text.count(before) != 1:
+    sys.exit(f"{path} has {text.count(before)} times: {before}")
+open(path, "w").write(text.replace(before, after))
+PYTHON
+}
+
 # Unpacks Debian's compiler and library source into a folder, once. To build `core` or `std` for
 # another target takes the standard library's source and a compiler that matches it: rustup's own
 # where the component rust-src is installed, else Debian's, which are never installed. Rustup's

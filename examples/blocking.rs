@@ -7,6 +7,7 @@
 //! Python twin: `subscriber.py` in tests/peers, with `--topic /ticks --message FloatMessage`.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::wire::FloatMessage;
@@ -15,7 +16,8 @@ use cortex_std::{Node, Queue, ReceiveError, ThreadOptions};
 const TOPIC: &str = "/ticks";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("blocking").create()?;
     let ticks = node.publisher::<FloatMessage>(TOPIC).create()?;
     let _timer = node

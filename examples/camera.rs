@@ -7,6 +7,7 @@
 //! Python twin: `publisher.py` in tests/peers. A Python subscriber to ArrayMessage receives from it.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::Node;
@@ -18,7 +19,8 @@ const FRAMES_PER_SECOND: u32 = 30;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("camera").create()?;
     let frames = node.publisher::<ArrayMessage>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", frames.address());

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::Node;
@@ -36,7 +37,8 @@ struct OldRoute<'a> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("router").create()?;
     let mut seen = node.subscriber::<Route>(TOPIC).create()?;
     let waypoints = vec![[0.0, 0.0, 0.0], [1.5, 0.0, 0.25]];

@@ -49,6 +49,7 @@ async fn main() -> ExitCode {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let arguments = Arguments::parse();
     let result = match &arguments.viewer {
@@ -171,7 +172,10 @@ async fn view(discovery: &str, arguments: &Arguments) -> Result<ExitCode, Box<dy
 /// Shuts the node down when the parent process has ended.
 fn end_with_parent(handle: NodeHandle) {
     std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        // The parent never writes: the pipe is closed when it ends.
+        if let Err(error) = std::io::stdin().read_to_end(&mut Vec::new()) {
+            eprintln!("viewer: {error}");
+        }
         handle.shutdown();
     });
 }

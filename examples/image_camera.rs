@@ -7,6 +7,7 @@
 //! Python twin: `image_camera.py` in tests/peers; `image_viewer.py` receives from this one.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::Node;
@@ -21,7 +22,8 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("image_camera").create()?;
     let images = node.publisher::<ImageMessage>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", images.address());

@@ -10,6 +10,7 @@
 //! prevent a callback from keeping a view, or from writing into it.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread;
 
@@ -20,7 +21,8 @@ const TOPIC: &str = "/cam/image";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("image_viewer").create()?;
 
     let (to_worker, samples) = mpsc::channel::<Sample<ImageMessage<'static>>>();

@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
+use std::io::IsTerminal;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ struct WheelState<'a> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("odometry").create()?;
     // Callbacks of a node take turns on one thread: no lock is needed.
     let distance = Rc::new(Cell::new(0.0));

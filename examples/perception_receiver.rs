@@ -7,6 +7,7 @@
 //! Python twin: `perception_receiver.py` in tests/peers; `perception_sender.py` feeds this one.
 
 use std::error::Error;
+use std::io::IsTerminal;
 
 use cortex_std::Node;
 use cortex_std::wire::{ArrayError, ArrayView, Map, Message, TensorView, Value};
@@ -23,7 +24,8 @@ struct Perception<'a> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("perception_receiver").create()?;
     node.subscriber::<Perception>(TOPIC).on_message(async |message, header| {
         let TensorView { array, device, requires_grad } = message.features;

@@ -6,6 +6,7 @@
 //! Python twin: `perception_sender.py` in tests/peers; `perception_receiver.py` reads this one.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::Node;
@@ -24,7 +25,8 @@ struct Perception<'a> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("perception").create()?;
     let scenes = node.publisher::<Perception>(TOPIC).create()?;
     println!("publishing {TOPIC} at {}", scenes.address());

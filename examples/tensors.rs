@@ -7,6 +7,7 @@
 //! `subscriber.py` in tests/peers prints the fields.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use cortex_std::Node;
@@ -17,7 +18,8 @@ const SHAPE: [usize; 2] = [3, 4];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("policy").create()?;
     let published = node.publisher::<TensorMessage>(TOPIC).create()?;
     let mut weights = [0.0_f32; SHAPE[0] * SHAPE[1]];

@@ -7,6 +7,7 @@
 //! Python twin: `subscriber.py` in tests/peers; a Python publisher of ArrayMessage feeds this one.
 
 use std::error::Error;
+use std::io::IsTerminal;
 
 use cortex_std::Node;
 use cortex_std::wire::ArrayMessage;
@@ -15,7 +16,8 @@ const TOPIC: &str = "/cam/frame";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let node = Node::builder("viewer").create()?;
     let frames = node.subscriber::<ArrayMessage>(TOPIC).on_message(async |frame, header| {
         // `frame` borrows from the received frames: it is not copied, and is valid only here.

@@ -31,6 +31,36 @@ pub fn encode<'w, 'b, M: Message>(
     Ok(out.get(..len).unwrap_or(&[]))
 }
 
+/// Encodes a message without arrays into `out`; returns the metadata.
+///
+/// Unlike [`encode`] it needs no list of buffers, so the message need not live longer than the call:
+/// it may be a value that was just computed.
+///
+/// # Errors
+///
+/// As [`encode`]; `TooManyBuffers` if the message has an array.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::{FloatMessage, encode_plain};
+///
+/// let mut out = [0; 16];
+/// let metadata = encode_plain(&FloatMessage { data: 0.5 + 21.0 }, &mut out)?;
+/// assert_eq!(metadata.len(), 10);
+/// # Ok::<(), cortex_wire::EncodeError>(())
+/// ```
+pub fn encode_plain<'w, M: Message>(
+    message: &M,
+    out: &'w mut [u8],
+) -> Result<&'w [u8], EncodeError> {
+    let mut buffers = heapless::Vec::<&[u8], 0>::new();
+    let mut encoder = Encoder::new(&mut *out, &mut buffers);
+    message.encode_fields(&mut encoder)?;
+    let len = encoder.finish()?.len();
+    Ok(out.get(..len).unwrap_or(&[]))
+}
+
 /// The length of a message's metadata in bytes.
 ///
 /// # Errors

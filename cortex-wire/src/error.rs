@@ -117,6 +117,12 @@ pub enum DecodeErrorKind {
         /// Bytes of the buffer.
         found: usize,
     },
+    /// The owned arrays of a message take more bytes than allowed, because several descriptors name
+    /// the same buffer; see [`Decoder::with_copy_limit`](crate::Decoder::with_copy_limit).
+    CopyLimit {
+        /// Bytes that are allowed.
+        limit: usize,
+    },
     /// The header frame is not 24 bytes long.
     HeaderLength {
         /// Bytes of the frame.
@@ -306,6 +312,9 @@ impl fmt::Display for DecodeErrorKind {
             Self::BufferLength { expected, found } => {
                 write!(f, "shape and dtype need {expected} bytes, buffer has {found}")
             }
+            Self::CopyLimit { limit } => {
+                write!(f, "copies of the arrays take more than {limit} bytes")
+            }
             Self::HeaderLength { found } => {
                 write!(f, "header has {found} bytes, not {HEADER_LEN}")
             }
@@ -367,6 +376,14 @@ pub enum EncodeErrorKind {
     ReservedKey,
     /// A decoded dynamic value no longer decodes: its frames were changed.
     Source(DecodeErrorKind),
+    /// The arrays of a decoded dynamic value are encoded to more than four times the bytes of its
+    /// buffers, and to more than 64 KiB, because several descriptors name the same buffer.
+    CopyLimit {
+        /// Bytes that are allowed.
+        limit: usize,
+        /// Offset in the metadata of the array that exceeds them.
+        offset: usize,
+    },
 }
 
 impl fmt::Display for EncodeError {
@@ -388,6 +405,10 @@ impl fmt::Display for EncodeError {
                 f.write_str("key `__cortex_oob__` is reserved for arrays")
             }
             EncodeErrorKind::Source(kind) => write!(f, "value does not decode: {kind}"),
+            EncodeErrorKind::CopyLimit { limit, offset } => write!(
+                f,
+                "arrays of the decoded value take more than {limit} bytes (at byte {offset})"
+            ),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::limits::HEADER_LEN;
 ///
 /// Source: wire reference, "Header".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// The type: first eight bytes of SHA-256 over its canonical string.

@@ -42,7 +42,7 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(any(test, doctest, feature = "std"))]
+#[cfg(any(test, doctest, fuzzing, feature = "std"))]
 extern crate std;
 
 // The derive macro's paths are valid outside and inside of this crate.
@@ -52,6 +52,8 @@ extern crate self as cortex_wire;
 mod stream;
 
 pub mod blob;
+#[cfg(test)]
+mod bounds;
 mod codec;
 pub mod discovery;
 pub mod standard;
@@ -63,11 +65,14 @@ mod value;
 mod array;
 mod coding;
 pub mod msgpack;
+#[cfg(feature = "serde")]
+mod serialization;
 
 mod error;
 pub mod fingerprint;
 mod header;
 mod limits;
+mod sequence;
 mod types;
 
 pub use array::dtype::{ByteOrder, Dtype, DtypeKind, DtypeText, TimeUnit};
@@ -79,11 +84,20 @@ pub use array::shape::Shape;
 pub use array::tensor::TensorView;
 pub use array::typed::TypedArray;
 pub use array::{ArrayView, Items};
-pub use codec::{decode, decode_bare, decode_ignoring_fingerprint, encode, encoded_len};
+pub use codec::{
+    decode, decode_bare, decode_ignoring_fingerprint, encode, encode_plain, encoded_len,
+};
 pub use coding::decode::{Decode, Decoder, Fields};
 pub use coding::encode::{Buffers, Encode, Encoder, Field};
 pub use coding::frames::Frames;
+#[doc(hidden)]
+pub use coding::max_len::fields as max_fields_len;
 pub use cortex_wire_derive::Message;
+/// The traits of streams, in the version that [`link`] and [`zmtp`] take.
+pub use embedded_io;
+/// The traits of asynchronous streams, in the version that [`link`] and [`zmtp`] take.
+#[cfg(feature = "async")]
+pub use embedded_io_async;
 pub use error::{
     DecodeError, DecodeErrorKind, DescriptorKey, DiscoveryKey, DtypeError, EncodeError,
     EncodeErrorKind,
@@ -104,6 +118,7 @@ pub use ndarray;
 /// Complex numbers, in the version for which [`Element`] is implemented.
 #[cfg(feature = "complex")]
 pub use num_complex;
+pub use sequence::{SequenceTracker, Step};
 pub use standard::{
     ArrayMessage, BytesMessage, DictMessage, FloatMessage, HeaderMessage, ImageMessage, IntMessage,
     ListMessage, MultiArrayMessage, MultiTensorMessage, PointCloudMessage, PoseMessage,

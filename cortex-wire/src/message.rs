@@ -61,6 +61,26 @@ pub trait Message: Sized {
     /// Further fingerprints that are accepted when receiving.
     const ACCEPT: &'static [u64] = &[];
 
+    /// Maximum bytes of the metadata, if each field has a maximum: numbers, `heapless` text and
+    /// lists, arrays. `None` with borrowed text, bytes, lists and maps; [`encoded_len`] measures.
+    ///
+    /// ```
+    /// use cortex_wire::{Message, TypedArray};
+    ///
+    /// #[derive(Message)]
+    /// #[cortex(class = "robot.msgs.Wheels")]
+    /// struct Wheels<'a> {
+    ///     speeds: TypedArray<'a, f32>,
+    ///     voltage: f32,
+    /// }
+    ///
+    /// let scratch = [0; Wheels::MAX_METADATA_LEN.unwrap()];
+    /// # assert_eq!(scratch.len(), 138);
+    /// ```
+    ///
+    /// [`encoded_len`]: crate::encoded_len
+    const MAX_METADATA_LEN: Option<usize> = None;
+
     /// The layout hash, by which Rust peers compare fields.
     const LAYOUT: u64 = fingerprint::layout(Self::CLASS, Self::FIELDS);
 

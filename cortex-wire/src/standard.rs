@@ -43,7 +43,20 @@ pub struct StringMessage<'a> {
     pub data: &'a str,
 }
 
-/// An integer.
+/// An integer: any of Rust's of up to 64 bits converts into it, and out of it where it fits.
+///
+/// # Examples
+///
+/// ```
+/// use cortex_wire::IntMessage;
+///
+/// let message = IntMessage { data: 5.into() };
+/// assert_eq!(i64::try_from(message.data)?, 5);
+/// assert!(u8::try_from(IntMessage { data: 300.into() }.data).is_err());
+/// # Ok::<(), cortex_wire::IntRangeError>(())
+/// ```
+///
+/// In a message of your own a field may have Rust's own type, such as `i64`.
 #[derive(Clone, Copy, Debug, PartialEq, Message)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[cortex(class = "cortex.messages.standard.IntMessage", accept_schema)]

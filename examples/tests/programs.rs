@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cortex_std::Node;
 use cortex_std::discovery::{ADDRESS_VARIABLE, Client, Daemon, DaemonHandle};
-use cortex_tests::{Program, python};
+use cortex_std::wire::StringMessage;
+use cortex_tests::{DEADLINE, Program, python, wait_until};
 
 /// How long a program may take to end after Ctrl-C.
 const END: Duration = Duration::from_secs(2);
@@ -53,6 +55,8 @@ fn interrupt(program: &mut Program) {
     assert!(program.wait().success(), "{}", program.stderr());
     let took = start.elapsed();
     assert!(took < END, "it took {took:?} to end");
+    let output = program.stdout() + &program.stderr();
+    assert!(!output.contains('\x1b'), "colours in a pipe: {output:?}");
 }
 
 #[test]
@@ -218,25 +222,91 @@ fn ctrl_c_and_sigterm_end_the_demo_and_its_viewer() {
     }
 }
 
+/// Waits for `count` lines of the logger's file that name `topic`; returns their columns.
+fn logged(folder: &Path, topic: &str, count: usize) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    wait_until(&format!("{count} lines of {topic}"), || {
+        let text = std::fs::read_to_string(folder.join("climate.csv")).unwrap_or_default();
+        // The last line may be incomplete.
+        let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
+        let split = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+        rows = complete.lines().map(split).filter(|row| row[2] == topic).collect();
+        rows.len() >= count
+    });
+    rows
+}
+
 #[test]
-fn the_system_of_three_nodes_smooths_what_it_measures_and_ends_on_ctrl_c() {
+fn the_system_logs_the_dew_points_of_its_measurements_in_one_process_and_in_three() {
+    for nodes in [&[""][..], &["logger", "processor", "sensor"]] {
+        let (graph, folder) = (Graph::new(), tempfile::tempdir().expect("a temporary folder"));
+        let start = |node: &&str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_system"));
+            command.args((!node.is_empty()).then_some(node)).current_dir(folder.path());
+            command.env(ADDRESS_VARIABLE, graph.daemon.address());
+            Program::spawn(command)
+        };
+        let mut programs: Vec<_> = nodes.iter().map(start).collect();
+        let dew_points = logged(folder.path(), "/dew_point", 20);
+        for row in &dew_points {
+            let value: f64 = row[3].parse().expect("a number");
+            assert!((5.0..15.0).contains(&value) && row[4] == "C", "{row:?}");
+        }
+        wait_until("a dew point has the time of its temperature", || {
+            let temperatures = logged(folder.path(), "/temperature", 20);
+            let is_measured = |row: &Vec<String>| temperatures.iter().any(|at| at[0] == row[0]);
+            logged(folder.path(), "/dew_point", 20).iter().any(is_measured)
+        });
+        programs.iter_mut().for_each(interrupt);
+        let mut client = Client::connect(graph.daemon.address(), END).expect("a client");
+        assert_eq!(client.list().expect("an answer"), []);
+        graph.end();
+    }
+}
+
+#[test]
+fn a_snapshot_is_the_half_of_an_image_of_the_camera() {
+    let (graph, folder) = (Graph::new(), tempfile::tempdir().expect("a temporary folder"));
+    let mut camera = graph.start(env!("CARGO_BIN_EXE_image_camera"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_snapshots"));
+    command.env(ADDRESS_VARIABLE, graph.daemon.address()).current_dir(folder.path());
+    let mut snapshots = Program::spawn(command);
+    for _ in 0..3 {
+        // [7] snapshot.png 160x120 mean=7.0
+        let line = snapshots.expect_line("snapshot.png 160x120 mean=");
+        let (sequence, rest) = line[1..].split_once("] ").expect("a sequence");
+        let mean: f64 = rest.rsplit('=').next().expect("a mean").parse().expect("a number");
+        let shade = sequence.parse::<f64>().expect("a number") % 200.0;
+        assert!((mean - shade).abs() < 0.1, "{line}");
+    }
+    interrupt(&mut snapshots);
+    interrupt(&mut camera);
+
+    let file = std::fs::File::open(folder.path().join("snapshot.png")).expect("the picture");
+    let file = std::io::BufReader::new(file);
+    let mut reader = png::Decoder::new(file).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("a frame");
+    assert_eq!((info.width, info.height), (160, 120));
+    assert_eq!(info.color_type, png::ColorType::Grayscale);
+    // The first pixel of the camera is bright, all others have one shade.
+    assert_eq!(pixels[0], 250);
+    assert!(pixels[1..].iter().all(|&pixel| pixel == pixels[1]));
+    graph.end();
+}
+
+#[test]
+fn a_log_that_is_redirected_has_no_colours() {
     let graph = Graph::new();
-    let mut system = graph.start(env!("CARGO_BIN_EXE_system"));
-    // /temperature/smoothed [3] 20.41
-    let measured = system.expect_line("/temperature/measured [");
-    assert!(measured.ends_with(" 20.50") || measured.ends_with(" 19.50"), "{measured}");
-    for _ in 0..5 {
-        let smoothed = system.expect_line("/temperature/smoothed [");
-        let value: f64 = smoothed.rsplit(' ').next().expect("a word").parse().expect("a number");
-        assert!((19.5..=20.5).contains(&value), "{smoothed}");
-    }
-    interrupt(&mut system);
-    let said = system.stdout();
-    for topic in ["/temperature/measured: received ", "/temperature/smoothed: received "] {
-        assert!(said.lines().any(|line| line.starts_with(topic)), "{said}");
-    }
-    let mut client = Client::connect(graph.daemon.address(), END).expect("a client");
-    assert_eq!(client.list().expect("an answer"), []);
+    let mut viewer = graph.start(env!("CARGO_BIN_EXE_viewer"));
+    let node = Node::builder("text").discovery(graph.daemon.address()).create().expect("a node");
+    // Another type on the viewer's topic.
+    let texts = node.publisher::<StringMessage>("/cam/frame").create().expect("it binds");
+    texts.blocking_wait_for_subscribers(1, DEADLINE).expect("the viewer subscribes");
+    texts.publish(&StringMessage { data: "no picture" }).expect("it is sent");
+    wait_until("the viewer logs it", || viewer.stderr().contains("message rejected"));
+    interrupt(&mut viewer);
+    drop(node);
     graph.end();
 }
 

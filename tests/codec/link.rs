@@ -93,7 +93,7 @@ fn damage(seed: u64, per_mille: u64, damaged: u64) -> Faults {
         let said = if random.happens(50) {
             let epoch = sent;
             let mut out = [0; 128];
-            let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+            let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
             let hello = hello.encode(&mut out).expect("it fits");
             sender.hello(hello, |bytes| frame.extend_from_slice(bytes));
             Said::Hello(epoch)

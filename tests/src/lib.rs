@@ -376,6 +376,8 @@ mod book {
     mod control_loops {}
     #[doc = include_str!("../../docs/src/boards.md")]
     mod boards {}
+    #[doc = include_str!("../../docs/src/board-programs.md")]
+    mod board_programs {}
     #[doc = include_str!("../../docs/src/migrating.md")]
     mod migrating {}
     #[doc = include_str!("../../docs/src/performance.md")]

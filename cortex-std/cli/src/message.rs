@@ -18,6 +18,8 @@ pub(crate) struct AnyMessage<'a> {
     pub(crate) header: Header,
     /// The type, if it is a standard one.
     pub(crate) info: Option<&'static TypeInfo>,
+    /// The name of another type, where a publisher registered the fingerprint with it.
+    pub(crate) registered: Option<String>,
     /// Field names and values; the name of a field is its number if the type is unknown.
     pub(crate) fields: Vec<(Cow<'static, str>, Value<'a>)>,
 }
@@ -54,14 +56,15 @@ impl<'a> AnyMessage<'a> {
             None => Cow::Owned(at.to_string()),
         };
         let fields = values.into_iter().enumerate().map(|(at, value)| (name(at), value)).collect();
-        Ok(Self { header, info, fields })
+        Ok(Self { header, info, registered: None, fields })
     }
 
-    /// The name of the class without its module, or the fingerprint if the type is unknown.
-    pub(crate) fn type_name(&self) -> Cow<'static, str> {
-        match self.info {
-            Some(info) => info.name().into(),
-            None => fingerprint_text(self.header.fingerprint).into(),
+    /// The name of the class without its module, or the fingerprint of a type that is not registered.
+    pub(crate) fn type_name(&self) -> Cow<'_, str> {
+        match (self.info, &self.registered) {
+            (Some(info), _) => info.name().into(),
+            (None, Some(name)) => name.into(),
+            (None, None) => fingerprint_text(self.header.fingerprint).into(),
         }
     }
 

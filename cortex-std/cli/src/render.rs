@@ -60,7 +60,7 @@ impl Render {
         let header = &message.header;
         let details = format!(
             "{}  #{}  {}  {}",
-            message.type_name(),
+            escaped(&message.type_name()),
             header.sequence,
             utc(header.timestamp_ns),
             Age::new(received_ns, header.timestamp_ns),

@@ -46,7 +46,8 @@ impl Board {
                 Topic::of::<IntMessage>(Direction::Published, "/board/count"),
                 Topic::of::<IntMessage>(Direction::Subscribed, "/board/period"),
             ];
-            let hello = Hello { node: "board", epoch: wall_ns(), topics: topics[..].into() };
+            let hello =
+                Hello { node: "board", epoch: wall_ns(), topics: topics[..].into(), time_ns: None };
             let mut out = [0; 256];
             let hello = hello.encode(&mut out).expect("it fits");
             let (mut sender, mut receiver) = (Sender::new(), Receiver::new([0; 256]));
@@ -443,7 +444,8 @@ fn messages_dropped_for_a_stopped_subscriber_are_counted() {
     let mut gateway = serial_gateway(&device, &folder);
     wait_for_report(&mut gateway, |said| said["event"] == "hello");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cortex"));
-    command.args(["topic", "echo", "/board/count", "--discovery", &folder.discovery()]);
+    command.args(["topic", "echo", "--timeout", "30", "/board/count"]);
+    command.args(["--discovery", &folder.discovery()]);
     let mut echo = Program::spawn(command);
     echo.next_line();
     echo.signal(cortex_tests::Signal::STOP);

@@ -44,7 +44,32 @@ pub use stamped::Stamped;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// In a field of a struct the type needs its lifetime: `Publisher<StringMessage<'static>>`.
+/// As a field of a struct, or a parameter of a function, the type of a message that borrows needs the
+/// lifetime `'static`, whatever it is sent with. The compiler's advice, a lifetime parameter of the struct,
+/// leads nowhere:
+///
+/// ```compile_fail,E0106
+/// # use cortex_std::{Publisher, wire::StringMessage};
+/// struct Talker {
+///     notes: Publisher<StringMessage>, // error: missing lifetime specifier
+/// }
+/// ```
+///
+/// ```
+/// # use cortex_std::{Publisher, wire::StringMessage};
+/// struct Talker {
+///     notes: Publisher<StringMessage<'static>>,
+/// }
+///
+/// impl Talker {
+///     fn say(&self, text: &str) -> cortex_std::Result<()> {
+///         self.notes.publish(&StringMessage { data: text })?;
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// The same holds for [`Subscriber`](crate::Subscriber) and [`Sample`](crate::Sample).
 pub struct Publisher<M> {
     inner: Arc<Inner>,
     message: PhantomData<fn() -> M>,

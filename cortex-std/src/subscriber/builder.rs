@@ -141,6 +141,10 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// Creates a subscriber to receive from. The publisher may be absent: the subscriber connects as soon as
     /// it is registered, and again when it returns, also at another address.
     ///
+    /// It connects while the program receives from it, that is within `recv` and its like: messages published
+    /// before the first receive are not queued for it. With [`Queue::KeepNewest`] and [`Queue::Latest`] it
+    /// connects by itself, on the queue's thread.
+    ///
     /// # Errors
     ///
     /// When the topic's name is invalid, or the system has no socket or thread left.
@@ -191,6 +195,30 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     /// # fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
     /// node.subscriber::<ImageMessage>("/cam/frame").on_message(async |image, header| {
     ///     println!("[{}] {:?}", header.sequence, image.data.shape());
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The message borrows from the received frames, so keeping it, sending it through a channel or moving
+    /// it into a task is the error E0521, "borrowed data escapes outside of closure". Copy what is to be
+    /// kept, or receive samples with [`on_sample`](Self::on_sample):
+    ///
+    /// ```compile_fail,E0521
+    /// # use cortex_std::{Node, wire::ImageMessage};
+    /// # fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut last = None;
+    /// node.subscriber::<ImageMessage>("/cam/frame").on_message(async move |image, _| {
+    ///     last = Some(image); // error: `image` escapes the closure body here
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// ```no_run
+    /// # use cortex_std::{Node, wire::ImageMessage};
+    /// # fn example(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut last = None;
+    /// node.subscriber::<ImageMessage>("/cam/frame").on_sample(async move |sample| {
+    ///     last = Some(sample);
     /// })?;
     /// # Ok(()) }
     /// ```

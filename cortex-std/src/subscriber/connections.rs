@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::sequence::{SequenceTracker, Step};
 use crate::log::ErrorChain;
 use crate::transport::{
     Context, Interrupt, Multipart, SocketError, SubscriberOptions, SubscriberSocket, Transport,
@@ -12,7 +11,7 @@ use crate::transport::{
 };
 #[cfg(feature = "tokio")]
 use crate::transport::{Readiness, poll_any_changed};
-use crate::wire::Header;
+use crate::wire::{Header, SequenceTracker, Step};
 
 /// The most publishers of one topic that one subscriber connects to: the daemon returns what was
 /// registered, and each costs a socket.

@@ -11,7 +11,6 @@ mod loss;
 mod queue;
 mod receiver;
 mod sample;
-mod sequence;
 #[cfg(feature = "tokio")]
 mod stream;
 mod subscription;
@@ -35,12 +34,12 @@ use crate::runtime::callback::{CallbackResult, call_guarded};
 use crate::stats::SubscriberStats;
 use crate::wire::{Header, Message};
 
+pub use crate::wire::{SequenceTracker, Step};
 pub use builder::SubscriberBuilder;
 pub use handle::{SubscriberHandle, ThreadSubscriber};
 pub use loss::{Loss, LossKind};
 pub use queue::Queue;
 pub use sample::Sample;
-pub use sequence::{SequenceTracker, Step};
 
 use delivery::Delivery;
 use queue::QueuedReceiver;

@@ -12,7 +12,6 @@ use super::deadline::{Deadline, SilenceCallback};
 use super::delivery::Rejections;
 use super::loss::{Loss, LossCallback, LossKind};
 use super::sample::Received;
-use super::sequence::Step;
 use super::subscription::Subscription;
 #[cfg(feature = "tokio")]
 use super::wakeups::{Wakeups, poll_yield};
@@ -22,7 +21,7 @@ use crate::error::{CreateError, ReceiveError};
 use crate::runtime::callback::call_guarded;
 use crate::stats::node::StatsRegistry;
 use crate::transport::{Context, Multipart, SubscriberOptions, WaitResult};
-use crate::wire::{DecodeError, DecodeErrorKind, Header, TypeInfo};
+use crate::wire::{DecodeError, DecodeErrorKind, Header, Step, TypeInfo};
 
 /// Settings of a [`Receiver`].
 pub(super) struct Settings {
@@ -284,7 +283,6 @@ impl Receiver {
             return None;
         }
         match self.connections.step(&header) {
-            Step::Next => {}
             Step::Lost(count) => {
                 self.subscription.counters.lost.add(count);
                 tracing::debug!(topic = %self.subscription.topic, count, "messages were lost");
@@ -299,6 +297,8 @@ impl Receiver {
                 self.subscription.counters.repeated.add(1);
                 return None;
             }
+            // The next message.
+            _ => {}
         }
         if let Some(deadline) = &mut self.deadline {
             deadline.record_message();

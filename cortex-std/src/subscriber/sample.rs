@@ -14,9 +14,25 @@ pub(super) struct Received {
 
 /// A received message with its frames.
 ///
-/// It may be kept and sent to other threads; the message borrows from it. `Arc::new(sample)` shares one
-/// between threads: a sample that were `Clone` would cost every receive an allocation, and receiving makes
-/// none.
+/// It may be kept and sent to other threads; the message borrows from it.
+///
+/// It is not `Clone`: receiving allocates nothing, so no frame has a count of owners. An `Arc` shares a
+/// sample, with one allocation and without a copy of its arrays:
+///
+/// ```no_run
+/// # use std::sync::{Arc, mpsc};
+/// # use cortex_std::{Node, Sample, wire::ImageMessage};
+/// # fn example(node: &Node) -> cortex_std::Result<()> {
+/// # let (detector, _detected) = mpsc::channel();
+/// # let (recorder, _recorded) = mpsc::channel();
+/// # #[cfg(feature = "tokio")]
+/// node.subscriber::<ImageMessage>("/cam/frame").on_sample(async move |sample| {
+///     let sample = Arc::new(sample);
+///     detector.send(Arc::clone(&sample)).map_err(cortex_std::Error::other)?;
+///     recorder.send(sample).map_err(cortex_std::Error::other)
+/// })?;
+/// # Ok(()) }
+/// ```
 ///
 /// # Examples
 ///

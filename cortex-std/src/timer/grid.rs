@@ -6,13 +6,17 @@ use std::time::Duration;
 pub(super) const MAX_PERIOD: Duration = Duration::from_secs(1_000_000_000);
 
 /// What happens to ticks whose time passes while the callback runs.
+///
+/// `Burst` is the default, as in Python and in tokio: no tick is lost. Where a tick acts on the world, such as
+/// in a control loop, `Skip` is right: a burst would send many commands at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MissedTicks {
-    /// They follow at once, one after the other, until the timer has caught up: as in Python.
+    /// They follow at once, one after the other, until the timer has caught up: as in Python, and as
+    /// `tokio::time::interval`.
     #[default]
     Burst,
-    /// They are skipped; the next one comes at its place in the grid.
+    /// They are skipped; the next one comes at its place in the grid: as in ROS 2.
     Skip,
     /// The grid moves: the next one comes one period after the callback returned.
     Delay,

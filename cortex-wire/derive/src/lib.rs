@@ -60,6 +60,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             }
         }
     });
+    let types = fields.iter().map(|field| &field.ty);
     let count = fields.len();
     let encodes = fields.iter().map(|field| {
         let ident = field.ident;
@@ -90,6 +91,8 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             const FIELDS: &'static [#krate::FieldInfo] = &[#(#infos),*];
             #(const FINGERPRINT: u64 = #fingerprint;)*
             #accept
+            const MAX_METADATA_LEN: ::core::option::Option<usize> =
+                #krate::max_fields_len(&[#(<#types as #krate::Field>::MAX_LEN),*]);
             type View<'cortex> = #view;
 
             #[inline]

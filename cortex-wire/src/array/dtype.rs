@@ -159,7 +159,10 @@ fn push_number(text: &mut DtypeText, number: u32) {
 }
 
 /// The text of a dtype, such as `<f4` or `<M8[ns]`.
-pub type DtypeText = heapless::String<24>;
+pub type DtypeText = heapless::String<MAX_DTYPE_LEN>;
+
+/// Bytes of the longest text of a dtype, and some more.
+pub(crate) const MAX_DTYPE_LEN: usize = 24;
 
 impl Dtype {
     /// A dtype of numbers in this machine's byte order.

@@ -75,6 +75,7 @@ impl From<ArrayView<'_>> for OwnedArray {
 
 /// A tensor that owns its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OwnedTensor {
     /// Dtype, shape and data.
     pub array: OwnedArray,

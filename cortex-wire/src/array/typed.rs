@@ -66,6 +66,13 @@ impl<'a, T: Element> TypedArray<'a, T> {
     pub fn items(&self) -> Items<'a, T> {
         Items { rest: self.view.data, order: self.view.dtype.byte_order(), item: PhantomData }
     }
+
+    /// A copy of the items, from any alignment and byte order.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn to_vec(&self) -> alloc::vec::Vec<T> {
+        self.items().collect()
+    }
 }
 
 impl<'a, T> Deref for TypedArray<'a, T> {
@@ -113,6 +120,8 @@ mod tests {
         let big = ArrayView::new(">f8".parse().unwrap(), &[1], &data).unwrap();
         let typed = TypedArray::<f64>::new(big).unwrap();
         assert!(typed.items().eq([1.5]));
+        #[cfg(feature = "alloc")]
+        assert_eq!(typed.to_vec(), [1.5]);
         assert!(TypedArray::<f32>::new(big).is_err());
     }
 }

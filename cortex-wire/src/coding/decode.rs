@@ -6,7 +6,7 @@ use crate::array::tensor::TensorView;
 use crate::array::typed::TypedArray;
 use crate::coding::descriptor::{self, ArrayItem};
 use crate::coding::encode::Field;
-use crate::coding::frames::{Frames, Source};
+use crate::coding::frames::{CopyLimit, Frames, Source};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::int::Int;
@@ -22,6 +22,7 @@ pub struct Decoder<'a> {
     pub(crate) source: Source<'a>,
     /// Number of lists and maps that the reader is inside of.
     pub(crate) depth: usize,
+    pub(crate) copies: CopyLimit,
 }
 
 impl<'a> Decoder<'a> {
@@ -38,7 +39,44 @@ impl<'a> Decoder<'a> {
 
     /// A decoder of the values at `reader`.
     pub(crate) const fn at(reader: Reader<'a>, source: Source<'a>) -> Self {
-        Self { reader, source, depth: 0 }
+        Self { reader, source, depth: 0, copies: CopyLimit::DEFAULT }
+    }
+
+    /// The decoder with a limit of the bytes that `OwnedArray`, `OwnedTensor` and `OwnedValue`
+    /// copy out of buffers.
+    ///
+    /// Any number of descriptors can name the same buffer, so a message of a megabyte could
+    /// otherwise be copied to a gigabyte. By default the limit is four times the bytes of all
+    /// buffers, and at least 64 KiB. Views borrow and do not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cortex_wire::{DecodeError, Decoder, Frames, Message};
+    ///
+    /// fn decode<'a, M: Message>(frames: &'a dyn Frames) -> Result<M::View<'a>, DecodeError> {
+    ///     let mut input = Decoder::new(frames)?.with_copy_limit(1 << 20);
+    ///     let message = M::decode_fields(&mut input)?;
+    ///     input.finish()?;
+    ///     Ok(message)
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn with_copy_limit(mut self, bytes: usize) -> Self {
+        self.copies = CopyLimit::new(bytes);
+        self
+    }
+
+    /// Counts a copy of an array's `len` bytes, which the caller makes; `start` is the offset of
+    /// the array in the metadata.
+    ///
+    /// # Errors
+    ///
+    /// `CopyLimit` at `start` beyond the limit of [`with_copy_limit`](Self::with_copy_limit).
+    pub fn count_copy(&mut self, len: usize, start: usize) -> Result<(), DecodeError> {
+        self.copies
+            .take(len, self.source)
+            .map_err(|limit| DecodeError::new(DecodeErrorKind::CopyLimit { limit }, start))
     }
 
     /// The underlying reader, for plain MessagePack items.

@@ -4,13 +4,14 @@
 //! Source: wire reference, "Out-of-band descriptor" and "Tagged single value".
 
 use crate::array::ArrayView;
-use crate::array::dtype::Dtype;
+use crate::array::dtype::{Dtype, MAX_DTYPE_LEN};
 use crate::array::error::ArrayError;
 use crate::array::shape::Shape;
 use crate::array::tensor::TensorView;
 use crate::coding::frames::Source;
 use crate::error::{DecodeError, DecodeErrorKind, DescriptorKey, EncodeError};
-use crate::msgpack::key::read_pairs;
+use crate::limits::MAX_DIMS;
+use crate::msgpack::key::{Key, read_key, read_pairs};
 use crate::msgpack::once::Once;
 use crate::msgpack::read::Reader;
 use crate::msgpack::token::Token;
@@ -31,6 +32,21 @@ const HEAD_DTYPE: &[u8; 6] = b"\xa5dtype";
 const HEAD_SHAPE: &[u8; 6] = b"\xa5shape";
 const HEAD_DEVICE: &[u8; 7] = b"\xa6device";
 const HEAD_REQUIRES_GRAD: &[u8; 14] = b"\xadrequires_grad";
+
+/// Bytes of the longest descriptor of an array, beside those of its dtype and its shape.
+const MAX_HEAD_LEN: usize = HEAD_ARRAY.len() + INT_LEN + HEAD_DTYPE.len() + HEAD_SHAPE.len();
+
+/// Bytes of the longest integer.
+const INT_LEN: usize = 9;
+
+/// Bytes of the longest shape: its head and its dimensions.
+const MAX_SHAPE_LEN: usize = 1 + MAX_DIMS * INT_LEN;
+
+/// Bytes of the longest descriptor of an array.
+pub(crate) const MAX_LEN: usize = MAX_HEAD_LEN + 1 + MAX_DTYPE_LEN + MAX_SHAPE_LEN;
+
+/// Bytes of the longest descriptor of an array of numbers, whose dtype has at most four characters.
+pub(crate) const MAX_TYPED_LEN: usize = MAX_HEAD_LEN + 1 + 4 + MAX_SHAPE_LEN;
 
 /// MessagePack extension types.
 const EXTENSION_ARRAY: i8 = 1;
@@ -108,6 +124,22 @@ fn write_shape(out: &mut Writer<'_>, shape: &[usize]) -> Result<(), EncodeError>
         out.write_int(dim);
     }
     Ok(())
+}
+
+/// Reads the key of a map that is no descriptor. Where arrays are in frames, the reserved key is an
+/// error.
+#[inline]
+pub(crate) fn read_plain_key<'a>(
+    reader: &mut Reader<'a>,
+    source: Source<'a>,
+) -> Result<Key<'a>, DecodeError> {
+    let start = *reader;
+    match read_key(reader)? {
+        Key::Str(KIND_KEY) if matches!(source, Source::Frames { .. }) => {
+            Err(start.error(DecodeErrorKind::ReservedKey))
+        }
+        key => Ok(key),
+    }
 }
 
 /// Whether a map of `pairs` pairs, whose first key is at `reader`, is a descriptor.

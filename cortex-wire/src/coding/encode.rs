@@ -5,6 +5,8 @@ use crate::array::element::Element;
 use crate::array::tensor::TensorView;
 use crate::array::typed::TypedArray;
 use crate::coding::descriptor;
+use crate::coding::frames::CopyLimit;
+use crate::coding::max_len;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::MAX_DEPTH;
 use crate::msgpack::int::Int;
@@ -28,6 +30,8 @@ pub trait Field {
     /// The type of a slice of such values: a list, or bytes for `u8`.
     #[doc(hidden)]
     const SLICE_TYPE: Type = Type::List;
+    /// Maximum bytes in the metadata, if there is one: borrowed text and lists have none.
+    const MAX_LEN: Option<usize> = None;
 }
 
 /// A value that can be encoded.
@@ -122,18 +126,20 @@ pub struct Encoder<'w, 'b> {
     pub(crate) writer: Writer<'w>,
     arrays: ArraySink<'w, 'b>,
     depth: usize,
+    /// Limit of the arrays of decoded lists and maps.
+    pub(crate) copies: CopyLimit,
 }
 
 impl<'w, 'b> Encoder<'w, 'b> {
     /// An encoder that writes metadata into `out` and array buffers into `buffers`.
     pub fn new(out: &'w mut [u8], buffers: &'w mut (dyn Buffers<'b> + 'w)) -> Self {
         let arrays = ArraySink::Frames { buffers, count: 0 };
-        Self { writer: Writer::new(out), arrays, depth: 0 }
+        Self { writer: Writer::new(out), arrays, depth: 0, copies: CopyLimit::DEFAULT }
     }
 
     /// An encoder that writes everything into `writer`, arrays as MessagePack extensions.
     pub(crate) const fn inline(writer: Writer<'w>) -> Self {
-        Self { writer, arrays: ArraySink::Inline, depth: 0 }
+        Self { writer, arrays: ArraySink::Inline, depth: 0, copies: CopyLimit::DEFAULT }
     }
 
     /// The underlying writer, for plain MessagePack items.
@@ -257,9 +263,10 @@ impl core::fmt::Debug for Encoder<'_, '_> {
 }
 
 macro_rules! encode_ints {
-    ($($ty:ty),*) => {$(
+    ($($ty:ty => $max_len:literal),*) => {$(
         impl Field for $ty {
             const TYPE: Type = Type::Int;
+            const MAX_LEN: Option<usize> = Some($max_len);
         }
 
         impl Encode for $ty {
@@ -272,11 +279,14 @@ macro_rules! encode_ints {
     )*};
 }
 
-encode_ints!(u16, u32, u64, usize, i8, i16, i32, i64, isize, Int);
+encode_ints!(
+    u16 => 3, u32 => 5, u64 => 9, usize => 9, i8 => 2, i16 => 3, i32 => 5, i64 => 9, isize => 9, Int => 9
+);
 
 impl Field for u8 {
     const TYPE: Type = Type::Int;
     const SLICE_TYPE: Type = Type::Bytes;
+    const MAX_LEN: Option<usize> = Some(2);
 }
 
 impl Encode for u8 {
@@ -292,6 +302,7 @@ impl Encode for u8 {
 
 impl Field for bool {
     const TYPE: Type = Type::Bool;
+    const MAX_LEN: Option<usize> = Some(1);
 }
 
 impl Encode for bool {
@@ -303,6 +314,7 @@ impl Encode for bool {
 
 impl Field for f64 {
     const TYPE: Type = Type::Float;
+    const MAX_LEN: Option<usize> = Some(9);
 }
 
 impl Encode for f64 {
@@ -314,6 +326,7 @@ impl Encode for f64 {
 
 impl Field for f32 {
     const TYPE: Type = Type::Float;
+    const MAX_LEN: Option<usize> = Some(9);
 }
 
 impl Encode for f32 {
@@ -335,6 +348,7 @@ impl Encode for &str {
 
 impl<const N: usize> Field for heapless::String<N> {
     const TYPE: Type = Type::Str;
+    const MAX_LEN: Option<usize> = max_len::of_text(N);
 }
 
 impl<const N: usize> Encode for heapless::String<N> {
@@ -356,6 +370,7 @@ impl Encode for &[u8] {
 impl<T: Field> Field for Option<T> {
     const TYPE: Type = T::TYPE;
     const OPTIONAL: bool = true;
+    const MAX_LEN: Option<usize> = T::MAX_LEN;
 }
 
 impl<T: Encode> Encode for Option<T> {
@@ -372,6 +387,7 @@ impl<T: Encode> Encode for Option<T> {
 
 impl<T: Field, const N: usize> Field for [T; N] {
     const TYPE: Type = T::SLICE_TYPE;
+    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
 }
 
 impl<T: Encode, const N: usize> Encode for [T; N] {
@@ -382,6 +398,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 
 impl<T: Field, const N: usize> Field for heapless::Vec<T, N> {
     const TYPE: Type = T::SLICE_TYPE;
+    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
 }
 
 impl<T: Encode, const N: usize> Encode for heapless::Vec<T, N> {
@@ -392,6 +409,7 @@ impl<T: Encode, const N: usize> Encode for heapless::Vec<T, N> {
 
 impl Field for ArrayView<'_> {
     const TYPE: Type = Type::Array;
+    const MAX_LEN: Option<usize> = Some(descriptor::MAX_LEN);
 }
 
 impl Encode for ArrayView<'_> {
@@ -402,6 +420,7 @@ impl Encode for ArrayView<'_> {
 
 impl<T> Field for TypedArray<'_, T> {
     const TYPE: Type = Type::Array;
+    const MAX_LEN: Option<usize> = Some(descriptor::MAX_TYPED_LEN);
 }
 
 impl<T: Element> Encode for TypedArray<'_, T> {

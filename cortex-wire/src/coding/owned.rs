@@ -91,7 +91,10 @@ impl Encode for OwnedArray {
 
 impl<'a> Decode<'a> for OwnedArray {
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        input.read_array().map(Self::from)
+        let start = input.reader().offset();
+        let array = input.read_array()?;
+        input.count_copy(array.data().len(), start)?;
+        Ok(array.into())
     }
 }
 
@@ -107,6 +110,9 @@ impl Encode for OwnedTensor {
 
 impl<'a> Decode<'a> for OwnedTensor {
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        input.read_tensor().map(Self::from)
+        let start = input.reader().offset();
+        let tensor = input.read_tensor()?;
+        input.count_copy(tensor.array.data().len(), start)?;
+        Ok(tensor.into())
     }
 }

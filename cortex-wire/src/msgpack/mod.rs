@@ -8,7 +8,10 @@ pub(crate) mod int;
 pub(crate) mod key;
 pub(crate) mod once;
 pub(crate) mod read;
-#[cfg(test)]
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod steps;
+#[cfg(not(fuzzing))]
 pub(crate) mod steps;
 pub(crate) mod token;
 pub(crate) mod write;

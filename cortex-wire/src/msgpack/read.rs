@@ -2,7 +2,6 @@
 
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::msgpack::int::Int;
-#[cfg(test)]
 use crate::msgpack::steps;
 use crate::msgpack::token::Token;
 use crate::types::Type;
@@ -70,8 +69,7 @@ impl<'a> Reader<'a> {
     pub fn read(&mut self) -> Result<Token<'a>, DecodeError> {
         let start = *self;
         let token = self.item();
-        #[cfg(test)]
-        steps::count(self.offset() - start.offset());
+        steps::count(start.rest.len().saturating_sub(self.rest.len()));
         token.map_err(|kind| {
             *self = start;
             start.error(kind)

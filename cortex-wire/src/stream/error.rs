@@ -85,3 +85,30 @@ where
     P: core::error::Error + 'static,
 {
 }
+
+// So that one function can use `?` for all of them: its error is `SendError`, or `RegisterError`
+// where it registers a topic.
+
+impl<E, K> From<ProtocolError<K>> for StreamError<E, ProtocolError<K>> {
+    fn from(error: ProtocolError<K>) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl<E, K> From<ProtocolError<K>> for SendError<E, ProtocolError<K>> {
+    fn from(error: ProtocolError<K>) -> Self {
+        Self::Stream(StreamError::Protocol(error))
+    }
+}
+
+impl<E, P> From<StreamError<E, P>> for SendError<E, P> {
+    fn from(error: StreamError<E, P>) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl<E, P> From<EncodeError> for SendError<E, P> {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}

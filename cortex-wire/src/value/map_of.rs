@@ -117,7 +117,8 @@ impl<'a, T: Decode<'a> + Clone> Iterator for MapOfIter<'a, T> {
             }
             MapOfRepr::Wire(wire, _) => {
                 wire.count = wire.count.checked_sub(1)?;
-                let mut input = Decoder::at(wire.reader, wire.source);
+                // Copies were counted when the map was decoded.
+                let mut input = Decoder::at(wire.reader, wire.source).with_copy_limit(usize::MAX);
                 let key = input.reader.read_str().ok()?;
                 let value = T::decode(&mut input).ok()?;
                 wire.reader = input.reader;

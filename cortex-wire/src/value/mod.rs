@@ -1,5 +1,6 @@
 //! Values of any type: built from slices, or decoded without building a tree.
 
+mod check;
 pub(crate) mod items;
 pub(crate) mod list;
 pub(crate) mod map;

@@ -7,7 +7,8 @@ use core::mem;
 use crate::array::owned::{OwnedArray, OwnedTensor};
 use crate::coding::decode::{Decode, Decoder};
 use crate::coding::encode::{Encode, Encoder, Field};
-use crate::error::{DecodeError, EncodeError};
+use crate::coding::frames::CopyLimit;
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError};
 use crate::msgpack::int::Int;
 use crate::msgpack::key::Key;
 use crate::types::Type;
@@ -15,6 +16,9 @@ use crate::value::Value;
 use crate::value::walk::{Event, Walk};
 
 /// An owned value of any type, as a tree.
+///
+/// With the feature `serde` it is serialized as an enum of lowercase variants, without loss: in JSON
+/// `{"list": [{"int": 1}, {"float": 0.5}]}`, with bytes as numbers and maps as lists of pairs.
 ///
 /// # Examples
 ///
@@ -26,6 +30,11 @@ use crate::value::walk::{Event, Walk};
 /// assert_eq!(map.get("note"), Some(&OwnedValue::Str("text".into())));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OwnedValue {
     /// Nothing.
     Nil,
@@ -38,7 +47,7 @@ pub enum OwnedValue {
     /// Text.
     Str(String),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(#[cfg_attr(feature = "serde", serde(with = "crate::serialization::bytes"))] Vec<u8>),
     /// A list.
     List(Vec<Self>),
     /// A map, in the order of the wire.
@@ -51,11 +60,16 @@ pub enum OwnedValue {
 
 /// The key of a map entry, owned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OwnedKey {
     /// Text.
     Str(String),
     /// Bytes.
-    Bytes(Vec<u8>),
+    Bytes(#[cfg_attr(feature = "serde", serde(with = "crate::serialization::bytes"))] Vec<u8>),
 }
 
 impl OwnedValue {
@@ -80,25 +94,74 @@ impl From<Key<'_>> for OwnedKey {
 impl From<Value<'_>> for OwnedValue {
     /// Copies a value. Decoded lists and maps are copied in one pass without recursion, those built
     /// from slices recursively.
+    ///
+    /// Arrays are copied as often as descriptors name them, without a limit:
+    /// [`copy_limited`](Self::copy_limited) is for values of a peer.
     fn from(value: Value<'_>) -> Self {
-        match value {
-            Value::Nil => Self::Nil,
-            Value::Bool(value) => Self::Bool(value),
-            Value::Int(value) => Self::Int(value),
-            Value::Float(value) => Self::Float(value),
-            Value::Str(value) => Self::Str(value.into()),
-            Value::Bytes(value) => Self::Bytes(value.into()),
-            Value::List(list) => match list.walk() {
-                Some(walk) => Container::default().fill_from(walk),
-                None => Self::List(list.iter().map(Self::from).collect()),
-            },
-            Value::Map(map) => match map.walk() {
-                Some(walk) => Container { is_map: true, ..Container::default() }.fill_from(walk),
-                None => Self::Map(map.iter().map(|(k, value)| (k.into(), value.into())).collect()),
-            },
-            Value::Array(array) => Self::Array(array.into()),
-            Value::Tensor(tensor) => Self::Tensor(tensor.into()),
+        // Nothing exceeds the limit.
+        copied(value, &mut CopyLimit::new(usize::MAX)).unwrap_or(Self::Nil)
+    }
+}
+
+impl OwnedValue {
+    /// Copies a decoded value, of whose arrays at most `max_array_bytes` are copied out of buffers:
+    /// any number of descriptors can name the same buffer.
+    ///
+    /// # Errors
+    ///
+    /// `CopyLimit`, with the offset of the array in the metadata if it is in a list or map.
+    pub fn copy_limited(value: Value<'_>, max_array_bytes: usize) -> Result<Self, DecodeError> {
+        copied(value, &mut CopyLimit::new(max_array_bytes))
+    }
+}
+
+/// Copies a value.
+fn copied(value: Value<'_>, limit: &mut CopyLimit) -> Result<OwnedValue, DecodeError> {
+    Ok(match value {
+        Value::List(list) => match list.walk() {
+            Some(walk) => Container::default().fill_from(walk, limit)?,
+            None => OwnedValue::List(
+                list.iter().map(|item| copied(item, limit)).collect::<Result<_, _>>()?,
+            ),
+        },
+        Value::Map(map) => match map.walk() {
+            Some(walk) => {
+                Container { is_map: true, ..Container::default() }.fill_from(walk, limit)?
+            }
+            None => OwnedValue::Map(
+                map.iter()
+                    .map(|(key, value)| Ok((key.into(), copied(value, limit)?)))
+                    .collect::<Result<_, _>>()?,
+            ),
+        },
+        value => {
+            let kind = |limit| DecodeErrorKind::CopyLimit { limit };
+            limit.take_any(array_len(&value)).map_err(|limit| DecodeError::new(kind(limit), 0))?;
+            flat(value)
         }
+    })
+}
+
+/// Copies a value that contains no others.
+fn flat(value: Value<'_>) -> OwnedValue {
+    match value {
+        Value::Nil | Value::List(_) | Value::Map(_) => OwnedValue::Nil,
+        Value::Bool(value) => OwnedValue::Bool(value),
+        Value::Int(value) => OwnedValue::Int(value),
+        Value::Float(value) => OwnedValue::Float(value),
+        Value::Str(value) => OwnedValue::Str(value.into()),
+        Value::Bytes(value) => OwnedValue::Bytes(value.into()),
+        Value::Array(array) => OwnedValue::Array(array.into()),
+        Value::Tensor(tensor) => OwnedValue::Tensor(tensor.into()),
+    }
+}
+
+/// Bytes of the array that is copied with a value.
+const fn array_len(value: &Value<'_>) -> usize {
+    match value {
+        Value::Array(array) => array.data().len(),
+        Value::Tensor(tensor) => tensor.array.data().len(),
+        _ => 0,
     }
 }
 
@@ -112,13 +175,24 @@ struct Container {
 
 impl Container {
     /// Copies the content at `walk`; returns the list or map.
-    fn fill_from(self, mut walk: Walk<'_>) -> OwnedValue {
+    fn fill_from(
+        self,
+        mut walk: Walk<'_>,
+        limit: &mut CopyLimit,
+    ) -> Result<OwnedValue, DecodeError> {
         let mut around = Vec::new();
         let mut inner = self;
-        // Decoded content has no errors.
-        while let Some(Ok(event)) = walk.step() {
+        loop {
+            let offset = walk.offset();
+            // Decoded content has no errors.
+            let Some(Ok(event)) = walk.step() else { break };
             let value = match event {
-                Event::Value(value) => value.into(),
+                Event::Value(value) => {
+                    limit.take(array_len(&value), walk.source()).map_err(|limit| {
+                        DecodeError::new(DecodeErrorKind::CopyLimit { limit }, offset)
+                    })?;
+                    flat(value)
+                }
                 Event::Key(key) => {
                     inner.keys.push(key.into());
                     continue;
@@ -138,7 +212,7 @@ impl Container {
             };
             inner.items.push(value);
         }
-        inner.into_value()
+        Ok(inner.into_value())
     }
 
     fn into_value(self) -> OwnedValue {
@@ -186,6 +260,14 @@ impl Encode for OwnedValue {
 
 impl<'a> Decode<'a> for OwnedValue {
     fn decode(input: &mut Decoder<'a>) -> Result<Self, DecodeError> {
-        Value::decode(input).map(Self::from)
+        let start = input.reader().offset();
+        let value = Value::decode(input)?;
+        match value {
+            Value::List(_) | Value::Map(_) => copied(value, &mut input.copies),
+            value => {
+                input.count_copy(array_len(&value), start)?;
+                Ok(flat(value))
+            }
+        }
     }
 }

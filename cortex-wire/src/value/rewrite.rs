@@ -1,6 +1,8 @@
 //! Encodes lists and maps that were decoded.
 
+use crate::array::ArrayView;
 use crate::coding::encode::Encoder;
+use crate::coding::frames::Source;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::msgpack::key::Key;
 use crate::value::Value;
@@ -16,7 +18,9 @@ pub(crate) fn rewrite<'b>(
 ) -> Result<(), EncodeError> {
     write_head(wire.count, is_map, out)?;
     let mut walk = wire.walk(is_map);
-    while let Some(event) = walk.step() {
+    loop {
+        let offset = walk.offset();
+        let Some(event) = walk.step() else { break };
         match event.map_err(|error| EncodeError::new(EncodeErrorKind::Source(error.kind)))? {
             Event::Key(Key::Str(key)) => {
                 out.check_key(key)?;
@@ -33,13 +37,31 @@ pub(crate) fn rewrite<'b>(
                 Value::Float(value) => out.writer().write_f64(value),
                 Value::Str(value) => out.writer().write_str(value)?,
                 Value::Bytes(value) => out.writer().write_bytes(value)?,
-                Value::Array(value) => out.write_array(&value)?,
-                Value::Tensor(value) => out.write_tensor(&value)?,
+                Value::Array(value) => {
+                    count_copy(&value, wire.source, offset, out)?;
+                    out.write_array(&value)?;
+                }
+                Value::Tensor(value) => {
+                    count_copy(&value.array, wire.source, offset, out)?;
+                    out.write_tensor(&value)?;
+                }
             },
         }
     }
     Ok(())
 }
+
+fn count_copy(
+    array: &ArrayView<'_>,
+    source: Source<'_>,
+    offset: usize,
+    out: &mut Encoder<'_, '_>,
+) -> Result<(), EncodeError> {
+    out.copies
+        .take(array.data().len(), source)
+        .map_err(|limit| EncodeError::new(EncodeErrorKind::CopyLimit { limit, offset }))
+}
+
 fn write_head(count: u32, is_map: bool, out: &mut Encoder<'_, '_>) -> Result<(), EncodeError> {
     out.enter()?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);

@@ -8,10 +8,11 @@ use crate::coding::descriptor::{self, ArrayItem};
 use crate::coding::frames::{Frames, Source};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::MAX_DEPTH;
-use crate::msgpack::key::{Key, read_key};
+use crate::msgpack::key::Key;
 use crate::msgpack::read::Reader;
 use crate::msgpack::token::Token;
 use crate::types::Type;
+use crate::value::check::check_items;
 use crate::value::items::WireItems;
 use crate::value::{List, Map, Value};
 
@@ -130,12 +131,15 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// Skips to the end of the value; returns a reader after it.
-    fn skip_to_end(mut self) -> Result<Reader<'a>, DecodeError> {
-        while let Some(event) = self.step() {
-            event?;
-        }
-        Ok(self.reader)
+    /// The offset of the next item in the metadata.
+    pub(crate) const fn offset(&self) -> usize {
+        self.reader.offset()
+    }
+
+    /// The place of arrays' bytes.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn source(&self) -> Source<'a> {
+        self.source
     }
 
     /// The next event of the value at which the walk started.
@@ -181,13 +185,7 @@ impl<'a> Walk<'a> {
     }
 
     fn key(&mut self) -> Result<Key<'a>, DecodeError> {
-        let start = self.reader;
-        match read_key(&mut self.reader)? {
-            Key::Str(descriptor::KIND_KEY) if matches!(self.source, Source::Frames { .. }) => {
-                Err(start.error(DecodeErrorKind::ReservedKey))
-            }
-            key => Ok(key),
-        }
+        descriptor::read_plain_key(&mut self.reader, self.source)
     }
 
     fn open(&mut self, items: u64, is_map: bool, start: Reader<'a>) -> Result<(), DecodeError> {
@@ -311,7 +309,7 @@ pub(crate) fn read_value<'a>(
     if around >= MAX_DEPTH {
         return Err(start.error(DecodeErrorKind::TooDeep));
     }
-    *reader = Walk::inside(items, source, count, is_map, around).skip_to_end()?;
+    *reader = check_items(items, source, count, is_map, around)?;
     Ok(value)
 }
 

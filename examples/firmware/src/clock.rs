@@ -10,7 +10,8 @@ const TICKS_PER_MS: u32 = 25_000;
 /// Extends the SysTick counter to 64 bits, without interrupts: call [`now_ms`](Self::now_ms) at least
 /// twice a second.
 pub(crate) struct Clock {
-    counter: SYST,
+    /// Owned, so that no other code stops it.
+    _counter: SYST,
     last: u32,
     ticks: u64,
 }
@@ -27,18 +28,25 @@ impl Clock {
         counter.set_reload(TOP);
         counter.clear_current();
         counter.enable_counter();
-        Self { last: SYST::get_current(), counter, ticks: 0 }
+        Self { last: SYST::get_current(), _counter: counter, ticks: 0 }
     }
 
     /// Milliseconds since the start.
     pub(crate) fn now_ms(&mut self) -> u64 {
+        self.now_ticks() / u64::from(TICKS_PER_MS)
+    }
+
+    /// Nanoseconds since the start.
+    pub(crate) fn now_ns(&mut self) -> u64 {
+        self.now_ticks() * (1_000_000 / u64::from(TICKS_PER_MS))
+    }
+
+    fn now_ticks(&mut self) -> u64 {
         let now = SYST::get_current();
         // SysTick counts down.
         self.ticks += u64::from(self.last.wrapping_sub(now) & TOP);
         self.last = now;
-        // Owning the peripheral keeps other code from stopping the counter.
-        let _ = &self.counter;
-        self.ticks / u64::from(TICKS_PER_MS)
+        self.ticks
     }
 }
 

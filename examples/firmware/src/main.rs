@@ -53,8 +53,9 @@ fn main() -> ! {
             number += 1;
             next_ms += period_ms;
         }
-        if let Some(rate) = node.command() {
-            hprintln!("{} readings a second", rate);
+        let now_ns = clock.now_ns();
+        if let Some(rate) = node.command(now_ns) {
+            hprintln!("{} readings a second, {} not sent", rate, node.unsent());
             period_ms = 1000 / rate;
             next_ms = clock.now_ms();
         }

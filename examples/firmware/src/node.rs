@@ -1,6 +1,6 @@
 //! The board as a node, over any stream: its publications and its command. `ci/size.sh` measures it.
 
-use cortex_wire::link::{Direction, Event, Hello, Link, Topic};
+use cortex_wire::link::{Direction, Event, Hello, Link, Topic, WallClock};
 use cortex_wire::{ArrayView, EncodeError, Header, ImageMessage, IntMessage, Message, decode};
 use embedded_io::{Read, ReadReady, Write};
 
@@ -17,7 +17,7 @@ struct Imu<'a> {
     acceleration: ArrayView<'a>,
     angular_velocity: ArrayView<'a>,
     temperature: f32,
-    /// Time by the board's clock, which starts at 0.
+    /// Time by the board's counter, which starts at 0.
     sampled_ms: u64,
     frame_id: &'a str,
 }
@@ -41,8 +41,11 @@ impl Buffers {
 /// The node.
 pub(crate) struct Node<'a, S> {
     link: Link<S, &'a mut [u8]>,
+    /// The gateway's time.
+    clock: WallClock,
     hello: &'a [u8],
     metadata: &'a mut [u8],
+    unsent: u32,
 }
 
 impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
@@ -53,16 +56,17 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
             Topic::of::<ImageMessage>(Direction::Published, IMAGE),
             Topic::of::<IntMessage>(Direction::Subscribed, RATE),
         ];
-        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut buffers.hello)?;
         let link = Link::new(line, &mut buffers.frame[..]);
-        Ok(Self { link, hello, metadata: &mut buffers.metadata })
+        Ok(Self { link, clock: WallClock::new(), hello, metadata: &mut buffers.metadata, unsent: 0 })
     }
 
     /// Sends the hello if it is due.
     pub(crate) fn send_hello_if_due(&mut self, now_ms: u64) {
         // A hello that is not sent is repeated a second later.
-        let _ = self.link.send_hello_if_due(self.hello, now_ms);
+        let sent = self.link.send_hello_if_due(self.hello, now_ms);
+        self.count(sent.is_ok());
     }
 
     /// Publishes a reading.
@@ -76,22 +80,42 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         };
         let temperature = sensors::temperature(number);
         let imu = Imu { acceleration, angular_velocity, temperature, sampled_ms, frame_id: "imu" };
-        // The board has no wall clock: the gateway sets the timestamp.
-        let header = Header::of::<Imu>(0, number);
-        let _ = self.link.publish(IMU, &header, &imu, self.metadata);
+        // 0 before the first hello of a gateway, which then sets the time of arrival.
+        let time_ns = self.clock.time_ns(sampled_ms.saturating_mul(1_000_000));
+        let header = Header::of::<Imu>(time_ns, number);
+        let sent = self.link.publish(IMU, &header, &imu, self.metadata);
+        self.count(sent.is_ok());
     }
 
     /// Publishes an image of 32 lines of 32 pixels.
     pub(crate) fn publish_image(&mut self, number: u64, pixels: &[u8; 32 * 32]) {
         let Ok(data) = ArrayView::from_slice(pixels, &[32, 32]) else { return };
         let header = Header::of::<ImageMessage>(0, number);
-        let _ = self.link.publish(IMAGE, &header, &ImageMessage::new(data, "mono8"), self.metadata);
+        let image = ImageMessage::new(data, "mono8");
+        let sent = self.link.publish(IMAGE, &header, &image, self.metadata);
+        self.count(sent.is_ok());
+    }
+
+    /// Hellos and messages that the line did not take.
+    pub(crate) fn unsent(&self) -> u32 {
+        self.unsent
+    }
+
+    fn count(&mut self, is_sent: bool) {
+        self.unsent = self.unsent.wrapping_add(u32::from(!is_sent));
     }
 
     /// The requested readings per second, if a command has arrived.
-    pub(crate) fn command(&mut self) -> Option<u64> {
+    pub(crate) fn command(&mut self, now_ns: u64) -> Option<u64> {
         // A damaged frame is counted, and the next one is received.
-        let Ok(Some(Event::Message(message))) = self.link.poll() else { return None };
+        let message = match self.link.poll() {
+            Ok(Some(Event::Message(message))) => message,
+            Ok(Some(Event::Hello { hello, .. })) => {
+                self.clock.set_by(&hello, now_ns);
+                return None;
+            }
+            _ => return None,
+        };
         if message.topic() != RATE.as_bytes() {
             return None;
         }

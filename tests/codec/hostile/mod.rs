@@ -1,6 +1,7 @@
 //! Malformed input (`WIRE.md` section 8): each kind is rejected with an error that names the fault
 //! and its byte offset.
 
+mod amplification;
 mod descriptors;
 mod items;
 mod messages;

@@ -2,12 +2,15 @@
 
 #![no_main]
 
-use cortex_fuzz::{check_message, for_every_standard_type, same};
+use cortex_fuzz::roundtrip::{check_message, same};
+use cortex_fuzz::{for_every_standard_type, limits, mutate, oracle};
 use cortex_wire::{Header, Message, Value, blob};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fuzz_target!(|data: &[u8]| {
-    let Ok((header, fields)) = blob::decode_any(data) else {
+    let ours = limits::borrowed(data.len(), 1, || blob::decode_any(data));
+    oracle::blob::check(data, &ours);
+    let Ok((header, fields)) = ours else {
         // No type decodes it either.
         return for_every_standard_type!(refused(data));
     };
@@ -20,6 +23,12 @@ fuzz_target!(|data: &[u8]| {
 
     let mut data = data.to_vec();
     for_every_standard_type!(check(&mut data));
+});
+
+fuzz_mutator!(|data: &mut [u8], len: usize, max: usize, seed: u32| {
+    mutate::within(data, len, max, seed, |data, random| {
+        (data.len() > 29).then(|| mutate::msgpack::tagged(data, 24, random))?
+    })
 });
 
 fn encoded(value: &Value<'_>) -> Vec<u8> {

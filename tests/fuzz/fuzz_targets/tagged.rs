@@ -2,12 +2,15 @@
 
 #![no_main]
 
-use cortex_fuzz::same;
+use cortex_fuzz::roundtrip::same;
+use cortex_fuzz::{limits, mutate, oracle};
 use cortex_wire::{ArrayView, Value, blob};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok((value, len)) = blob::decode_value(data) {
+    let ours = limits::borrowed(data.len(), 1, || blob::decode_value(data));
+    oracle::blob::check_value(data, &ours);
+    if let Ok((value, len)) = ours {
         assert!(len <= data.len());
         let bytes = encoded(&value);
         let (again, len) = blob::decode_value(&bytes).expect("what we encoded decodes");
@@ -15,11 +18,19 @@ fuzz_target!(|data: &[u8]| {
         assert!(same(&value, &again), "the value has changed");
         assert_eq!(encoded(&again), bytes);
     }
-    if let Ok((array, len)) = blob::decode_array(data) {
+    let ours = limits::borrowed(data.len(), 1, || blob::decode_array(data));
+    oracle::blob::check_array(data, &ours);
+    if let Ok((array, len)) = ours {
         assert!(len <= data.len());
         let bytes = encoded_array(&array);
         assert_eq!(blob::decode_array(&bytes), Ok((array, bytes.len())));
     }
+});
+
+fuzz_mutator!(|data: &mut [u8], len: usize, max: usize, seed: u32| {
+    mutate::within(data, len, max, seed, |data, random| {
+        (data.len() > 5).then(|| mutate::msgpack::tagged(data, 0, random))?
+    })
 });
 
 fn encoded(value: &Value<'_>) -> Vec<u8> {

@@ -1,48 +1,86 @@
-//! Bytes of a peer that speaks ZMTP, or does not, in pieces of any size.
+//! Bytes of a peer that speaks ZMTP, or does not, whole and in random pieces: a naive parser does the
+//! same, and writes the same.
 
 #![no_main]
 
-use cortex_wire::zmtp::{Connection, Event, Role, ZmtpError};
-use libfuzzer_sys::fuzz_target;
+use cortex_fuzz::mutate;
+use cortex_fuzz::oracle::zmtp::{self as naive, Done, Happened};
+use cortex_fuzz::random::Random;
+use cortex_wire::zmtp::{Connection, Event, Role, ZmtpErrorKind};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+
+const CAPACITY: usize = 160;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&first, input)) = data.split_first() else { return };
-    let role = match first % 3 {
-        0 => Role::Pub { topic: "/cam/frame" },
-        1 => Role::Sub,
-        _ => Role::Req,
+    let (role, theirs) = match first % 3 {
+        0 => (Role::Pub { topic: "/cam/frame" }, ("PUB", "/cam/frame")),
+        1 => (Role::Sub, ("SUB", "")),
+        _ => (Role::Req, ("REQ", "")),
     };
-    let (events, error) = received(role, input, usize::MAX);
-    let (again, error_again) = received(role, input, usize::from(first / 3).max(1));
-    assert_eq!((again, error_again), (events, error));
+    let expected = naive::receive(theirs, CAPACITY, input);
+    assert_eq!(received(role, &[input]), expected, "as a whole");
+    let pieces = Random(u64::from(first) << 32 | input.len() as u64).pieces(input);
+    assert_eq!(received(role, &pieces), expected, "in pieces");
 });
 
-/// What a peer did, and how it failed.
-fn received(role: Role<'_>, input: &[u8], step: usize) -> (Vec<String>, Option<ZmtpError>) {
-    let mut connection = Connection::new(role, [0; 160]).expect("the buffer is large enough");
-    let mut events = Vec::new();
-    for mut piece in input.chunks(step) {
-        loop {
+fuzz_mutator!(|data: &mut [u8], len: usize, max: usize, seed: u32| {
+    mutate::within(data, len, max, seed, mutate::zmtp::stream)
+});
+
+/// What a peer did, what was answered, and how it failed.
+fn received(role: Role<'_>, pieces: &[&[u8]]) -> Done {
+    let mut connection = Connection::new(role, [0; CAPACITY]).expect("the buffer is large enough");
+    let mut done = Done::default();
+    let write = |connection: &mut Connection<'_, [u8; CAPACITY]>, out: &mut Vec<u8>| {
+        out.extend_from_slice(connection.pending());
+        connection.written(connection.pending().len());
+    };
+    write(&mut connection, &mut done.out);
+    for mut piece in pieces.iter().copied() {
+        while !piece.is_empty() {
             let before = piece.len();
             match connection.receive(&mut piece) {
-                Ok(None) => break,
-                Ok(Some(event)) => {
-                    assert!(piece.len() < before, "an event takes bytes");
-                    if let Event::Message(message) = event {
-                        assert!(message.frames().map(<[u8]>::len).sum::<usize>() <= 160);
-                    }
-                    events.push(format!("{event:?}"));
+                Ok(event) => {
+                    done.events.extend(event.map(happened));
+                    assert!(piece.len() < before || !connection.pending().is_empty(), "it stalls");
                 }
                 Err(error) => {
+                    write(&mut connection, &mut done.out);
                     assert_eq!(connection.receive(&mut &b"more"[..]), Err(error));
-                    assert!(error.offset <= input.len() as u64);
-                    return (events, Some(error));
+                    done.error = Some((name(error.kind), error.offset));
+                    return done;
                 }
             }
-            let pending = connection.pending().len();
-            assert!(pending <= 160);
-            connection.written(pending);
+            write(&mut connection, &mut done.out);
         }
     }
-    (events, None)
+    done
+}
+
+fn happened(event: Event<'_>) -> Happened {
+    match event {
+        Event::Ready => Happened::Ready,
+        Event::Message(message) => Happened::Message(message.frames().map(Vec::from).collect()),
+        Event::TooLong { len } => Happened::TooLong(len),
+        Event::Subscribed => Happened::Subscribed,
+        Event::Cancelled => Happened::Cancelled,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn name(kind: ZmtpErrorKind) -> &'static str {
+    match kind {
+        ZmtpErrorKind::Signature => "Signature",
+        ZmtpErrorKind::Version { .. } => "Version",
+        ZmtpErrorKind::Mechanism => "Mechanism",
+        ZmtpErrorKind::Flags { .. } => "Flags",
+        ZmtpErrorKind::Command => "Command",
+        ZmtpErrorKind::Handshake => "Handshake",
+        ZmtpErrorKind::SocketType => "SocketType",
+        ZmtpErrorKind::Refused => "Refused",
+        ZmtpErrorKind::HandshakeLength { .. } => "HandshakeLength",
+        ZmtpErrorKind::Delimiter => "Delimiter",
+        _ => "another",
+    }
 }

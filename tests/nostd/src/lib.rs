@@ -13,12 +13,16 @@ use cortex_wire::discovery::{
 };
 use cortex_wire::msgpack::{Reader, Writer};
 use cortex_wire::{
-    ArrayView, Buffers, Decode, DecodeErrorKind, Decoder, Dtype, Element, Encode, EncodeError,
-    Encoder, Event, Frames, Header, Int, Key, List, Map, MapOf, Message, Shape, TensorView,
-    TypedArray, Value, Walk, blob, decode, decode_bare, encode, encoded_len, find_type, standard,
+    ArrayView, Buffers, Decode, DecodeErrorKind, Decoder, DescriptorKey, DiscoveryKey, Dtype,
+    Element, Encode, EncodeError, EncodeErrorKind, Encoder, Event, Frames, Header, Int, Key, List,
+    Map, MapOf, Message, SequenceTracker, Shape, TensorView, Type, TypedArray, Value, Walk, blob,
+    decode, decode_bare, decode_ignoring_fingerprint, encode, encode_plain, encoded_len, find_type,
+    standard,
 };
 
 pub mod link;
+#[cfg(feature = "analysed")]
+pub mod owned;
 #[cfg(feature = "size")]
 pub mod size;
 mod streams;
@@ -150,8 +154,15 @@ fn message<M: Message>(input: &[u8]) {
         if let Ok(message) = decode_bare::<M>(input, frames) {
             write(&message);
         }
+        if let Ok(message) = decode_ignoring_fingerprint::<M>(frames) {
+            write(&message);
+        }
     }
     if let Ok((header, message)) = blob::decode::<M>(input) {
+        used(header);
+        write(&message);
+    }
+    if let Ok((header, message)) = blob::decode_ignoring_fingerprint::<M>(input) {
         used(header);
         write(&message);
     }
@@ -164,6 +175,7 @@ fn write<M: Message>(message: &M) {
     used(encode(message, out, &mut buffers));
     used(&buffers);
     used(encoded_len(message));
+    used(encode_plain(message, &mut [0; 8]));
     used(blob::encode(&Header::default(), message, out));
 }
 
@@ -239,6 +251,9 @@ fn values(input: &[u8]) {
 fn value(value: Value<'_>) {
     used(value.ty());
     used(value == black_box(Value::Nil));
+    used((value.as_bool(), value.as_i64(), value.as_u64(), value.as_f64()));
+    used((value.as_str(), value.as_bytes(), value.as_list(), value.as_map()));
+    used((value.as_array(), value.as_tensor()));
     match value {
         Value::List(each) => list(each),
         Value::Map(each) => map(each),
@@ -251,6 +266,9 @@ fn value(value: Value<'_>) {
 fn list(list: List<'_>) {
     used((list.len(), list.is_empty(), list.get(black_box(1))));
     used(list == black_box(List::default()));
+    for item in &list {
+        used(item);
+    }
     for item in list {
         used((item.ty(), list.iter().size_hint()));
     }
@@ -259,6 +277,9 @@ fn list(list: List<'_>) {
 fn map(map: Map<'_>) {
     used((map.len(), map.is_empty(), map.get(black_box("key"))));
     used(map == black_box(Map::default()));
+    for pair in &map {
+        used(pair);
+    }
     for (key, item) in map {
         used((key == Key::Str("key"), item.ty(), map.iter().size_hint()));
     }
@@ -280,7 +301,7 @@ fn arrays(input: &[u8]) {
         array(view);
     }
     if let Ok(shape) = Shape::new(shape) {
-        used((shape.as_slice(), shape.item_count()));
+        used((shape.as_slice(), shape.item_count(), shape.len(), shape == black_box(shape)));
     }
     from_slice::<bool>(black_box(&[true][..]));
     from_slice::<u8>(black_box(&[1][..]));
@@ -309,6 +330,7 @@ fn from_slice<T: Element>(items: &[T]) {
     }
     if let Ok(typed) = TypedArray::from_slice(items, shape) {
         used((typed.view(), typed.as_slice(), typed.get::<T>(black_box(&[0][..]))));
+        used(typed == black_box(typed));
         typed.items().for_each(|item| {
             used(item);
         });
@@ -420,7 +442,7 @@ fn discovery(input: &[u8]) {
 fn reader(input: &[u8]) {
     let mut reader = black_box(Reader::new(input));
     used(Reader::new_at(input, black_box(7)).error(DecodeErrorKind::ReservedMarker));
-    used(reader.read());
+    used(reader.read().map(|token| token.ty()));
     used(reader.read_nil());
     used(reader.read_bool());
     used(reader.read_f64());
@@ -491,7 +513,27 @@ fn encoder_and_decoder(input: &[u8]) {
         encoder.check_key(black_box("key"))
     });
     used(inside);
-    used(decoder.finish());
+    used(decoder.count_copy(black_box(9), black_box(9)));
+    used(decoder.with_copy_limit(black_box(7)).finish());
     used(encoder.finish());
     used(last.0);
+    names_and_errors();
+}
+
+/// Names of types and keys, integers, and errors.
+fn names_and_errors() {
+    let ty = black_box(Type::Array);
+    used((ty.as_str(), ty.python_name(black_box(true))));
+    used(black_box(DescriptorKey::Kind).as_str());
+    used(black_box(DiscoveryKey::Name).as_str());
+    used(EncodeError::new(black_box(EncodeErrorKind::TooLong)));
+    used((Int::from(black_box(1_u8)), Int::from(black_box(1_u16)), Int::from(black_box(1_u32))));
+    used((Int::from(black_box(1_u64)), Int::from(black_box(1_usize)), Int::from(black_box(1_i8))));
+    used((Int::from(black_box(1_i16)), Int::from(black_box(1_i32)), Int::from(black_box(1_i64))));
+    used(Int::from(black_box(1_isize)));
+    let mut tracker = SequenceTracker::default();
+    let header = Header { sequence: black_box(3), ..Header::default() };
+    tracker.moved();
+    tracker.record_rejected(&header);
+    used(tracker.step(&header));
 }

@@ -105,7 +105,7 @@ impl Gateway {
             feed: Feed::new(&session.discovery)?,
             receiver: Receiver::new(vec![0; max_message.saturating_add(TOPIC_LEN)]),
             sender: Sender::new(),
-            hello: own_hello()?,
+            epoch: wall_ns(),
             report: Report::new(session.json, self.every, &address),
             liveness: Liveness::new(Instant::now()),
             start: Instant::now(),
@@ -145,12 +145,15 @@ impl Gateway {
     }
 }
 
-/// The encoded hello of the gateway: its name, and an epoch that differs after each start.
-fn own_hello() -> Result<Vec<u8>> {
+/// Passes a hello of the gateway to `write`: its name, an epoch that differs after each start, and the
+/// time, by which the board sets its clock.
+fn send_hello(sender: &mut Sender, epoch: u64, write: impl FnMut(&[u8])) -> Result<()> {
     let mut out = [0; 64];
-    let hello = Hello { node: "gateway", epoch: wall_ns(), topics: Default::default() };
+    let time_ns = Some(wall_ns());
+    let hello = Hello { node: "gateway", epoch, topics: Default::default(), time_ns };
     let hello = hello.encode(&mut out).map_err(|error| Failure::of(&error))?;
-    Ok(hello.to_vec())
+    sender.hello(hello, write);
+    Ok(())
 }
 
 /// The state between the link and the graph.
@@ -159,7 +162,7 @@ struct Bridge {
     feed: Feed,
     receiver: Receiver<Vec<u8>>,
     sender: Sender,
-    hello: Vec<u8>,
+    epoch: u64,
     report: Report,
     liveness: Liveness,
     start: Instant,
@@ -187,7 +190,7 @@ impl Bridge {
             let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             let mut out = Vec::new();
             if self.sender.hello_is_due(now_ms) {
-                self.sender.hello(&self.hello, |bytes| out.extend_from_slice(bytes));
+                send_hello(&mut self.sender, self.epoch, |bytes| out.extend_from_slice(bytes))?;
             }
             // One message at a time: the link is slow, and the board's bytes must be read meanwhile.
             if let Some(frames) = self.feed.take() {

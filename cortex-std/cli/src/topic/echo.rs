@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap_complete::engine::ArgValueCandidates;
 use cortex_cli::typed_json::ValueError;
+use cortex_std::discovery::Topic;
 use cortex_std::{SequenceTracker, Step};
 
 use crate::candidates;
@@ -94,6 +95,8 @@ struct Progress {
     is_impossible: bool,
     /// Whether several nodes publish the topic.
     is_shared: bool,
+    /// The publishers when the command began.
+    publishers: Vec<Topic>,
     table: Table,
 }
 
@@ -122,6 +125,7 @@ impl Echo {
             missing: 0,
             is_impossible: false,
             is_shared: false,
+            publishers,
             table: Table::new(arrays, std::io::stdout().is_terminal()),
         };
         let mut is_timed_out = false;
@@ -139,7 +143,7 @@ impl Echo {
                 {
                     progress.lost = progress.lost.saturating_add(count);
                 }
-                progress.is_shared = publishers.len().max(trackers.len()) > 1;
+                progress.is_shared = progress.publishers.len().max(trackers.len()) > 1;
                 self.show(session, &received, &mut progress)?;
             }
             if progress.shown > shown {
@@ -203,6 +207,9 @@ impl Echo {
                 return Ok(());
             }
         };
+        let is_same = |publisher: &&Topic| publisher.fingerprint == message.header.fingerprint;
+        let publisher = progress.publishers.iter().find(is_same);
+        message.registered = publisher.map(|publisher| publisher.message_type.clone());
         if let Some(path) = &self.field {
             match path.select(&message.fields, self.typed) {
                 Ok(fields) => message.fields = fields,

@@ -124,13 +124,13 @@ fn fields_inside_maps_and_lists_are_found_by_their_path() {
 }
 
 #[test]
-fn fields_of_an_unknown_class_are_numbered() {
+fn a_class_of_its_own_has_its_registered_name_and_numbered_fields() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);
     let base = node(&folder, "base");
     let publisher = base.raw_publisher("/cmd", "Cmd", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
-    let mut echo = start_in(&folder, &["topic", "echo", "-n", "1", "/cmd"]);
+    let mut echo = start_in(&folder, &["topic", "echo", "-n", "2", "/cmd"]);
     publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
     // A topic with the same prefix is ignored, and invalid metadata is reported.
@@ -138,11 +138,12 @@ fn fields_of_an_unknown_class_are_numbered() {
     publisher.send(&[b"/cmd", &header.encode(), b"\x91\xc1"]).expect("it is sent");
     publisher.send(&[b"/cmd", &header.encode(), b"\x92\x01\xa1x"]).expect("it is sent");
     let heading = echo.next_line();
-    assert!(
-        heading.starts_with("/cmd  0x0000000000000007  #5  2023-11-14T22:13:20.000000000Z  +"),
-        "{heading}"
-    );
+    assert!(heading.starts_with("/cmd  Cmd  #5  2023-11-14T22:13:20.000000000Z  +"), "{heading}");
     assert_eq!([echo.next_line(), echo.next_line(), echo.next_line()], ["0: 1", "1: \"x\"", "---"]);
+    // Another type than the registered one.
+    let other = Header { fingerprint: 8, ..header };
+    publisher.send(&[b"/cmd", &other.encode(), b"\x91\x01"]).expect("it is sent");
+    assert!(echo.next_line().starts_with("/cmd  0x0000000000000008  #5  "), "{echo:?}");
     let ended = end(echo).with_code(0);
     assert!(ended.stderr.starts_with("cortex: cannot decode a message on /cmd: "), "{ended:?}");
 }

@@ -10,6 +10,7 @@ mod peers;
 mod publish;
 mod terminal;
 mod topics;
+mod tour;
 
 use std::process::Command;
 

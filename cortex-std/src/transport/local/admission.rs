@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::peer::Peer;
-use super::peers::Peers;
 
 /// How long a handshake may take.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,16 +12,16 @@ const MAX_HANDSHAKES: usize = 128;
 const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
 
 /// Makes room for one more handshake, at the cost of the oldest one; false while that has its time.
-pub(super) fn make_room(peers: &mut Peers, now: Instant) -> bool {
+pub(super) fn make_room(peers: &mut Vec<Peer>, now: Instant) -> bool {
     let greeting = peers.iter().filter(|peer| peer.deadline.is_some());
     if greeting.count() < MAX_HANDSHAKES {
         return true;
     }
     let latest = now + HANDSHAKE_TIMEOUT.saturating_sub(HANDSHAKE_GRACE);
-    let is_old = |peer: &&Peer| peer.deadline.is_some_and(|deadline| deadline <= latest);
-    let Some(oldest) = peers.iter().find(is_old).map(|peer| peer.key) else { return false };
+    let is_old = |peer: &Peer| peer.deadline.is_some_and(|deadline| deadline <= latest);
+    let Some(oldest) = peers.iter().position(is_old) else { return false };
     // It has no subscription.
-    peers.retain(|peer| peer.key != oldest);
+    peers.remove(oldest);
     true
 }
 
@@ -39,16 +38,14 @@ mod tests {
             let stream = Stream::Simulated(Pipe::pair(Behaviour::PERFECT).0);
             Peer::new(key, stream, None, 10, 100, now + HANDSHAKE_TIMEOUT)
         };
-        let mut peers = Peers::default();
-        (1..MAX_HANDSHAKES as u64).for_each(|key| peers.push(peer(key)));
+        let mut peers: Vec<_> = (1..MAX_HANDSHAKES as u64).map(peer).collect();
         assert!(make_room(&mut peers, now));
         peers.push(peer(1000));
         // A complete one does not count.
         peers.push(peer(1001));
-        peers.iter_mut().take(1).for_each(|peer| peer.deadline = None);
+        peers[0].deadline = None;
         assert!(!make_room(&mut peers, now));
         assert!(make_room(&mut peers, now + HANDSHAKE_GRACE));
-        let keys: Vec<u64> = peers.iter().map(|peer| peer.key).collect();
-        assert_eq!((keys.len(), &keys[..2]), (MAX_HANDSHAKES, &[1, 3][..]));
+        assert_eq!((peers.len(), peers[0].key, peers[1].key), (MAX_HANDSHAKES, 1, 3));
     }
 }

@@ -9,7 +9,7 @@ use super::stream::Stream;
 /// What a read gave.
 #[derive(Debug)]
 pub(super) enum ReadResult {
-    /// A message is complete: [`Incoming::take_message`].
+    /// Take it with [`Incoming::take_message`].
     Message,
     /// A PING with this context: send PONG and read again.
     Ping(Vec<u8>),
@@ -34,7 +34,8 @@ impl Incoming {
         Self { stream, reader, window, is_drained: false }
     }
 
-    /// The complete message.
+    /// The message that [`read`](Self::read) has found complete.
+    #[inline]
     pub(super) fn take_message(&mut self) -> LocalMessage {
         let message = self.reader.take_message();
         self.reader.limit_reads(self.window, message.received_len());

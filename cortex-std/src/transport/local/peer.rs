@@ -67,7 +67,7 @@ pub(super) struct Peer {
     /// What is known of the peer; its counters are filled in by [`stats`](Self::stats).
     identity: PeerStats,
     /// Messages that were dropped because its queue was full.
-    pub(super) lost: u64,
+    lost: u64,
     /// Whether the peer waits for a report.
     pub(super) wants_report: bool,
 }
@@ -141,12 +141,6 @@ impl Peer {
         self.is_addressed = self.inbound.is_ready() && self.subscriptions.matches(topic);
     }
 
-    /// The peer loses the message that is being sent.
-    pub(super) fn skip(&mut self) {
-        self.is_skipped = true;
-        self.lost = self.lost.saturating_add(1);
-    }
-
     /// Whether the peer gets the messages that are being sent.
     pub(super) fn is_wanted(&self) -> bool {
         self.is_addressed && !self.is_dead
@@ -157,6 +151,21 @@ impl Peer {
         let messages = self.backlog.messages().saturating_add(messages);
         // Two messages may wait, however long they are.
         messages >= self.limit || (messages >= 2 && self.backlog.bytes() >= byte_limit)
+    }
+
+    /// Whether one more message may wait, after a look whether the kernel has room.
+    pub(super) fn makes_room(&mut self, byte_limit: u64) -> bool {
+        if self.is_full(0, byte_limit) {
+            // The event thread may not have seen yet that the kernel has room.
+            self.flush();
+        }
+        !self.is_full(0, byte_limit) || self.is_dead
+    }
+
+    /// The peer loses the message that is being sent.
+    pub(super) fn lose(&mut self) {
+        self.is_skipped = true;
+        self.lost = self.lost.saturating_add(1);
     }
 
     /// Receives what the peer sent; calls `changed` for each change of its subscriptions.

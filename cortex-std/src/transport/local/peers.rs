@@ -15,11 +15,10 @@ use crate::transport::socket::Part;
 
 /// How long a subscriber may pause before the rest of what is written to it is copied to its queue.
 const READING_PAUSE: Duration = Duration::from_micros(200);
-
 /// The peers, and what is being sent to them.
 #[derive(Default)]
 pub(super) struct Peers {
-    list: Vec<Peer>,
+    pub(super) list: Vec<Peer>,
     /// The topic of the last message, while the peers know whether they get it.
     topic: Option<Vec<u8>>,
     encoder: Encoder,
@@ -51,34 +50,15 @@ pub(super) enum Outcome {
 }
 
 impl Peers {
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Peer> {
-        self.list.iter()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Peer> {
-        self.list.iter_mut()
-    }
-
-    pub(super) fn push(&mut self, peer: Peer) {
-        self.list.push(peer);
-    }
-
-    /// Removes the peers for which `keeps` is false.
-    pub(super) fn retain(&mut self, keeps: impl FnMut(&mut Peer) -> bool) {
-        self.list.retain_mut(keeps);
-    }
-
     /// Removes and returns all peers.
     pub(super) fn take(&mut self) -> Vec<Peer> {
         std::mem::take(&mut self.list)
     }
 
-    /// The peer of this key, whose subscriptions may change. What was published before goes to those that
-    /// had subscribed by then.
-    pub(super) fn for_change(&mut self, key: u64) -> Option<&mut Peer> {
+    /// Before subscriptions may change: what was published goes to those that have subscribed by now.
+    pub(super) fn begin_change(&mut self) {
         self.flush();
         self.topic = None;
-        self.list.iter_mut().find(|peer| peer.key == key)
     }
 
     /// Bytes of the longest message so far.
@@ -143,7 +123,7 @@ impl Peers {
         for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
             peer.is_skipped = false;
             if is_full && peer.is_full(0, byte_limit) {
-                peer.skip();
+                peer.lose();
                 lost = true;
             }
         }
@@ -190,6 +170,11 @@ impl Peers {
         batch.clear();
     }
 
+    /// Sends what waits to share a write.
+    pub(super) fn flush(&mut self) {
+        self.flush_batch(Policy::Drop);
+    }
+
     /// Sends a message to one peer alone, after what is coalesced.
     ///
     /// # Errors
@@ -204,14 +189,11 @@ impl Peers {
         self.address(first.as_slice());
         self.flush();
         let mut outcome = Outcome::Queued;
-        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+        for peer in &mut self.list {
             peer.is_skipped = peer.key != key;
-            if !peer.is_skipped && peer.is_full(0, byte_limit) {
-                peer.flush();
-                if peer.is_full(0, byte_limit) {
-                    peer.skip();
-                    outcome = Outcome::Lost;
-                }
+            if peer.is_wanted() && !peer.is_skipped && !peer.makes_room(byte_limit) {
+                peer.lose();
+                outcome = Outcome::Lost;
             }
         }
         self.encoder.encode(parts);
@@ -231,21 +213,12 @@ impl Peers {
         }
     }
 
-    /// Sends what waits to share a write.
-    pub(super) fn flush(&mut self) {
-        self.flush_batch(Policy::Drop);
-    }
-
     /// Writes what waits for full queues; whether every subscriber has room for one more message then.
     fn make_room(&mut self, byte_limit: u64) -> bool {
         self.flush();
         let mut has_room = true;
-        for peer in &mut self.list {
-            if peer.is_wanted() && peer.is_full(0, byte_limit) {
-                // The event thread may not have seen yet that the kernel has room.
-                peer.flush();
-                has_room &= !peer.is_full(0, byte_limit) || peer.is_dead;
-            }
+        for peer in self.list.iter_mut().filter(|peer| peer.is_wanted()) {
+            has_room &= peer.makes_room(byte_limit);
         }
         has_room
     }

@@ -8,7 +8,7 @@ const MAX_PREFIXES: usize = 10_000;
 const MAX_BYTES: usize = 1 << 20;
 
 /// The prefixes that a peer is subscribed to, each with the number of its subscriptions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Subscriptions {
     prefixes: HashMap<Box<[u8]>, u32>,
     bytes: usize,

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::stream::io::append;
-use crate::stream::link::layout::{CRC, PREAMBLE_LEN};
+use crate::stream::link::layout::{PREAMBLE_LEN, extend_checksum};
 
 /// Maximum bytes of a COBS block without its code.
 const RUN: u8 = 254;
@@ -77,16 +77,6 @@ impl FrameEncoder {
         self.cobs.push_all(&checksum);
         self.cobs.finish()
     }
-}
-
-/// The checksum of some bytes followed by `bytes`, where `checksum` is that of the former.
-///
-/// A stored `Digest` would contain a reference to the algorithm, and so a shift by a width that is
-/// unknown to the compiler.
-fn extend_checksum(checksum: u32, bytes: &[u8]) -> u32 {
-    let mut digest = CRC.digest_with_initial((!checksum).reverse_bits());
-    digest.update(bytes);
-    digest.finalize()
 }
 
 impl fmt::Debug for FrameEncoder {
@@ -191,7 +181,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::stream::link::layout::line_len;
+    use crate::stream::link::layout::{CRC, line_len};
 
     /// The frame, encoded from pieces of `step` bytes.
     fn encoded(payload: &[u8], step: usize) -> Vec<u8> {

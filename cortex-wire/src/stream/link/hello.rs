@@ -20,7 +20,7 @@ use crate::topics::{self, TopicEntry};
 ///     Topic::of::<FloatMessage>(Direction::Published, "/temperature"),
 ///     Topic::of::<IntMessage>(Direction::Subscribed, "/rate"),
 /// ];
-/// let hello = Hello { node: "board", epoch: 7, topics: topics[..].into() };
+/// let hello = Hello { node: "board", epoch: 7, topics: topics[..].into(), time_ns: None };
 /// let mut out = [0; 128];
 /// let bytes = hello.encode(&mut out)?;
 /// assert_eq!(Hello::decode(bytes).ok(), Some(hello));
@@ -35,6 +35,9 @@ pub struct Hello<'a> {
     pub epoch: u64,
     /// The topics that it publishes and subscribes to.
     pub topics: Topics<'a>,
+    /// The time of the sender's clock, if it knows the time: nanoseconds since the Unix epoch. A
+    /// board sets its clock by it; see [`WallClock`](super::WallClock).
+    pub time_ns: Option<u64>,
 }
 
 impl<'a> Hello<'a> {
@@ -45,13 +48,16 @@ impl<'a> Hello<'a> {
     /// `OutputFull` with the required length.
     pub fn encode<'w>(&self, out: &'w mut [u8]) -> Result<&'w [u8], EncodeError> {
         let mut out = Writer::new(out);
-        out.write_list(4)?;
+        out.write_list(if self.time_ns.is_some() { 5 } else { 4 })?;
         out.write_int(VERSION);
         out.write_str(self.node)?;
         out.write_int(self.epoch);
         out.write_list(self.topics.len())?;
         for topic in self.topics {
             topic.write(&mut out)?;
+        }
+        if let Some(time_ns) = self.time_ns {
+            out.write_int(time_ns);
         }
         out.finish()
     }
@@ -74,9 +80,20 @@ impl<'a> Hello<'a> {
         let node = reader.read_str()?;
         let epoch = reader.read_integer()?;
         let topics = Topics::read(&mut reader)?;
-        reader.skip_items(u64::from(count.saturating_sub(4)))?;
+        let mut more = u64::from(count.saturating_sub(4));
+        let mut time_ns = None;
+        if more > 0 {
+            let mut ahead = reader;
+            // A value of another type is not a time, and is ignored as what follows.
+            if let Ok(time) = ahead.read_integer() {
+                time_ns = Some(time);
+                reader = ahead;
+                more = more.saturating_sub(1);
+            }
+        }
+        reader.skip_items(more)?;
         reader.finish()?;
-        Ok(Self { node, epoch, topics })
+        Ok(Self { node, epoch, topics, time_ns })
     }
 }
 
@@ -189,7 +206,8 @@ mod tests {
             Topic::of::<FloatMessage>(Direction::Published, "/a"),
             Topic::of::<ImageMessage<'_>>(Direction::Subscribed, "/b"),
         ];
-        let hello = Hello { node: "board", epoch: u64::MAX, topics: topics[..].into() };
+        let hello =
+            Hello { node: "board", epoch: u64::MAX, topics: topics[..].into(), time_ns: None };
         let mut out = [0; 128];
         let bytes = hello.encode(&mut out).expect("it fits");
         assert_eq!(Hello::decode(bytes), Ok(hello));

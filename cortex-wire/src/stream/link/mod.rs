@@ -9,7 +9,8 @@
 //! 0x00 | COBS( kind u8 | sequence u32 | payload | CRC-32 u32 ) | 0x00          big-endian
 //!
 //! kind 1, hello      MessagePack: [version, node, epoch,
-//!                                  [[direction, name, type, fingerprint, layout], ...]]
+//!                                  [[direction, name, type, fingerprint, layout], ...],
+//!                                  time_ns]      the last one only from an end that knows it
 //! kind 2, message    len u32 | topic | len u32 | header | len u32 | metadata | len u32 | buffer ...
 //! ```
 //!
@@ -55,18 +56,24 @@
 //!
 //! [COBS]: https://doi.org/10.1109/90.769765
 
+mod clock;
 mod error;
 mod frame;
+mod halves;
 mod hello;
 mod layout;
 mod port;
 mod receiver;
 mod sender;
+mod write;
 
+pub use clock::WallClock;
 pub use error::{LinkError, LinkErrorKind};
 pub use frame::{BLOCK_CAPACITY, FrameEncoder};
+pub use halves::{LinkReader, LinkWriter};
 pub use hello::{Direction, Hello, Topic, Topics};
-pub use layout::{OVERHEAD, VERSION, line_len};
-pub use port::{Link, MessageWriter, PublishError};
+pub use layout::{OVERHEAD, VERSION, line_len, payload_len};
+pub use port::{Link, PublishError};
 pub use receiver::{Event, Receiver, Stats};
 pub use sender::{HELLO_INTERVAL_MS, Sender};
+pub use write::MessageWriter;

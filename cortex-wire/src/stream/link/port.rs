@@ -5,14 +5,12 @@ use embedded_io::{Read, ReadReady, Write};
 use crate::header::Header;
 use crate::message::Message;
 use crate::stream::error::{SendError, StreamError};
-#[cfg(feature = "async")]
-use crate::stream::io::write_all_async;
-use crate::stream::io::{Chunk, write_all};
+use crate::stream::io::Chunk;
 use crate::stream::link::error::LinkError;
-use crate::stream::link::frame::FrameEncoder;
-use crate::stream::link::layout::{KIND_HELLO, KIND_MESSAGE};
-use crate::stream::link::receiver::{Event, Receiver, Stats};
-use crate::stream::link::sender::{Sender, length_prefix};
+use crate::stream::link::halves::{LinkReader, LinkWriter};
+use crate::stream::link::receiver::{Event, Receiver, Stats, take};
+use crate::stream::link::sender::Sender;
+use crate::stream::link::write::{self, MessageWriter};
 use crate::stream::multipart::published_frames;
 
 /// Why [`Link::publish`] failed; a frame that was started is lost.
@@ -35,7 +33,7 @@ pub type PublishError<E> = SendError<E, LinkError>;
 ///     Topic::of::<IntMessage>(Direction::Subscribed, "/rate"),
 /// ];
 /// let mut hello = [0; 128];
-/// let hello = Hello { node: "board", epoch: 7, topics: topics[..].into() }.encode(&mut hello)?;
+/// let hello = Hello { node: "board", epoch: 7, topics: topics[..].into(), time_ns: None }.encode(&mut hello)?;
 ///
 /// let mut link = Link::new(uart, [0; 256]);
 /// let mut scratch = [0; 32];
@@ -79,11 +77,48 @@ impl<S, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         self.receiver.stats()
     }
 
+    /// The underlying stream; the link ends.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Discards what was received of an incomplete frame, and makes a hello due: for a stream that
+    /// was interrupted or opened again. Counters and sequence numbers continue.
+    pub fn restart(&mut self) {
+        self.receiver.restart();
+        self.sender.make_hello_due();
+        self.chunk = Chunk::new();
+    }
+
+    /// The halves of the link, for two tasks of which one sends while the other waits for a frame.
+    ///
+    /// `divide` divides the stream, as the driver of a UART does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cortex_wire::link::{Link, LinkReader, LinkWriter};
+    ///
+    /// # fn example(rx: &[u8], tx: &mut [u8]) {
+    /// let link = Link::new((tx, rx), [0; 128]);
+    /// let (writer, reader): (LinkWriter<_>, LinkReader<_, _>) = link.into_halves(|both| both);
+    /// # let _ = (writer, reader);
+    /// # }
+    /// ```
+    pub fn into_halves<W, R>(
+        self,
+        divide: impl FnOnce(S) -> (W, R),
+    ) -> (LinkWriter<W>, LinkReader<R, B>) {
+        let (writer, reader) = divide(self.stream);
+        (
+            LinkWriter { stream: writer, sender: self.sender },
+            LinkReader { stream: reader, receiver: self.receiver, chunk: self.chunk },
+        )
+    }
+
     /// Processes the bytes of the last read.
     fn take<E>(&mut self) -> Result<Option<Event<'_>>, StreamError<E, LinkError>> {
-        let mut input = self.chunk.rest();
-        let result = self.receiver.receive(&mut input);
-        self.chunk.keep(input.len());
+        let result = take(&mut self.receiver, &mut self.chunk);
         if let Some(Ok(Event::Hello { is_new: true, .. })) = &result {
             self.sender.make_hello_due();
         }
@@ -107,16 +142,7 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         hello: &[u8],
         now_ms: u64,
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        if self.sender.hello_is_due(now_ms) { self.send_hello(hello) } else { Ok(()) }
-    }
-
-    // Not inlined, so that the frame is on the stack only during the call.
-    #[inline(never)]
-    fn send_hello(&mut self, hello: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = FrameEncoder::new();
-        self.sender.begin(&mut frame, KIND_HELLO);
-        push(&mut self.stream, &mut frame, hello)?;
-        finish(&mut self.stream, &mut frame)
+        write::hello_if_due(&mut self.stream, &mut self.sender, hello, now_ms)
     }
 
     /// Sends a message of these frames: topic, header, metadata, buffers.
@@ -124,15 +150,8 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
     /// # Errors
     ///
     /// `Io` or `Ended`; the message is lost.
-    #[inline(never)]
     pub fn send(&mut self, frames: &[&[u8]]) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = FrameEncoder::new();
-        self.sender.begin(&mut frame, KIND_MESSAGE);
-        for bytes in frames {
-            push(&mut self.stream, &mut frame, &length_prefix(bytes))?;
-            push(&mut self.stream, &mut frame, bytes)?;
-        }
-        finish(&mut self.stream, &mut frame)
+        write::message(&mut self.stream, &mut self.sender, frames)
     }
 
     /// Encodes a message and sends it; `scratch` holds its metadata during the call.
@@ -155,12 +174,7 @@ impl<S: Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
 
     /// Starts a message that is written piece by piece: see [`MessageWriter`].
     pub fn start_message(&mut self) -> MessageWriter<'_, S> {
-        MessageWriter {
-            stream: &mut self.stream,
-            frame: self.sender.start_message(),
-            left: 0,
-            is_whole: true,
-        }
+        MessageWriter::new(&mut self.stream, &mut self.sender)
     }
 }
 
@@ -208,14 +222,7 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         hello: &[u8],
         now_ms: u64,
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        if !self.sender.hello_is_due(now_ms) {
-            return Ok(());
-        }
-        let mut frame = FrameEncoder::new();
-        self.sender.begin(&mut frame, KIND_HELLO);
-        push_async(&mut self.stream, &mut frame, hello).await?;
-        write_all_async(&mut self.stream, frame.finish()).await?;
-        self.stream.flush().await.map_err(StreamError::Io)
+        write::hello_if_due_async(&mut self.stream, &mut self.sender, hello, now_ms).await
     }
 
     /// As [`send`](Self::send).
@@ -231,14 +238,7 @@ impl<S: embedded_io_async::Write, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         &mut self,
         frames: &[&[u8]],
     ) -> Result<(), StreamError<S::Error, LinkError>> {
-        let mut frame = FrameEncoder::new();
-        self.sender.begin(&mut frame, KIND_MESSAGE);
-        for bytes in frames {
-            push_async(&mut self.stream, &mut frame, &length_prefix(bytes)).await?;
-            push_async(&mut self.stream, &mut frame, bytes).await?;
-        }
-        write_all_async(&mut self.stream, frame.finish()).await?;
-        self.stream.flush().await.map_err(StreamError::Io)
+        write::message_async(&mut self.stream, &mut self.sender, frames).await
     }
 
     /// As [`publish`](Self::publish).
@@ -282,120 +282,4 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> Link<S, B> {
         self.chunk.fill_async(&mut self.stream).await?;
         self.take()
     }
-}
-
-/// Writer of a message in pieces: its bytes never need to be in memory at the same time.
-///
-/// If it is dropped before [`finish`](Self::finish), or finished before a frame is complete, the
-/// receiver drops the message.
-///
-/// # Examples
-///
-/// An image, line by line:
-///
-/// ```
-/// # use cortex_wire::link::Link;
-/// # fn example<S: embedded_io::Write>(link: &mut Link<S, [u8; 64]>, header: &[u8],
-/// #     metadata: &[u8], mut scan: impl FnMut(usize) -> [u8; 320])
-/// # -> Result<(), cortex_wire::StreamError<S::Error, cortex_wire::link::LinkError>> {
-/// let mut message = link.start_message();
-/// message.frame(b"/camera")?;
-/// message.frame(header)?;
-/// message.frame(metadata)?;
-/// message.start_frame(320 * 240)?;
-/// for line in 0..240 {
-///     message.write(&scan(line))?;
-/// }
-/// message.finish()?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "the receiver drops a message that is not finished"]
-pub struct MessageWriter<'l, S> {
-    stream: &'l mut S,
-    frame: FrameEncoder,
-    /// Bytes missing from the started frame.
-    left: u32,
-    /// Whether each frame was complete before the next was started.
-    is_whole: bool,
-}
-
-impl<S: Write> MessageWriter<'_, S> {
-    /// Sends a complete frame.
-    ///
-    /// # Errors
-    ///
-    /// `Io` or `Ended`.
-    pub fn frame(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
-        self.start_frame(u32::try_from(bytes.len()).unwrap_or(u32::MAX))?;
-        self.write(bytes)
-    }
-
-    /// Starts a frame of `len` bytes.
-    ///
-    /// # Errors
-    ///
-    /// `Io` or `Ended`.
-    pub fn start_frame(&mut self, len: u32) -> Result<(), StreamError<S::Error, LinkError>> {
-        self.is_whole &= self.left == 0;
-        self.left = len;
-        push(self.stream, &mut self.frame, &len.to_be_bytes())
-    }
-
-    /// Sends the next bytes of the frame; bytes beyond its length are discarded.
-    ///
-    /// # Errors
-    ///
-    /// `Io` or `Ended`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error, LinkError>> {
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let bytes = bytes.get(..left).unwrap_or(bytes);
-        self.left = self.left.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        push(self.stream, &mut self.frame, bytes)
-    }
-
-    /// Ends the message.
-    ///
-    /// # Errors
-    ///
-    /// `Io` or `Ended`.
-    pub fn finish(mut self) -> Result<(), StreamError<S::Error, LinkError>> {
-        if self.left == 0 && self.is_whole {
-            return finish(self.stream, &mut self.frame);
-        }
-        // The frame ends without its checksum, so the other end drops it.
-        write_all(self.stream, &[0])
-    }
-}
-
-fn push<S: Write>(
-    stream: &mut S,
-    frame: &mut FrameEncoder,
-    mut bytes: &[u8],
-) -> Result<(), StreamError<S::Error, LinkError>> {
-    while let Some(block) = frame.push(&mut bytes) {
-        write_all(stream, block)?;
-    }
-    Ok(())
-}
-
-fn finish<S: Write>(
-    stream: &mut S,
-    frame: &mut FrameEncoder,
-) -> Result<(), StreamError<S::Error, LinkError>> {
-    write_all(stream, frame.finish())?;
-    stream.flush().map_err(StreamError::Io)
-}
-
-#[cfg(feature = "async")]
-async fn push_async<S: embedded_io_async::Write>(
-    stream: &mut S,
-    frame: &mut FrameEncoder,
-    mut bytes: &[u8],
-) -> Result<(), StreamError<S::Error, LinkError>> {
-    while let Some(block) = frame.push(&mut bytes) {
-        write_all_async(stream, block).await?;
-    }
-    Ok(())
 }

@@ -2,10 +2,13 @@
 
 use cobs::{DecodeResult, DecoderState};
 
+use crate::stream::io::Chunk;
 use crate::stream::link::error::{LinkError, LinkErrorKind};
 use crate::stream::link::hello::Hello;
-use crate::stream::link::layout::{CRC, KIND_HELLO, KIND_MESSAGE};
-use crate::stream::multipart::Multipart;
+use crate::stream::link::layout::{
+    CHECKSUM_LEN, KIND_HELLO, KIND_MESSAGE, OVERHEAD, PREAMBLE_LEN, extend_checksum,
+};
+use crate::stream::multipart::{Multipart, Splitter};
 
 /// A received hello or message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,9 +54,16 @@ pub struct Stats {
 /// a longer frame is dropped with an error that contains its length.
 #[derive(Debug)]
 pub struct Receiver<B> {
+    /// The frames of a message as a [`FrameList`](crate::stream::multipart::FrameList), or the
+    /// payload of another kind of frame.
     buffer: B,
     /// Bytes of the frame so far, including those that did not fit.
     len: usize,
+    /// Kind and sequence number.
+    preamble: [u8; PREAMBLE_LEN],
+    /// The last four bytes, which are the checksum at the end of the frame.
+    last_bytes: u32,
+    splitter: Splitter,
     /// Whether the frame in the buffer was returned.
     is_taken: bool,
     cobs: DecoderState,
@@ -69,6 +79,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         Self {
             buffer,
             len: 0,
+            preamble: [0; PREAMBLE_LEN],
+            last_bytes: 0,
+            splitter: Splitter::new(),
             is_taken: false,
             cobs: DecoderState::Idle,
             last: None,
@@ -85,7 +98,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
 
     /// Discards the incomplete frame and the epoch of the other end, for use with a new stream.
     pub fn restart(&mut self) {
-        self.len = 0;
+        self.start();
         self.is_taken = false;
         self.cobs = DecoderState::Idle;
         self.last = None;
@@ -111,25 +124,66 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
     fn take(&mut self, input: &mut &[u8]) -> Option<Result<(), LinkErrorKind>> {
         if self.is_taken {
             self.is_taken = false;
-            self.len = 0;
+            self.start();
         }
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
             self.stats.bytes = self.stats.bytes.saturating_add(1);
             match self.cobs.feed(byte) {
                 Ok(DecodeResult::NoData) => {}
-                Ok(DecodeResult::DataStart) => self.len = 0,
-                Ok(DecodeResult::DataContinue(byte)) => {
-                    if let Some(place) = self.buffer.as_mut().get_mut(self.len) {
-                        *place = byte;
-                    }
-                    self.len = self.len.saturating_add(1);
-                }
+                Ok(DecodeResult::DataStart) => self.start(),
+                Ok(DecodeResult::DataContinue(byte)) => self.push(byte),
                 Ok(DecodeResult::DataComplete) => return Some(Ok(())),
                 Err(_) => return Some(Err(LinkErrorKind::Truncated)),
             }
         }
         None
+    }
+
+    /// Starts a frame.
+    const fn start(&mut self) {
+        self.len = 0;
+        self.splitter = Splitter::new();
+    }
+
+    /// Takes the next byte of a frame. The last four are its checksum, so each byte is processed
+    /// after the four that follow it.
+    fn push(&mut self, byte: u8) {
+        let place = self.len.checked_sub(CHECKSUM_LEN);
+        let [before, ..] = self.last_bytes.to_be_bytes();
+        self.last_bytes = self.last_bytes.wrapping_shl(8) | u32::from(byte);
+        self.len = self.len.saturating_add(1);
+        let Some(place) = place else { return };
+        if let Some(place) = self.preamble.get_mut(place) {
+            *place = before;
+            return;
+        }
+        let buffer = self.buffer.as_mut();
+        let [kind, ..] = self.preamble;
+        if kind == KIND_MESSAGE {
+            self.splitter.push(buffer, before);
+        } else if let Some(place) = buffer.get_mut(place.saturating_sub(PREAMBLE_LEN)) {
+            *place = before;
+        }
+    }
+
+    /// The payload, unless it is a message's.
+    fn payload(&self) -> &[u8] {
+        self.buffer.as_ref().get(..self.len.saturating_sub(OVERHEAD)).unwrap_or_default()
+    }
+
+    /// The checksum of kind, sequence and payload.
+    fn checksum(&self) -> u32 {
+        let [kind, ..] = self.preamble;
+        let mut checksum = extend_checksum(0, &self.preamble);
+        if kind == KIND_MESSAGE {
+            self.splitter.visit(self.buffer.as_ref(), |bytes| {
+                checksum = extend_checksum(checksum, bytes);
+            });
+            checksum
+        } else {
+            extend_checksum(checksum, self.payload())
+        }
     }
 
     /// Decodes a complete frame.
@@ -138,23 +192,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
         if let Err(kind) = self.check() {
             return Err(self.dropped(kind));
         }
-        let payload = self.len.saturating_sub(4);
-        let (kind, payload) = match self.buffer.as_ref().get(..payload) {
-            Some([kind, _, _, _, _, payload @ ..]) => (*kind, payload),
-            _ => {
-                return Err(count_dropped(
-                    &mut self.stats,
-                    LinkErrorKind::TooShort { len: self.len },
-                ));
-            }
-        };
+        let [kind, ..] = self.preamble;
+        let buffer = self.buffer.as_ref();
         let event = match kind {
-            KIND_HELLO => Hello::decode(payload).map(|hello| {
-                let before = self.epoch.replace(hello.epoch);
-                Event::Hello { hello, is_new: before != Some(hello.epoch) }
-            }),
+            KIND_HELLO => {
+                Hello::decode(buffer.get(..self.len.saturating_sub(OVERHEAD)).unwrap_or_default())
+                    .map(|hello| {
+                        let before = self.epoch.replace(hello.epoch);
+                        Event::Hello { hello, is_new: before != Some(hello.epoch) }
+                    })
+            }
             KIND_MESSAGE => {
-                Multipart::new(payload).map(Event::Message).ok_or(LinkErrorKind::Frames)
+                self.splitter.message(buffer).map(Event::Message).ok_or(LinkErrorKind::Frames)
             }
             found => Err(LinkErrorKind::Kind { found }),
         };
@@ -169,18 +218,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
 
     /// Checks length, checksum and sequence number.
     fn check(&mut self) -> Result<(), LinkErrorKind> {
-        let Some(frame) = self.buffer.as_ref().get(..self.len) else {
-            let capacity = self.buffer.as_ref().len();
+        let capacity = self.buffer.as_ref().len();
+        if self.len > capacity {
             return Err(LinkErrorKind::TooLong { len: self.len, capacity });
-        };
-        let Some((body @ [_, s0, s1, s2, s3, ..], found)) = frame.split_last_chunk() else {
+        }
+        if self.len < OVERHEAD {
             return Err(LinkErrorKind::TooShort { len: self.len });
-        };
-        let (expected, found) = (CRC.checksum(body), u32::from_be_bytes(*found));
+        }
+        let (expected, found) = (self.checksum(), self.last_bytes);
         if expected != found {
             return Err(LinkErrorKind::Checksum { expected, found });
         }
-        let sequence = u32::from_be_bytes([*s0, *s1, *s2, *s3]);
+        let [_, sequence @ ..] = self.preamble;
+        let sequence = u32::from_be_bytes(sequence);
         let last = self.last.replace((sequence, found));
         if last == Some((sequence, found)) {
             return Err(LinkErrorKind::Duplicate { sequence });
@@ -202,6 +252,17 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Receiver<B> {
     }
 }
 
+/// Processes the bytes of a stream's last read.
+pub(super) fn take<'r, B: AsRef<[u8]> + AsMut<[u8]>>(
+    receiver: &'r mut Receiver<B>,
+    chunk: &mut Chunk,
+) -> Option<Result<Event<'r>, LinkError>> {
+    let mut input = chunk.rest();
+    let result = receiver.receive(&mut input);
+    chunk.keep(input.len());
+    result
+}
+
 /// Counts a frame that is dropped.
 fn count_dropped(stats: &mut Stats, kind: LinkErrorKind) -> LinkError {
     let count = match kind {
@@ -221,7 +282,6 @@ mod tests {
     use crate::standard::FloatMessage;
     use crate::stream::link::frame::FrameEncoder;
     use crate::stream::link::hello::{Direction, Topic};
-    use crate::stream::link::layout::OVERHEAD;
     use crate::stream::link::sender::Sender;
 
     fn message(sender: &mut Sender, frames: &[&[u8]]) -> Vec<u8> {
@@ -233,7 +293,7 @@ mod tests {
     fn hello(sender: &mut Sender, epoch: u64) -> Vec<u8> {
         let topics = [Topic::of::<FloatMessage>(Direction::Published, "/t")];
         let mut out = [0; 64];
-        let hello = Hello { node: "board", epoch, topics: topics[..].into() };
+        let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut out).expect("it fits");
         let mut line = Vec::new();
         sender.hello(hello, |bytes| line.extend_from_slice(bytes));

@@ -9,7 +9,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::stream::error::StreamError;
 use crate::stream::zmtp::connection::Event;
 use crate::stream::zmtp::error::ZmtpError;
-use crate::stream::zmtp::socket::Socket;
+use crate::stream::zmtp::socket::{SendError, Socket};
 use crate::topics::TopicInfo;
 
 /// Why a topic was not registered.
@@ -37,6 +37,33 @@ impl<E: fmt::Display> fmt::Display for RegisterError<E> {
 }
 
 impl<E: core::error::Error + 'static> core::error::Error for RegisterError<E> {}
+
+impl<E> From<EncodeError> for RegisterError<E> {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl<E> From<ZmtpError> for RegisterError<E> {
+    fn from(error: ZmtpError) -> Self {
+        Self::Stream(StreamError::Protocol(error))
+    }
+}
+
+impl<E> From<StreamError<E, ZmtpError>> for RegisterError<E> {
+    fn from(error: StreamError<E, ZmtpError>) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl<E> From<SendError<E>> for RegisterError<E> {
+    fn from(error: SendError<E>) -> Self {
+        match error {
+            SendError::Encode(error) => Self::Encode(error),
+            SendError::Stream(error) => Self::Stream(error),
+        }
+    }
+}
 
 /// Registers a topic at the daemon and waits for the reply; `scratch` holds the request.
 ///

@@ -59,5 +59,5 @@ fn run() -> bool {
     node.publish_reading(black_box(0), black_box(0));
     node.publish_image(black_box(0), black_box(&PIXELS));
     // The link takes its input in pieces.
-    (0..8).any(|_| node.command() == Some(200))
+    (0..8).any(|_| node.command(black_box(0)) == Some(200)) && node.unsent() == 0
 }

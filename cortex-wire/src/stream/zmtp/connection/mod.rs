@@ -1,7 +1,7 @@
 //! The state machine of one connection: bytes in, events and bytes out.
 
 use crate::stream::io::append;
-use crate::stream::multipart::{Multipart, PREFIX_LEN};
+use crate::stream::multipart::{FrameList, Multipart, PREFIX_LEN};
 use crate::stream::zmtp::command::{Command, pong_head, subscription_head, write_ready};
 use crate::stream::zmtp::error::{ZmtpError, ZmtpErrorKind};
 use crate::stream::zmtp::frame::{FrameHead, FrameHeader};
@@ -9,6 +9,9 @@ use crate::stream::zmtp::greeting::Greeting;
 
 /// Capacity for bytes to write: greeting, READY, and some PONGs.
 const OUT_CAPACITY: usize = 160;
+
+/// Bytes of the longest PONG, which returns the 16 bytes of a PING.
+const MAX_PONG_LEN: usize = 2 + 5 + 16;
 
 /// Bytes of buffer for the handshake of libzmq.
 const HANDSHAKE_LEN: usize = 64;
@@ -101,9 +104,9 @@ enum Taken {
 pub struct Connection<'t, B> {
     role: Role<'t>,
     buffer: B,
-    /// Bytes of the message so far, in the layout of [`Multipart`].
-    len: usize,
-    /// Bytes of the frame in the buffer, after the message.
+    /// The frames of the message so far.
+    frames: FrameList,
+    /// Bytes of the frame in the buffer, after the others.
     body_len: usize,
     /// Bytes of buffer that a message needs which does not fit; 0 if it fits.
     needed: u64,
@@ -130,7 +133,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             Role::Pub { topic } => topic.len().saturating_add(SUBSCRIBE_LEN).max(HANDSHAKE_LEN),
             _ => HANDSHAKE_LEN,
         };
-        // Each frame is stored after its length, as in a message.
+        // Each frame is stored beside its end, as in a message.
         let needed = needed.saturating_add(PREFIX_LEN);
         if capacity < needed {
             let kind = ZmtpErrorKind::BufferTooSmall { needed, capacity };
@@ -141,7 +144,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         Ok(Self {
             role,
             buffer,
-            len: 0,
+            frames: FrameList::new(),
             body_len: 0,
             needed: 0,
             is_taken: false,
@@ -187,7 +190,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
     }
 
     /// Consumes bytes from the start of `input` until an event; returns `None` when `input` is
-    /// empty. Call it until then, and write the [pending](Self::pending) bytes.
+    /// empty, or when [pending](Self::pending) bytes must be written before the next command can
+    /// be answered. Call it and write the pending bytes until `input` is empty.
     ///
     /// # Errors
     ///
@@ -229,18 +233,17 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
 
     /// The message in the buffer; a reply must start with an empty delimiter frame.
     fn message(&self) -> Option<Multipart<'_>> {
-        let bytes = self.buffer.as_ref().get(..self.len)?;
-        match (self.role, bytes) {
-            (Role::Req, [0, 0, 0, 0, reply @ ..]) => Multipart::new(reply),
-            (Role::Req, _) => None,
-            _ => Multipart::new(bytes),
+        let message = self.frames.message(self.buffer.as_ref())?;
+        match self.role {
+            Role::Req => message.after_delimiter(),
+            _ => Some(message),
         }
     }
 
     fn take(&mut self, input: &mut &[u8]) -> Result<Option<Taken>, ZmtpErrorKind> {
         if self.is_taken {
             self.is_taken = false;
-            self.len = 0;
+            self.frames = FrameList::new();
         }
         loop {
             match self.state {
@@ -254,9 +257,14 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                     self.head_byte(head, len, byte)?;
                 }
                 State::Body { header, left, keep } => {
+                    // A PING is answered, so its last byte waits until there is room.
+                    let room = self.out.capacity().saturating_sub(self.out.len());
+                    if header.is_command() && left > 0 && room < MAX_PONG_LEN {
+                        return Ok(None);
+                    }
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let (bytes, rest) = input.split_at_checked(count).unwrap_or((input, &[]));
-                    let place = self.len.saturating_add(PREFIX_LEN).saturating_add(self.body_len);
+                    let place = self.frames.len().saturating_add(self.body_len);
                     let place = self.buffer.as_mut().get_mut(place..);
                     if keep && let Some(place) = place.and_then(|p| p.get_mut(..bytes.len())) {
                         place.copy_from_slice(bytes);
@@ -321,16 +329,17 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
         let left = header.len();
         let capacity = self.buffer.as_ref().len();
         let is_message = !header.is_command();
-        let before = self.len.saturating_add(PREFIX_LEN);
+        let before = self.frames.used().saturating_add(PREFIX_LEN);
         let needed = u64::try_from(before).unwrap_or(u64::MAX).saturating_add(left);
         let mut keep = usize::try_from(needed).is_ok_and(|needed| needed <= capacity)
-            && u32::try_from(left).is_ok();
+            && u32::try_from(needed).is_ok();
         if !keep && !self.is_ready {
             return Err(ZmtpErrorKind::HandshakeLength { len: left, capacity });
         }
         // A frame that does not fit loses the message; the length of its other frames still counts.
         if is_message && (self.needed > 0 || !keep) {
-            self.needed = self.needed.max(u64::try_from(self.len).unwrap_or(u64::MAX));
+            let used = u64::try_from(self.frames.used()).unwrap_or(u64::MAX);
+            self.needed = self.needed.max(used);
             let frame = left.saturating_add(4);
             self.needed = self.needed.saturating_add(frame);
             keep = false;
@@ -342,7 +351,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
 
     /// Processes a complete frame, which is in the buffer unless it was too long.
     fn frame(&mut self, header: FrameHeader, keep: bool) -> Result<Option<Taken>, ZmtpErrorKind> {
-        let start = self.len.saturating_add(PREFIX_LEN);
+        let start = self.frames.len();
         let end = start.saturating_add(self.body_len);
         if header.is_command() {
             // A command that does not fit is irrelevant: the buffer holds every subscription that
@@ -365,7 +374,8 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
                 Command::Ready(_) => Err(ZmtpErrorKind::Handshake),
                 Command::Error => Err(ZmtpErrorKind::Refused),
                 Command::Ping { context } => {
-                    queue(&mut self.out, &[&pong_head(context.len()), context]);
+                    append(&mut self.out, &pong_head(context.len()));
+                    append(&mut self.out, context);
                     Ok(None)
                 }
                 command => Ok(subscription(self.role, &mut self.subscriptions, command)),
@@ -378,12 +388,7 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             return Ok(subscription(self.role, &mut self.subscriptions, command));
         }
         if keep {
-            let prefix = u32::try_from(self.body_len).unwrap_or(u32::MAX).to_be_bytes();
-            let place = self.buffer.as_mut().get_mut(self.len..);
-            if let Some(place) = place.and_then(|place| place.first_chunk_mut()) {
-                *place = prefix;
-            }
-            self.len = end;
+            self.frames.push(self.buffer.as_mut(), self.body_len);
         }
         if header.has_more() {
             return Ok(None);
@@ -394,15 +399,6 @@ impl<'t, B: AsRef<[u8]> + AsMut<[u8]>> Connection<'t, B> {
             0 => Ok(Some(Taken::Message)),
             needed => Ok(Some(Taken::TooLong(needed))),
         }
-    }
-}
-
-/// Adds bytes to write; all or, if there is no room, none: a peer that sends PINGs faster than it
-/// reads gets no PONG.
-fn queue(out: &mut heapless::Vec<u8, OUT_CAPACITY>, parts: &[&[u8]]) {
-    let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
-    if len <= out.capacity().saturating_sub(out.len()) {
-        parts.iter().for_each(|part| append(out, part));
     }
 }
 

@@ -1,15 +1,14 @@
 //! Sequence numbers: gaps, repetitions and restarts.
 
-use crate::wire::Header;
+use crate::header::Header;
 
-/// Compares the sequence numbers of a publisher's messages, as subscribers do to count losses; for tools
-/// that receive [`raw`](crate::raw) frames.
+/// Compares the sequence numbers of a publisher's messages, as subscribers do to count losses; for
+/// tools and boards that receive frames.
 ///
 /// # Examples
 ///
 /// ```
-/// use cortex_std::wire::Header;
-/// use cortex_std::{SequenceTracker, Step};
+/// use cortex_wire::{Header, SequenceTracker, Step};
 ///
 /// let header = |sequence| Header { fingerprint: 0, timestamp_ns: sequence, sequence };
 /// let mut tracker = SequenceTracker::default();
@@ -17,7 +16,8 @@ use crate::wire::Header;
 /// assert_eq!(tracker.step(&header(10)), Step::Lost(2));
 /// assert_eq!(tracker.step(&header(0)), Step::Restarted);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SequenceTracker {
     last: Option<(u64, u64)>,
     /// The next message is another publisher's.
@@ -25,7 +25,8 @@ pub struct SequenceTracker {
 }
 
 /// What the sequence number of a message says about the messages before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Step {
     /// The first message, or the successor of the last one.
@@ -40,7 +41,7 @@ pub enum Step {
 
 impl SequenceTracker {
     /// The next message is another publisher's, whatever its sequence number.
-    pub fn moved(&mut self) {
+    pub const fn moved(&mut self) {
         self.is_moved = self.last.is_some();
     }
 
@@ -63,7 +64,7 @@ impl SequenceTracker {
             return Step::Repeated;
         }
         self.last = Some((header.sequence, header.timestamp_ns));
-        if std::mem::take(&mut self.is_moved) {
+        if core::mem::take(&mut self.is_moved) {
             return Step::Restarted;
         }
         match header.sequence.checked_sub(sequence) {
