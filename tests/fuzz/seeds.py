@@ -105,6 +105,7 @@ for name, rest in [
     ("sub", ready(b"SUB") + b"\x04\x0c\x09SUBSCRIBE/t" + PING + b"\x04\x09\x06CANCEL/t"),
     ("xsub_3_0", ready(b"XSUB") + b"\0\x03\x01/t\0\x03\x00/t"),
     ("twice", ready(b"SUB") + ready(b"SUB")),
+    ("doubled", ready(b"SUB") + 2 * b"\0\x03\x01/t"),
     ("report", ready(b"SUB") + REPORT + REPORT),
     ("claims", ready(b"SUB") + b"\x06" + b"\xff" * 8),
 ]:

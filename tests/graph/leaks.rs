@@ -177,8 +177,10 @@ fn a_subscriber_that_stops_reading_costs_its_queue_and_its_memory_is_given_back(
     let node = node.transport(Transport::Local).create().expect("a node");
     let body = vec![1; LEN];
     // By the number of messages, and by their bytes.
-    for (queue, queue_bytes, limit) in [(20, 0, 20), (1000, 30 * LEN, 30)] {
-        let blobs = node.publisher::<BytesMessage>("/t").queue(queue).queue_bytes(queue_bytes);
+    for (topic, queue, queue_bytes, limit) in
+        [("/messages", 20, 0, 20), ("/bytes", 1000, 30 * LEN, 30)]
+    {
+        let blobs = node.publisher::<BytesMessage>(topic).queue(queue).queue_bytes(queue_bytes);
         let blobs = blobs.create().expect("it binds");
         blobs.publish(&BytesMessage { data: &body }).expect("it is published");
         let before = Usage::now();
