@@ -22,6 +22,9 @@
 //! left, and for a publisher with `block_for` in any case. So a steady reader costs one copy by the kernel
 //! and no work of the event thread.
 //!
+//! **Shared memory.** Between two Cortex peers arrays of 64 KiB and more are lent ([`sharing`]); the message
+//! itself is then a small one.
+//!
 //! **Alignment.** Bodies of more than 255 bytes are aligned to 8 bytes, large ones to 64.
 //!
 //! **Introductions.** READY has properties that only Cortex peers know ([`inbound`], [`report`]); the wire
