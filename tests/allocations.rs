@@ -52,6 +52,12 @@ fn allocations<M: Message + 'static>(publish: impl Fn(&Publisher<M>) -> Publishe
 
 const NONE: (u64, u64) = (0, 0);
 
+/// Allocations for the leases of large arrays in shared memory, which libzmq does not use: one for each
+/// message.
+fn leases() -> u64 {
+    if std::env::var("CORTEX_TRANSPORT").as_deref() == Ok("zmq") { 0 } else { COUNT }
+}
+
 #[test]
 fn text_is_published_and_received_without_an_allocation() {
     let count = allocations::<StringMessage>(|publisher| {
@@ -63,10 +69,20 @@ fn text_is_published_and_received_without_an_allocation() {
 }
 
 #[test]
-fn pictures_are_published_and_received_without_an_allocation() {
+fn a_picture_costs_one_allocation_for_its_lease_and_none_to_receive() {
     let pixels = vec![0_u8; 480 * 640 * 3];
     let count = allocations::<ImageMessage>(|publisher| {
         let data = ArrayView::from_slice(&pixels, &[480, 640, 3]).expect("it fits");
+        publisher.publish(&ImageMessage::new(data, "rgb8")).expect("sent")
+    });
+    assert_eq!(count, (leases(), 0));
+}
+
+#[test]
+fn a_picture_of_less_than_64_kib_is_published_and_received_without_an_allocation() {
+    let pixels = vec![0_u8; 120 * 160 * 3];
+    let count = allocations::<ImageMessage>(|publisher| {
+        let data = ArrayView::from_slice(&pixels, &[120, 160, 3]).expect("it fits");
         publisher.publish(&ImageMessage::new(data, "rgb8")).expect("sent")
     });
     assert_eq!(count, NONE);
@@ -114,7 +130,7 @@ fn nested_values_are_published_and_received_without_an_allocation() {
 }
 
 #[test]
-fn an_owner_costs_one_allocation_and_a_loan_two() {
+fn a_loan_costs_two_allocations_and_an_owner_one_more_than_a_copy() {
     let pixels = Arc::new(vec![0_u8; 100_000]);
     let (published, received) = allocations::<ArrayMessage>(|publisher| {
         let sent = publisher.publish_from(Arc::clone(&pixels), |pixels| ArrayMessage {
@@ -124,8 +140,8 @@ fn an_owner_costs_one_allocation_and_a_loan_two() {
         });
         sent.expect("sent")
     });
-    // One for the owner and the view into it, kept until libzmq has sent the frame.
-    assert_eq!((published, received), (COUNT, 0));
+    // One for the owner and the view into it.
+    assert_eq!((published, received), (COUNT + leases(), 0));
     let (published, received) = allocations::<ArrayMessage>(|publisher| {
         let loan = publisher.loan::<u8>(&[100_000]).expect("there is memory");
         let sent = loan.publish(|data| ArrayMessage { data, name: "", frame_id: "" });

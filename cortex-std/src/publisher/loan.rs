@@ -67,7 +67,14 @@ impl<M: Message + 'static, T: Element + bytemuck::Pod> Loan<'_, M, T> {
         let len = count
             .and_then(|count| count.checked_mul(size_of::<T>()))
             .ok_or(ArrayError::ShapeOverflow)?;
-        let memory = publisher.inner.loans.take(len)?;
+        let loans = &publisher.inner.loans;
+        let memory = match loans.take_unused(len) {
+            Some(memory) => memory,
+            None => {
+                publisher.inner.outlet.collect_returns();
+                loans.take(len)?
+            }
+        };
         ArrayView::new(T::DTYPE, shape, &memory)?;
         Ok(Loan { publisher, memory, shape: shape.into(), item: PhantomData })
     }

@@ -247,6 +247,13 @@ impl Outlet {
         PublisherStats { peers, shared, ..self.counted() }
     }
 
+    /// Takes back shared memory that subscribers have returned.
+    pub(crate) fn collect_returns(&self) {
+        if let Some(peers) = self.peers.as_ref().and_then(Weak::upgrade) {
+            peers.collect_returns();
+        }
+    }
+
     /// The number of subscribers; as [`stats`](Self::stats).
     pub(crate) fn subscriber_count(&self) -> usize {
         self.counted().subscribers

@@ -58,19 +58,24 @@ impl LoanPool {
     /// # Errors
     /// When memory is exhausted.
     pub(crate) fn take(&self, len: usize) -> Result<Loan, SocketError> {
+        if let Some(loan) = self.take_unused(len) {
+            return Ok(loan);
+        }
+        let block = match self.take_shared(len) {
+            Some(block) => block,
+            None => Block::zeroed(len)?,
+        };
+        Ok(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
+    }
+
+    /// The same, if a buffer of an earlier loan is unused.
+    pub(crate) fn take_unused(&self, len: usize) -> Option<Loan> {
         let mut blocks = self.shelf.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         // The most recently used first, since it is cached; none that is more than twice as large.
         let fits = |block: &Block| block.capacity() >= len && block.capacity() / 2 <= len;
-        let found = blocks.iter().rposition(fits).map(|at| blocks.remove(at));
+        let block = blocks.iter().rposition(fits).map(|at| blocks.remove(at))?;
         drop(blocks);
-        let block = match found {
-            Some(block) => block,
-            None => match self.take_shared(len) {
-                Some(block) => block,
-                None => Block::zeroed(len)?,
-            },
-        };
-        Ok(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
+        Some(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
     }
 }
 

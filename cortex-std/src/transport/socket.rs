@@ -148,6 +148,9 @@ pub(crate) trait PeerList: Send + Sync {
 
     /// How arrays went to those that map shared memory.
     fn shared(&self) -> SharedStats;
+
+    /// Takes back shared memory that they have returned.
+    fn collect_returns(&self);
 }
 
 /// A socket that sends each message to every peer that subscribed to a prefix of its first part.

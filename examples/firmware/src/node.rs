@@ -59,7 +59,13 @@ impl<'a, S: Read + ReadReady + Write> Node<'a, S> {
         let hello = Hello { node: "board", epoch, topics: topics[..].into(), time_ns: None };
         let hello = hello.encode(&mut buffers.hello)?;
         let link = Link::new(line, &mut buffers.frame[..]);
-        Ok(Self { link, clock: WallClock::new(), hello, metadata: &mut buffers.metadata, unsent: 0 })
+        Ok(Self {
+            link,
+            clock: WallClock::new(),
+            hello,
+            metadata: &mut buffers.metadata,
+            unsent: 0,
+        })
     }
 
     /// Sends the hello if it is due.

@@ -1,6 +1,7 @@
 //! The connections of a subscriber up to the end of their handshakes, and their reconnection.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -99,6 +100,16 @@ impl Link {
     /// The events to watch for once the subscriber reads the connection.
     fn live_flags(&self) -> EventFlags {
         if self.output.is_empty() { LIVE } else { LIVE | EventFlags::OUT }
+    }
+
+    /// Writes bytes now or, where something waits, behind that; as [`flush`](Self::flush).
+    fn write(&mut self, bytes: &[u8], flags: EventFlags) -> bool {
+        let written = match self.output.is_empty() {
+            true => self.stream.send(&[IoSlice::new(bytes)]).unwrap_or(0),
+            false => 0,
+        };
+        self.output.push_bytes(bytes.get(written..).unwrap_or_default());
+        self.flush(flags)
     }
 
     /// Writes what waits, and watches for `flags` and, while something is left, for room; false once the
@@ -227,8 +238,7 @@ impl Connectors {
             && Arc::ptr_eq(&link.descriptor, descriptor)
         {
             // No more wait here than the publisher lends.
-            link.output.push_bytes(&Sharing::Return { lease }.encode());
-            link.flush(LIVE);
+            link.write(&Sharing::Return { lease }.encode(), LIVE);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use rustix::io::Errno;
 
 use super::encoder::Encoder;
-use super::sharing::{Lend, Sharing};
+use super::sharing::{CommandFrame, Lend, Sharing};
 use super::stream::Stream;
 use crate::transport::shared::SharedBlock;
 use crate::transport::socket::Part;
@@ -110,7 +110,7 @@ impl Lending {
         &mut self,
         block: &Arc<SharedBlock>,
         stream: &Stream,
-    ) -> Result<Vec<u8>, Errno> {
+    ) -> Result<CommandFrame, Errno> {
         let mut command = Sharing::Buffer { id: block.id(), len: block.len() as u64 }.encode();
         let written = loop {
             match stream.send_with_descriptor(&command, block.fd()) {
@@ -119,7 +119,8 @@ impl Lending {
             }
         };
         self.known.push((block.id(), Arc::downgrade(block)));
-        Ok(command.split_off(written.min(command.len())))
+        command.drain(..written.min(command.len()));
+        Ok(command)
     }
 
     /// The subscriber holds a part, which must not change before it is returned.

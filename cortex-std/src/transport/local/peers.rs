@@ -25,8 +25,10 @@ const POOL_LIMIT: usize = 64 << 20;
 /// The peers, and what is being sent to them.
 pub(super) struct Peers {
     pub(super) list: Vec<Peer>,
-    /// The topic of the last message, while the peers know whether they get it.
-    topic: Option<Vec<u8>>,
+    /// The topic of the last message.
+    topic: Vec<u8>,
+    /// Whether the peers know if they get messages of this topic.
+    is_addressed: bool,
     encoder: Encoder,
     /// Bytes of the longest message so far.
     longest: usize,
@@ -64,7 +66,8 @@ impl Default for Peers {
     fn default() -> Self {
         Self {
             list: Vec::new(),
-            topic: None,
+            topic: Vec::new(),
+            is_addressed: false,
             encoder: Encoder::default(),
             longest: 0,
             burst: Burst::default(),
@@ -86,7 +89,7 @@ impl Peers {
     /// Before subscriptions may change: what was published goes to those that have subscribed by now.
     pub(super) fn begin_change(&mut self) {
         self.flush();
-        self.topic = None;
+        self.is_addressed = false;
     }
 
     /// Bytes of the longest message so far.
@@ -266,16 +269,16 @@ impl Peers {
 
     /// Tells the peers the topic of the following messages.
     fn address(&mut self, topic: &[u8]) {
-        if self.topic.as_deref() == Some(topic) {
+        if self.is_addressed && self.topic == topic {
             return;
         }
         self.flush();
         for peer in &mut self.list {
             peer.address(topic);
         }
-        let known = self.topic.get_or_insert_default();
-        known.clear();
-        known.extend_from_slice(topic);
+        self.topic.clear();
+        self.topic.extend_from_slice(topic);
+        self.is_addressed = true;
     }
 
     /// Sends a batch that waits for too long; returns when to call again.

@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
+use smallvec::SmallVec;
+
 use super::admission::{HANDSHAKE_TIMEOUT, make_room};
 use super::hub::{EventFlags, Handler, Hub, Registration};
+use super::lending::{FIRST_PART, LENT_LEN};
 use super::listener::open_listener;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
@@ -260,6 +263,9 @@ impl fmt::Debug for LocalPublisher {
 impl Shared {
     fn send(&self, parts: &mut [Part<'_>], policy: Policy) -> Result<Outcome, SocketError> {
         let mut state = self.state.lock();
+        if parts.iter().skip(FIRST_PART).any(|part| part.len() >= LENT_LEN) {
+            self.collect(&mut state);
+        }
         let outcome = state.peers.send(parts, policy, self.byte_limit);
         if let Some(due) = state.peers.take_tail_due() {
             self.wake_at(due);
@@ -318,6 +324,49 @@ impl Shared {
             returned.clone()
         };
         wait_any(std::iter::once(&EventSource::new(Arc::new(returned))), deadline, interrupt)
+    }
+
+    /// Processes what a peer sent.
+    fn receive(&self, state: &mut State, key: u64) {
+        let State { peers, changes, returned, .. } = state;
+        peers.begin_change();
+        let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
+        let changed = Some(key);
+        let was_awaited = peer.is_awaited();
+        peer.receive(|change| {
+            let (subscribe, topic) = match change {
+                Change::Subscribed(topic) => (true, topic),
+                Change::Unsubscribed(topic) => (false, topic),
+            };
+            changes.push_back(SubscriptionEvent { subscribe, topic, peer: changed });
+        });
+        if changes.len() > MAX_EVENTS {
+            peer.is_dead = true;
+        }
+        if was_awaited
+            && !peer.is_awaited()
+            && let Some(returned) = returned
+        {
+            returned.wake();
+        }
+        if std::mem::take(&mut peer.wants_report) {
+            peers.report_to(key);
+        }
+        if !changes.is_empty() {
+            self.events.wake();
+        }
+    }
+
+    /// Takes back the shared memory that subscribers have returned, before more is made: the event thread
+    /// may not have seen it yet.
+    fn collect(&self, state: &mut State) {
+        let holds =
+            |peer: &&Peer| peer.lending.as_ref().is_some_and(|lending| lending.held().0 > 0);
+        let keys: SmallVec<[u64; 8]> =
+            state.peers.list.iter().filter(holds).map(|peer| peer.key).collect();
+        for key in keys {
+            self.receive(state, key);
+        }
     }
 
     /// Accepts the connections that wait.
@@ -429,6 +478,10 @@ impl PeerList for Shared {
     fn shared(&self) -> SharedStats {
         self.state.lock().peers.shared()
     }
+
+    fn collect_returns(&self) {
+        self.collect(&mut self.state.lock());
+    }
 }
 
 impl Handler for Shared {
@@ -440,38 +493,12 @@ impl Handler for Shared {
         let now = Instant::now();
         let may_change = flags
             .intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        let State { peers, changes, returned, .. } = &mut *state;
         if may_change {
-            peers.begin_change();
-            let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
-            let changed = Some(key);
-            let was_awaited = peer.is_awaited();
-            peer.receive(|change| {
-                let (subscribe, topic) = match change {
-                    Change::Subscribed(topic) => (true, topic),
-                    Change::Unsubscribed(topic) => (false, topic),
-                };
-                changes.push_back(SubscriptionEvent { subscribe, topic, peer: changed });
-            });
-            if changes.len() > MAX_EVENTS {
-                peer.is_dead = true;
-            }
-            if was_awaited
-                && !peer.is_awaited()
-                && let Some(returned) = returned
-            {
-                returned.wake();
-            }
-            if std::mem::take(&mut peer.wants_report) {
-                peers.report_to(key);
-            }
-        } else if let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) {
+            self.receive(&mut state, key);
+        } else if let Some(peer) = state.peers.list.iter_mut().find(|peer| peer.key == key) {
             peer.flush();
         }
         self.remove_dead(&mut state, now);
-        if !state.changes.is_empty() {
-            self.events.wake();
-        }
     }
 
     fn due(&self, now: Instant) {

@@ -10,6 +10,8 @@
 //! X-CORTEX-RETURN   lease u32                                                from the subscriber
 //! ```
 
+use smallvec::SmallVec;
+
 use crate::wire::zmtp::FrameHeader;
 
 /// The property of READY by which a peer says that it knows these commands.
@@ -19,6 +21,9 @@ pub(super) const MEMORY_PROPERTY: &str = "X-Cortex-Memory";
 const BUFFER: &[u8] = b"\x0fX-CORTEX-BUFFER";
 const LEND: &[u8] = b"\x0dX-CORTEX-LEND";
 const RETURN: &[u8] = b"\x0fX-CORTEX-RETURN";
+
+/// The frame of a command: none is longer, so encoding allocates nothing.
+pub(super) type CommandFrame = SmallVec<[u8; 64]>;
 
 /// A command about shared memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,19 +51,27 @@ pub(super) struct Lend {
 
 impl Sharing {
     /// The frame of the command.
-    pub(super) fn encode(self) -> Vec<u8> {
-        let (name, numbers) = match self {
+    pub(super) fn encode(self) -> CommandFrame {
+        let mut body = CommandFrame::new();
+        match self {
             Self::Buffer { id, len } => {
-                (BUFFER, [&id.to_le_bytes()[..], &len.to_le_bytes()].concat())
+                body.extend_from_slice(BUFFER);
+                body.extend_from_slice(&id.to_le_bytes());
+                body.extend_from_slice(&len.to_le_bytes());
             }
             Self::Lend(Lend { part, lease, id, offset, len }) => {
-                let numbers = [part, lease, id].map(u32::to_le_bytes).concat();
-                (LEND, [numbers, [offset, len].map(u64::to_le_bytes).concat()].concat())
+                body.extend_from_slice(LEND);
+                [part, lease, id].iter().for_each(|n| body.extend_from_slice(&n.to_le_bytes()));
+                [offset, len].iter().for_each(|n| body.extend_from_slice(&n.to_le_bytes()));
             }
-            Self::Return { lease } => (RETURN, lease.to_le_bytes().to_vec()),
-        };
-        let len = name.len().saturating_add(numbers.len());
-        [&FrameHeader::command(len as u64).encode()[..], name, &numbers].concat()
+            Self::Return { lease } => {
+                body.extend_from_slice(RETURN);
+                body.extend_from_slice(&lease.to_le_bytes());
+            }
+        }
+        let mut frame = CommandFrame::from_slice(&FrameHeader::command(body.len() as u64).encode());
+        frame.extend_from_slice(&body);
+        frame
     }
 
     /// The command in the body of a frame; `None` for another one, or a malformed one.
@@ -110,6 +123,7 @@ mod tests {
             let frame = command.encode();
             let (header, start) = FrameHeader::decode(&frame).unwrap().unwrap();
             assert!(header.is_command() && header.len() == (frame.len() - start) as u64);
+            assert!(!frame.spilled());
             let body = &frame[start..];
             assert_eq!(Sharing::decode(body), Some(command));
             for len in 0..body.len() {

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use super::frame::Frame;
 use crate::transport::error::SocketError;
+use crate::transport::loan::Loan;
 
 /// A family of borrowing types: `View<'a>` is what a closure makes of `&'a O`.
 pub(crate) trait ViewFamily: 'static {
@@ -76,22 +76,16 @@ impl<F: ViewFamily, O: ?Sized + Send + Sync + 'static> OwnedView<F, O> {
     }
 }
 
-/// Plain bytes.
-struct Bytes;
-
-impl ViewFamily for Bytes {
-    type View<'a> = &'a [u8];
-}
-
-/// A frame of the bytes of an owner.
+/// A frame of the bytes of a loan.
 ///
 /// # Errors
 /// When memory is exhausted.
-pub(in crate::transport) fn frame_of<O: Deref<Target = [u8]> + Send + Sync + 'static>(
-    owner: O,
-) -> Result<Frame, SocketError> {
-    let owned = OwnedView::<Bytes, O>::new(Arc::new(owner), |owner| owner);
-    owned.with(|view, maker| maker.frame(view))
+pub(in crate::transport) fn frame_of(loan: Loan) -> Result<Frame, SocketError> {
+    let owner = Arc::new(loan);
+    let (data, len) = (owner.as_ptr(), owner.len());
+    // SAFETY: a loan's initialised bytes stay where they are, and nothing writes them any more: the only
+    // way to write them is `&mut Loan`, which no code gets from this `Arc`.
+    unsafe { Frame::from_raw_owner(owner, data, len) }
 }
 
 impl<F: ViewFamily, O: ?Sized + Send + Sync + 'static> fmt::Debug for OwnedView<F, O> {
