@@ -67,7 +67,7 @@ for target in "${targets[@]}"; do
     runs=$((runs))
     say "$target: $runs executions without a finding"
     if $keep; then
-        "$programs/$target" -merge=1 -max_len=400 "tests/fuzz/corpus/$target" \
+        "$programs/$target" -set_cover_merge=1 -use_counters=0 -max_len=400 "tests/fuzz/corpus/$target" \
             "target/fuzz/found/$target" >"$output" 2>&1 ||
             { tail -n 40 "$output" >&2 && fail "$target: the corpus cannot be minimised"; }
         say "$target: $(ls "tests/fuzz/corpus/$target" | wc -l) inputs are kept"

@@ -6,6 +6,7 @@
 mod golden;
 mod hostile;
 mod link;
+mod numpy;
 mod oracle;
 mod properties;
 mod zmtp;

@@ -214,3 +214,74 @@ impl<S: embedded_io_async::Read, B: AsRef<[u8]> + AsMut<[u8]>> LinkReader<S, B> 
         self.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::codec::decode;
+    use crate::standard::FloatMessage;
+    use crate::stream::link::hello::Hello;
+    use crate::stream::link::port::Link;
+
+    #[test]
+    fn what_one_half_sends_the_other_half_of_the_other_end_receives() {
+        let link = Link::new((Line(Vec::new()), &b""[..]), [0; 128]);
+        let mut out = [0; 64];
+        let hello = Hello { node: "board", epoch: 7, topics: Default::default(), time_ns: None };
+        let hello = hello.encode(&mut out).expect("it fits");
+        let (mut line, reader) = link.into_halves(|both| both);
+        assert_eq!(reader.into_inner(), b"");
+        line.send_hello_if_due(hello, 5).expect("a vector");
+        line.send_hello_if_due(hello, 6).expect("a vector");
+        line.make_hello_due();
+        line.send_hello_if_due(hello, 7).expect("a vector");
+        let header = Header::of::<FloatMessage>(1, 2);
+        line.publish("/t", &header, &FloatMessage { data: 0.5 }, &mut [0; 16]).expect("a vector");
+        line.start_message().finish().expect("a vector");
+
+        let bytes = line.into_inner().0;
+        let link = Link::new((Line(Vec::new()), &bytes[..]), [0; 128]);
+        let (_, mut reader) = link.into_halves(|both| both);
+        let mut events = (0, 0);
+        while let Ok(event) = reader.receive() {
+            match event {
+                Some(Event::Hello { hello, .. }) => {
+                    assert_eq!(hello.node, "board");
+                    events.0 += 1;
+                }
+                Some(Event::Message(message)) => {
+                    assert_eq!(message.header(), Ok(header));
+                    assert_eq!(decode::<FloatMessage>(&message).map(|float| float.data), Ok(0.5));
+                    events.1 += 1;
+                }
+                None => {}
+            }
+            // The last message has no frames, so its frame is refused.
+            if reader.stats().frames == 3 {
+                break;
+            }
+        }
+        assert_eq!((events, reader.stats().lost), ((2, 1), 0));
+        reader.restart();
+        assert_eq!(reader.stats().frames, 3);
+    }
+
+    struct Line(Vec<u8>);
+
+    impl embedded_io::ErrorType for Line {
+        type Error = core::convert::Infallible;
+    }
+
+    impl Write for Line {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+}

@@ -217,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn the_time_is_optional_and_fields_after_it_are_ignored() {
+        let with_time =
+            Hello { node: "gateway", epoch: 1, topics: Topics::default(), time_ns: Some(u64::MAX) };
+        let mut out = [0; 64];
+        let bytes = with_time.encode(&mut out).expect("it fits");
+        assert_eq!(Hello::decode(bytes), Ok(with_time));
+        // Without it, as older peers send it; with more than it; with something else in its place.
+        let time = |bytes: &[u8]| Hello::decode(bytes).map(|hello| hello.time_ns);
+        assert_eq!(time(b"\x94\x01\xa1g\x01\x90"), Ok(None));
+        assert_eq!(time(b"\x96\x01\xa1g\x01\x90\x07\xa1x"), Ok(Some(7)));
+        assert_eq!(time(b"\x96\x01\xa1g\x01\x90\xa1x\x07"), Ok(None));
+        assert_eq!(time(b"\x95\x01\xa1g\x01\x90\xff"), Ok(None));
+    }
+
+    #[test]
     fn ignores_appended_fields_and_rejects_another_version() {
         let mut bytes = *b"\x95\x01\xa1b\x05\x91\x96\x00\xa2/t\xa1T\x01\x02\xc0\xc3";
         let hello = Hello::decode(&bytes).expect("it is one");
