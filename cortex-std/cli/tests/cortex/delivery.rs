@@ -123,7 +123,7 @@ fn a_signal_ends_a_command_whose_output_is_not_read() {
         status = echo.try_wait().expect("a child");
         status.is_some()
     });
-    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    assert_eq!(status.and_then(|status| status.code()), Some(143));
     publisher.interrupt();
     let _ = end(publisher);
 }
