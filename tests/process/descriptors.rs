@@ -1,5 +1,6 @@
 //! Processes that may open few files: an error and no abort.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Duration;
@@ -104,4 +105,27 @@ fn the_soft_limit_of_open_files_is_raised_unless_the_environment_says_default() 
         daemon.terminate();
         let _ = daemon.wait();
     }
+}
+
+#[test]
+fn a_tcp_daemon_with_more_connections_than_descriptors_goes_on_and_serves_again_when_they_end() {
+    const LIMIT: u32 = 64;
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let place = free.expect("a port");
+    let discovery = format!("CORTEX_DISCOVERY=tcp://{place}");
+    let arguments = [&*discovery, env!("CARGO_BIN_EXE_graph"), "daemon"];
+    let mut daemon = start_with(LIMIT, "env", &arguments, &Folder::new());
+    daemon.expect_line("ready");
+    let connect = |_| TcpStream::connect(place).expect("the kernel accepts it");
+    let connections: Vec<_> = (0..2 * LIMIT).map(connect).collect();
+    let files = format!("/proc/{}/fd", daemon.id());
+    wait_until("no descriptor is left, or it ended", || {
+        let count = std::fs::read_dir(&files).map_or(0, Iterator::count);
+        count as u64 >= u64::from(LIMIT) || !daemon.is_running()
+    });
+    drop(connections);
+    let address = format!("tcp://{place}");
+    let mut client = Client::connect(&address, DEADLINE).expect("a client");
+    client.ping().expect("it answers");
+    assert!(daemon.is_running(), "{}", daemon.stderr());
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use cortex_std::Registration;
@@ -10,7 +11,7 @@ use cortex_std::discovery::{Client, Daemon, DiscoveryError, Topic};
 use cortex_std::wire::StringMessage;
 use cortex_std::wire::discovery::RequestExt;
 use cortex_tests::graph::{Folder, daemon, guest, registered};
-use cortex_tests::{DEADLINE, python, wait_until};
+use cortex_tests::{DEADLINE, Program, python, wait_until};
 
 fn client(address: &str) -> Client {
     Client::connect(address, DEADLINE).expect("a client")
@@ -297,4 +298,52 @@ fn garbage_over_the_socket_is_answered_and_the_daemon_goes_on() {
     }
     let node = guest(&folder, "after");
     drop(registered(&node));
+}
+
+#[test]
+fn an_async_client_uses_a_host_name_that_has_only_an_ipv6_address() {
+    let folder = Folder::new();
+    let hosts = folder.path().join("hosts").display().to_string();
+    fs::write(&hosts, "127.0.0.1 localhost\n::1 six.example\n").expect("a file");
+    let Ok(daemon) = Daemon::bind("tcp://[::1]:*") else {
+        println!("SKIPPED: this system has no IPv6");
+        return;
+    };
+    let address = daemon.addresses().next().expect("an address").to_owned();
+    let port = address.rsplit_once(':').expect("a port").1.to_owned();
+    let daemon = daemon.spawn().expect("a thread");
+    let script = format!("mount --bind '{hosts}' /etc/hosts && exec \"$0\" ping");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+    command.arg(env!("CARGO_BIN_EXE_graph"));
+    command.env("CORTEX_DISCOVERY", format!("tcp://six.example:{port}"));
+    let mut client = Program::spawn(command);
+    let status = client.wait();
+    let text = client.stderr();
+    if text.contains("unshare: ") || text.contains("mount: ") {
+        println!("SKIPPED: this system mounts nothing for tests");
+        return;
+    }
+    assert!(status.success(), "{text}");
+    drop(daemon);
+}
+
+#[test]
+fn registrations_that_cannot_be_kept_are_logged_with_the_path_and_the_cause() {
+    let folder = Folder::new();
+    let blocked = folder.path().join("discovery.sock.state.new");
+    fs::create_dir(&blocked).expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_graph"));
+    command.arg("daemon").env("CORTEX_DISCOVERY", folder.discovery());
+    let mut daemon = Program::spawn(command);
+    daemon.expect_line("ready");
+    register(&mut client(&folder.discovery()), &topic("/t", "tcp://127.0.0.1:1"));
+    let path = state_file(&folder).display().to_string();
+    wait_until("it is logged", || {
+        daemon.stderr().lines().any(|line| {
+            line.contains("WARN") && line.contains(&path) && line.contains("Is a directory")
+        })
+    });
+    daemon.terminate();
+    let _ = daemon.wait();
 }

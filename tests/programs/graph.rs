@@ -1,12 +1,12 @@
 //! Program of the graphs in tests/process/hosting.rs, tests/healing.rs and ci/netns.sh: a daemon, or
-//! a node that publishes or listens. Ends with a signal, or with its stdin.
+//! a node that publishes or listens, or an async client. Ends with a signal, or with its stdin.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cortex_std::discovery::{Daemon, default_address};
+use cortex_std::discovery::{AsyncClient, Daemon, default_address};
 use cortex_std::wire::StringMessage;
 use cortex_std::{Node, Queue, ThreadOptions};
 
@@ -34,6 +34,10 @@ fn main() {
         daemon.run().expect("no error");
         return;
     }
+    if role == "ping" {
+        ping();
+        return;
+    }
     let node = Node::builder(&name).create().expect("a node");
     match role.as_str() {
         "publish" => publish(&node, &topics),
@@ -43,6 +47,17 @@ fn main() {
     }
     println!("ready");
     node.spin().expect("no error");
+}
+
+/// Asks the daemon for an answer on tokio.
+fn ping() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let timeout = Duration::from_secs(5);
+        let mut client = AsyncClient::connect(&default_address(), timeout).expect("a client");
+        client.ping().await.expect("it answers");
+    });
+    println!("answered");
 }
 
 fn publish(node: &Node, topics: &[String]) {

@@ -70,10 +70,25 @@ impl DaemonArgs {
     }
 }
 
+/// Refuses an address that exists within one process only, where a program finds or serves no other.
+///
+/// # Errors
+///
+/// If it is one.
+pub fn refuse_inproc(address: &str) -> Result<(), String> {
+    match address.starts_with("inproc://") {
+        true => Err(format!(
+            "the address {address:?} exists within one process only: give ipc://PATH or tcp://HOST:PORT"
+        )),
+        false => Ok(()),
+    }
+}
+
 fn serve<A: AsRef<str>>(
     addresses: &[A],
     on_listening: impl FnOnce(&[&str]),
 ) -> Result<(), Box<dyn Error>> {
+    addresses.iter().try_for_each(|address| refuse_inproc(address.as_ref()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // The handlers are installed before the socket file exists: a process that sees the file may

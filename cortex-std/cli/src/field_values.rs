@@ -1,12 +1,11 @@
 //! The field values of a message, from the text that a user gives.
 
-use std::io::Read;
-
 use cortex_cli::typed_json::ValueError;
 use cortex_std::wire::{FieldInfo, Int, OwnedValue, Type, TypeInfo};
 use serde_json::{Map, Value as Json};
 
 use crate::file::{self, Reference};
+use crate::input::read_text;
 use crate::plain_json::{self, Files};
 use crate::{image, strict_json, types};
 
@@ -164,15 +163,12 @@ fn value_of(field: &Field, json: Option<&Json>) -> Result<OwnedValue, ValueError
 /// value; if it is a float, so are `NaN` and `inf`.
 fn read(text: &str, fields: &Fields) -> Result<Content, ValueError> {
     let from = |path: &str| {
-        let mut content = String::new();
-        let read = match path {
-            "-" => std::io::stdin().read_to_string(&mut content),
-            path => {
-                std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut content))
-            }
+        let content = match path {
+            "-" => read_text(std::io::stdin()),
+            path => std::fs::File::open(path).and_then(read_text),
         };
         let inside = |reason: String| ValueError::new(format!("{path}: {reason}"));
-        read.map_err(|error| inside(error.to_string()))?;
+        let content = content.map_err(|error| inside(error.to_string()))?;
         strict_json::parse(&content).map_err(|error| inside(error.to_string()))
     };
     let first = fields.fields.first();

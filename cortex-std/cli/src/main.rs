@@ -98,7 +98,10 @@ enum Verb {
 fn main() -> ExitCode {
     // Answers a shell that requests completions, and ends.
     CompleteEnv::with_factory(Cli::command).var(candidates::VARIABLE).complete();
-    let mut cli = Cli::parse();
+    let mut cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report(&error),
+    };
     cli.session.apply_address_flag();
     match cli.verb {
         // It initializes logging itself, for its flag --log-level.
@@ -124,7 +127,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a usage error, or a help text that was requested.
+fn report(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Err(failed) if failed.kind() != std::io::ErrorKind::BrokenPipe => {
+            print_stderr(&format!("cortex: {failed}"));
+            ExitCode::from(1)
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
 fn run(cli: &Cli) -> Result {
+    let is_client = matches!(
+        cli.verb,
+        Verb::Topic(_) | Verb::Node(_) | Verb::Graph(_) | Verb::Doctor(_) | Verb::Gateway(_)
+    );
+    if is_client {
+        cli.session.check_address()?;
+    }
     match &cli.verb {
         Verb::Topic(verb) => verb.run(&cli.session),
         Verb::Node(verb) => verb.run(&cli.session),

@@ -102,7 +102,8 @@ impl Render {
     }
 
     fn entry(self, page: &mut Page, depth: usize, name: &str, value: Value<'_>) {
-        let start = format!("{}{}:", "  ".repeat(depth), self.paint.key(&escaped(name)));
+        let name = if name.is_empty() { "\"\"".to_owned() } else { escaped(name) };
+        let start = format!("{}{}:", "  ".repeat(depth), self.paint.key(&name));
         let (len, what) = match value {
             Value::List(list) if !is_flat(value) => (list.len(), "items"),
             Value::Map(map) => (map.len(), "entries"),

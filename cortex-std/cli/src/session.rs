@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use cortex_cli::discovery::refuse_inproc;
 use cortex_std::discovery::{Client, DiscoveryError, Found, Topic, default_address};
 
 use crate::failure::{Failure, Result};
@@ -37,14 +38,15 @@ pub(crate) struct Session {
     /// By default the command does not wait for a topic, and waits for messages without limit. The
     /// daemon has at least 0.8 seconds to respond, and 3 if a process listens at its address on this
     /// machine.
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<Duration>,
 }
 
 /// Parses a duration in seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let seconds = text.parse::<f64>().ok();
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| "not a number of seconds from 0 to 1.8e19".to_owned())
 }
 
 impl Session {
@@ -52,6 +54,18 @@ impl Session {
     pub(crate) fn apply_address_flag(&mut self) {
         if let Some(address) = self.address_flag.take() {
             self.discovery = address;
+        }
+    }
+
+    /// Checks that a program can connect to the address.
+    pub(crate) fn check_address(&self) -> Result<()> {
+        refuse_inproc(&self.discovery).map_err(Failure::Usage)?;
+        match self.discovery.starts_with("tcp://*:") {
+            true => Err(Failure::Usage(format!(
+                "{:?} is an address to listen at: give the daemon's host",
+                self.discovery
+            ))),
+            false => Ok(()),
         }
     }
 

@@ -63,6 +63,9 @@ impl Summary {
 
     fn of_floats(items: impl Iterator<Item = f64>, item: fn(f64) -> Item) -> Option<Self> {
         let (mut min, mut max, mut sum) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
+        // The sum of finite items may be infinite, that of their parts is not.
+        const PART: f64 = 1.0 / (1_u64 << 60) as f64;
+        let mut parts = 0.0;
         let (mut count, mut missing) = (0_usize, 0);
         for item in items {
             if item.is_nan() {
@@ -72,9 +75,12 @@ impl Summary {
             min = min.min(item);
             max = max.max(item);
             sum += item;
+            parts += item * PART;
             count += 1;
         }
-        let range = || Range { min: item(min), max: item(max), mean: sum / count as f64 };
+        let is_too_large = !f64::is_finite(sum) && min.is_finite() && max.is_finite();
+        let mean = if is_too_large { parts / count as f64 / PART } else { sum / count as f64 };
+        let range = || Range { min: item(min), max: item(max), mean };
         let range = (count > 0).then(range);
         (count + missing > 0).then_some(Self { range, missing, missing_name: "nan" })
     }

@@ -79,9 +79,9 @@ fn read_content(kind: &str, content: &Json) -> Result<OwnedValue> {
             [key, value] => Ok((map_key(key)?, from_json(value)?)),
             _ => Err(ValueError::new("a pair must have a key and a value")),
         })?),
-        "array" => OwnedValue::Array(array(content)?),
+        "array" => OwnedValue::Array(array(content, &ARRAY)?),
         "tensor" => OwnedValue::Tensor(OwnedTensor {
-            array: array(content)?,
+            array: array(content, &TENSOR)?,
             device: entry(content, "device", text)?.to_owned(),
             requires_grad: entry(content, "requires_grad", flag)?,
         }),
@@ -179,7 +179,18 @@ fn map_key(json: &Json) -> Result<OwnedKey> {
     }
 }
 
-fn array(content: &Json) -> Result<OwnedArray> {
+/// The entries of an array, and of a tensor.
+const ARRAY: [&str; 3] = ["dtype", "shape", "data"];
+const TENSOR: [&str; 5] = ["dtype", "shape", "data", "device", "requires_grad"];
+
+fn array(content: &Json, entries: &[&str]) -> Result<OwnedArray> {
+    let object = content
+        .as_object()
+        .ok_or_else(|| ValueError::new(format!("{} is not an object", short(content))))?;
+    if let Some(key) = object.keys().find(|key| !entries.contains(&key.as_str())) {
+        let entries = entries.join(", ");
+        return Err(ValueError::new(format!("no entry {key:?}; the entries are {entries}")));
+    }
     let dtype: Dtype = entry(content, "dtype", |json| {
         text(json)?.parse().map_err(|error| ValueError::new(format!("{json}: {error}")))
     })?;
@@ -276,6 +287,15 @@ mod tests {
             ),
             (json!({ "map": [[{ "str": "a" }]] }), "map[0]: a pair must have a key and a value"),
             (json!({ "array": { "shape": [] } }), "array: \"dtype\" is missing"),
+            (json!({ "array": 1 }), "array: 1 is not an object"),
+            (
+                json!({ "list": [{ "array": { "dtype": "<f4", "shape": [], "data": "", "device": "cpu" } }] }),
+                "list[0].array: no entry \"device\"; the entries are dtype, shape, data",
+            ),
+            (
+                json!({ "tensor": { "x": 1 } }),
+                "tensor: no entry \"x\"; the entries are dtype, shape, data, device, requires_grad",
+            ),
             (
                 json!({ "array": { "dtype": "<f4", "shape": [-1], "data": "" } }),
                 "array.shape[0]: -1 is not a dimension",

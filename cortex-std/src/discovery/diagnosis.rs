@@ -204,7 +204,10 @@ impl Diagnosis {
                 "correct the name, add it to /etc/hosts, or use the address of the host".to_owned()
             }
             Fault::Refused => {
-                "start one on that host with `cortex-discovery --address tcp://0.0.0.0:PORT`, or correct the port".to_owned()
+                let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, "PORT"));
+                // A daemon that listens at 0.0.0.0 has no IPv6 address.
+                let any = if host.ends_with(']') { "[::]" } else { "0.0.0.0" };
+                format!("start one on that host with `cortex-discovery --address tcp://{any}:{port}`, or correct the port")
             }
             Fault::NoAnswer => {
                 "check the address, the cable and the firewall of that host".to_owned()
@@ -222,8 +225,8 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Why subscribers on this machine cannot connect to a publisher that another machine registered, if that
-/// is certain: its address is the loopback interface of its own machine.
+/// Why subscribers of this user on this machine cannot connect to a publisher, if that is certain: its
+/// address is the loopback interface of another machine, or another user's socket file.
 ///
 /// `discovery` is the address of the daemon by which the publisher was found.
 ///
@@ -238,6 +241,19 @@ impl fmt::Display for Diagnosis {
 /// ```
 #[must_use]
 pub fn unreachable_publisher(discovery: &str, publisher: &str) -> Option<String> {
+    if let Some(path) = publisher.parse::<Endpoint>().ok()?.file_path() {
+        if access(path, Access::WRITE_OK) != Err(Errno::ACCESS) {
+            return None;
+        }
+        // The file itself, or the folder that hides it.
+        let seen = |path: &&Path| fs::symlink_metadata(path).is_ok();
+        let path = path.ancestors().find(seen)?;
+        return Some(format!(
+            "{} belongs to user {}, who does not share it: start its node under umask 002 (shared with the group) or 000 (with every user), or run as that user",
+            path.display(),
+            user(fs::symlink_metadata(path).ok()?.uid())
+        ));
+    }
     let daemon = discovery.strip_prefix("tcp://")?;
     if !is_loopback(publisher) || is_loopback(discovery) || is_own(daemon) {
         return None;
@@ -430,6 +446,17 @@ mod tests {
         ] {
             let text = text(fault);
             assert!(!text.contains("start one") && text.len() > 80, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_advice_for_a_refused_port_names_an_address_of_its_kind() {
+        for (address, expected) in [
+            ("tcp://[::1]:5599", "--address tcp://[::]:5599`"),
+            ("tcp://192.0.2.1:5599", "--address tcp://0.0.0.0:5599`"),
+        ] {
+            let found = Diagnosis { address: address.to_owned(), fault: Fault::Refused };
+            assert!(found.advice().contains(expected), "{found}");
         }
     }
 

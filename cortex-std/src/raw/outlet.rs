@@ -34,14 +34,15 @@ const SUBSCRIPTION_INTERVAL_NS: u64 = 1_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Published {
-    /// Queued for every subscriber that is not already congested.
+    /// Queued for every subscriber.
     Sent,
-    /// Lost for a subscriber whose queue became full; queued for the others.
+    /// Lost for at least one subscriber whose queue is full; queued for the others.
     ///
     /// Over ipc each lost message is reported, and [`PublisherStats::peers`] counts them for each subscriber.
     ///
-    /// Over libzmq this is the start of a congestion: libzmq then skips the subscriber until half of its queue
-    /// is read and reports nothing more. The subscriber itself counts exactly what it lost, once it has read
+    /// Over libzmq, which skips a congested subscriber until half of its queue is read, the losses of one
+    /// subscriber are counted exactly. With several, every message counts until less than half of a queue is
+    /// unsent, so a message that all of them got may count as well. The subscriber itself counts exactly what it lost, once it has read
     /// up to the gap; until then [`SubscriberStats::behind`](crate::SubscriberStats::behind) shows it.
     Congested,
     /// No subscriber; the sequence number is still consumed.
@@ -431,7 +432,7 @@ impl Outlet {
                 }
             }
         } else {
-            sent = deliver(&mut *open.socket, &mut repeat()?, &self.room)?;
+            sent = deliver(&mut *open.socket, &mut repeat()?, &self.room, self.room.block)?;
         }
         if sent == Sent::Congested {
             self.counters.congested.add(1);

@@ -162,13 +162,24 @@ impl RawPublisher {
         self.outlet.address()
     }
 
-    /// Sends a message without blocking; its frames are copied. Without frames nothing happens.
+    /// Sends a message, without blocking unless [`RawOptions::block_for`] says so; its frames are copied. Without frames nothing happens.
     ///
     /// # Errors
     ///
     /// When the socket fails, or the node was shut down.
     pub fn send(&self, frames: &[&[u8]]) -> Result<Published, PublishError> {
         self.transmit(&mut frames.iter().map(|frame| Part::Copy(frame)).collect::<Parts<'_>>())
+    }
+
+    /// Sends a message without blocking, whatever [`RawOptions::block_for`] says: a subscriber whose queue is
+    /// full loses it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_at_once(&self, frames: &[&[u8]]) -> Result<Published, PublishError> {
+        let mut parts: Parts<'_> = frames.iter().map(|frame| Part::Copy(frame)).collect();
+        self.outlet.publish(|_, _, sender| sender.send_within(&mut parts, Duration::ZERO))
     }
 
     /// Sends a message whose last frame is not copied: it keeps its owner until the message is sent.

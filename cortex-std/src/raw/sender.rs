@@ -40,12 +40,26 @@ impl Sender<'_> {
     /// # Errors
     ///
     /// `Socket`.
-    pub(crate) fn send(mut self, parts: &mut [Part<'_>]) -> Result<Sent, PublishError> {
+    pub(crate) fn send(self, parts: &mut [Part<'_>]) -> Result<Sent, PublishError> {
+        let block = self.room.block;
+        self.send_within(parts, block)
+    }
+
+    /// The same, waiting at most for `block`.
+    ///
+    /// # Errors
+    ///
+    /// `Socket`.
+    pub(crate) fn send_within(
+        mut self,
+        parts: &mut [Part<'_>],
+        block: Duration,
+    ) -> Result<Sent, PublishError> {
         let len: usize = parts.iter().map(Part::len).sum();
         if let Some((kept, released)) = self.kept.take() {
             *released = std::mem::replace(kept, share_parts(parts)?);
         }
-        let sent = deliver(self.socket, parts, self.room)?;
+        let sent = deliver(self.socket, parts, self.room, block)?;
         self.counters.sent_bytes.add_alone(len as u64);
         Ok(sent)
     }
@@ -56,15 +70,18 @@ pub(super) fn deliver(
     socket: &mut dyn PublisherSocket,
     parts: &mut [Part<'_>],
     room: &Room,
+    block: Duration,
 ) -> Result<Sent, PublishError> {
-    if !room.block.is_zero() {
+    if !block.is_zero() {
         // The clock is read only once there is no room.
         let mut deadline = None;
         loop {
-            if socket.try_send(parts)? == TrySent::Delivered {
-                return Ok(Sent::Delivered);
+            match socket.try_send(parts)? {
+                TrySent::Delivered => return Ok(Sent::Delivered),
+                TrySent::Skipped => return Ok(Sent::Congested),
+                TrySent::WouldBlock => {}
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(room.block));
+            let deadline = *deadline.get_or_insert_with(|| Instant::now().checked_add(block));
             room.is_awaited.store(true, Ordering::SeqCst);
             let wait = socket.wait_for_room(deadline, Some(&room.stop));
             room.is_awaited.store(false, Ordering::SeqCst);

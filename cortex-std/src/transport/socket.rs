@@ -110,12 +110,13 @@ impl Part<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Sent {
-    /// Queued for every subscriber that was not already congested.
+    /// Queued for every subscriber.
     Delivered,
-    /// Lost for a subscriber whose queue became full; queued for the others.
+    /// Lost for at least one subscriber whose queue is full; queued for the others.
     ///
-    /// libzmq then skips that subscriber until half of its queue is read, and reports the messages in
-    /// between as `Delivered`: this marks the start of each congestion and is no count of losses.
+    /// libzmq skips a congested subscriber until half of its queue is read, and does not say so. With one
+    /// subscriber its losses are counted exactly. With several, every message counts until less than half of
+    /// a queue is unsent, so a message that all of them got may count as well.
     Congested,
 }
 
@@ -123,8 +124,11 @@ pub(crate) enum Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum TrySent {
-    /// Queued for every subscriber that was not already congested.
+    /// Queued for every subscriber.
     Delivered,
+    /// Queued for every subscriber but one that was congested before this message and is still skipped, as
+    /// [`Sent::Congested`] says.
+    Skipped,
     /// A subscriber's queue is full: the message is queued for no subscriber, and the parts are kept.
     WouldBlock,
 }

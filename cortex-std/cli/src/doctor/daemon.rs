@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use cortex_std::discovery::{Client, Diagnosis, DiscoveryError, Topic, default_address};
+use cortex_std::discovery::{Client, Diagnosis, DiscoveryError, Fault, Topic, default_address};
 use cortex_std::inspect::{Probe, bound_by, claimed_by, probe};
 
 use super::finding::Finding;
@@ -28,8 +28,8 @@ pub(super) fn check(session: &Session) -> (Vec<Finding>, Option<Vec<Topic>>) {
     match response {
         Err(failure) => {
             let reason = match failure {
-                Failure::Failed(reason) => reason,
-                _ => "no address".to_owned(),
+                Failure::Failed(reason) | Failure::Usage(reason) => reason,
+                Failure::ClosedPipe => "no address".to_owned(),
             };
             let advice =
                 "give an address such as ipc:///tmp/cortex/discovery.sock or tcp://HOST:5555";
@@ -56,7 +56,14 @@ fn unreachable(session: &Session, error: &DiscoveryError) -> Finding {
     let (text, advice) = match error {
         DiscoveryError::Unreachable { diagnosis, .. } => (
             format!("no daemon responds at {}: {}", diagnosis.address(), diagnosis.reason()),
-            diagnosis.advice(),
+            match diagnosis.fault() {
+                // Its advice is this command.
+                Fault::Other(_) => format!(
+                    "start one there with `cortex-discovery --address {}`, or correct the address",
+                    diagnosis.address()
+                ),
+                _ => diagnosis.advice(),
+            },
         ),
         other => {
             let advice = Diagnosis::of(&session.discovery).advice();

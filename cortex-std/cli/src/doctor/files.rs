@@ -60,7 +60,10 @@ fn permissions(folder: &Path, metadata: &Metadata) -> Finding {
         return Finding::problem("permissions", text, advice);
     }
     if mode & 0o022 != 0 && mode & 0o1000 == 0 {
-        let advice = format!("other users can replace sockets: chmod 700 {}", folder.display());
+        let advice = format!(
+            "other users can replace sockets; unless they share the graph: chmod 700 {}",
+            folder.display()
+        );
         return Finding::warning("permissions", text, &advice);
     }
     Finding::ok("permissions", text)

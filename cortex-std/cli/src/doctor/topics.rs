@@ -19,7 +19,7 @@ pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(dead_publishers(topics));
     findings.extend(unreachable_publishers(discovery, topics));
-    findings.extend(doubled_nodes(topics));
+    findings.extend(doubled_nodes(topics, |topic| Listener::at(&topic.address).pid()));
     findings.extend(shared_addresses(topics));
     findings.extend(fingerprints(topics));
     if findings.is_empty() {
@@ -92,23 +92,24 @@ fn unreachable_publishers(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
     topics.iter().filter_map(finding).collect()
 }
 
-/// Nodes whose topics are on several machines: probably two nodes of one name, of which the last one takes
-/// the topics that both publish.
-fn doubled_nodes(topics: &[Topic]) -> Vec<Finding> {
-    let mut hosts = BTreeMap::<&str, BTreeSet<&str>>::new();
+/// Nodes whose topics are on several machines or in several processes: probably two nodes of one name, of
+/// which the last one takes the topics that both publish.
+fn doubled_nodes(topics: &[Topic], process_of: impl Fn(&Topic) -> Option<u32>) -> Vec<Finding> {
+    let mut places = BTreeMap::<&str, BTreeSet<String>>::new();
     for topic in topics {
-        let place = topic.address.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
-        if let Some((host, _)) = place {
-            hosts.entry(&topic.publisher_node).or_default().insert(host);
-        }
+        let place = match topic.address.strip_prefix("tcp://") {
+            Some(place) => place.rsplit_once(':').map(|(host, _)| host.to_owned()),
+            None => process_of(topic).map(|pid| format!("process {pid}")),
+        };
+        places.entry(&topic.publisher_node).or_default().extend(place);
     }
-    let finding = |(node, hosts): (&str, BTreeSet<&str>)| {
-        let hosts = hosts.into_iter().collect::<Vec<_>>().join(" and ");
-        let text = format!("node {} publishes from {}", escaped(node), escaped(&hosts));
+    let finding = |(node, places): (&str, BTreeSet<String>)| {
+        let places = places.into_iter().collect::<Vec<_>>().join(" and ");
+        let text = format!("node {} publishes from {}", escaped(node), escaped(&places));
         let advice = "two nodes may have this name, and the last one takes the topics of both: give each its own name";
         Finding::warning("nodes", text, advice)
     };
-    hosts.into_iter().filter(|(_, hosts)| hosts.len() > 1).map(finding).collect()
+    places.into_iter().filter(|(_, places)| places.len() > 1).map(finding).collect()
 }
 
 /// Topics with one address: Python subscribers do not compare the topic of a message.
@@ -203,6 +204,16 @@ mod tests {
         let found = check("tcp://192.0.2.1:5555", std::slice::from_ref(&local));
         assert!(found[0].text.contains("/a of node cannot be reached: tcp://127.0.0.1:1 is a"));
         assert!(check("tcp://127.0.0.1:5555", &[local])[0].text.contains("all publishers alive"));
+    }
+
+    #[test]
+    fn reports_a_node_name_in_two_processes_of_one_machine() {
+        let topics = ["/a", "/b", "/c"].map(|name| topic(name, &format!("ipc://{name}"), "X", 1));
+        let process = |topic: &Topic| Some(if topic.name == "/c" { 8 } else { 7 });
+        let found = doubled_nodes(&topics, process);
+        assert_eq!(found[0].text, "node node publishes from process 7 and process 8");
+        assert!(doubled_nodes(&topics[..2], process).is_empty());
+        assert!(doubled_nodes(&topics, |_| None).is_empty());
     }
 
     #[test]

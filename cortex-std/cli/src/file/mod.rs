@@ -5,10 +5,12 @@ mod npy;
 mod picture;
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 
 use cortex_cli::typed_json::ValueError;
 use cortex_std::wire::OwnedValue;
+
+use crate::input::{read_all, read_text};
 
 /// The meaning of a text that begins with `@`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,20 +49,12 @@ pub(crate) fn read(path: &str) -> Result<OwnedValue, ValueError> {
         return Err(failed(unsupported(path, &extension)));
     }
     let io = |error: std::io::Error| failed(error.to_string());
-    let mut file = BufReader::new(File::open(path).map_err(io)?);
+    let file = BufReader::new(File::open(path).map_err(io)?);
     Ok(match extension.as_str() {
         "npy" => OwnedValue::Array(npy::read(file).map_err(failed)?),
         "png" => OwnedValue::Array(picture::read(file).map_err(failed)?),
-        "txt" => {
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(io)?;
-            OwnedValue::Str(text)
-        }
-        _ => {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(io)?;
-            OwnedValue::Bytes(bytes)
-        }
+        "txt" => OwnedValue::Str(read_text(file).map_err(io)?),
+        _ => OwnedValue::Bytes(read_all(file).map_err(io)?),
     })
 }
 

@@ -7,6 +7,7 @@ use std::io::Read;
 use cortex_std::wire::{Dtype, DtypeKind, OwnedArray};
 
 use super::byte_order::little_endian;
+use crate::input::MAX_INPUT_LEN;
 
 /// Longest accepted header of a `.npy` file, in bytes; numpy's own limit is 10,000.
 const MAX_HEADER: usize = 1 << 16;
@@ -50,7 +51,7 @@ pub(super) fn read(mut file: impl Read) -> Result<OwnedArray, String> {
     let header = Header::parse(&String::from_utf8_lossy(&header))?;
     let Header { dtype, is_fortran, shape } = header;
     let len = shape.iter().try_fold(dtype.item_len(), |len, dim| len.checked_mul(*dim));
-    let len = len.ok_or("the shape is too large")?;
+    let len = len.filter(|len| *len as u64 <= MAX_INPUT_LEN).ok_or("the shape is too large")?;
     let mut data = Vec::new();
     let limit = u64::try_from(len).unwrap_or(u64::MAX).saturating_add(1);
     file.take(limit).read_to_end(&mut data).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use cortex_std::wire::OwnedArray;
 
 use super::byte_order::little_endian;
+use crate::input::MAX_INPUT_LEN;
 
 /// The pixels of a PNG file. Shape: `[height, width]` if it is grey, else `[height, width, channels]`;
 /// dtype `|u1`, or `<u2` if it has 16 bits.
@@ -15,8 +16,12 @@ pub(super) fn read(file: impl std::io::BufRead + std::io::Seek) -> Result<OwnedA
     if reader.info().animation_control().is_some() {
         return Err("an animation is not read: save one of its frames as a picture".to_owned());
     }
-    let len = reader.output_buffer_size().ok_or("too large")?;
-    let mut pixels = vec![0; len];
+    let too_large = || format!("too large: at most {MAX_INPUT_LEN} bytes of pixels are read");
+    let len = reader.output_buffer_size().filter(|len| *len as u64 <= MAX_INPUT_LEN);
+    let len = len.ok_or_else(too_large)?;
+    let mut pixels = Vec::new();
+    pixels.try_reserve_exact(len).map_err(|_| "out of memory")?;
+    pixels.resize(len, 0);
     let info = reader.next_frame(&mut pixels).map_err(failed)?;
     pixels.truncate(info.buffer_size());
     let size = |side: u32| usize::try_from(side).map_err(|error| error.to_string());
@@ -43,6 +48,16 @@ mod tests {
         writer.write_image_data(pixels).unwrap();
         writer.finish().unwrap();
         read(std::io::Cursor::new(file)).unwrap()
+    }
+
+    #[test]
+    fn a_png_that_claims_more_pixels_than_are_read_is_refused() {
+        let mut file = Vec::new();
+        let mut writer = png::Encoder::new(&mut file, 60_000, 60_000).write_header().unwrap();
+        writer.write_chunk(png::chunk::IDAT, &[]).unwrap();
+        drop(writer);
+        let error = read(std::io::Cursor::new(file)).unwrap_err();
+        assert!(error.starts_with("too large: at most"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,11 @@ pub(super) struct Times {
     histogram: Option<Histogram<u64>>,
     min_ns: u64,
     max_ns: u64,
+    /// The first time. Sums of differences from it lose no digits of long times.
+    first_ns: u64,
+    /// Mean of the differences, and the sum of their squared distances from it, by Welford's method.
+    mean: f64,
+    squares: f64,
 }
 
 /// The distribution of times, in seconds.
@@ -53,7 +58,14 @@ impl Distribution {
 impl Times {
     pub(super) fn new() -> Self {
         // It grows with the longest time.
-        Self { histogram: Histogram::new(3).ok(), min_ns: u64::MAX, max_ns: 0 }
+        Self {
+            histogram: Histogram::new(3).ok(),
+            min_ns: u64::MAX,
+            max_ns: 0,
+            first_ns: 0,
+            mean: 0.0,
+            squares: 0.0,
+        }
     }
 
     pub(super) fn record(&mut self, ns: u64) {
@@ -62,6 +74,14 @@ impl Times {
         {
             self.min_ns = self.min_ns.min(ns);
             self.max_ns = self.max_ns.max(ns);
+            if histogram.len() == 1 {
+                self.first_ns = ns;
+            }
+            let distance = ns.abs_diff(self.first_ns) as f64;
+            let value = if ns < self.first_ns { -distance } else { distance };
+            let before = value - self.mean;
+            self.mean += before / histogram.len() as f64;
+            self.squares += before * (value - self.mean);
         }
     }
 
@@ -72,12 +92,12 @@ impl Times {
         let at = |part| seconds(histogram.value_at_quantile(part).clamp(self.min_ns, self.max_ns));
         Some(Distribution {
             min: seconds(self.min_ns),
-            mean: histogram.mean() / 1e9,
+            mean: (self.first_ns as f64 + self.mean) / 1e9,
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
             max: seconds(self.max_ns),
-            jitter: histogram.stdev() / 1e9,
+            jitter: (self.squares / histogram.len() as f64).sqrt() / 1e9,
         })
     }
 }
@@ -89,6 +109,19 @@ pub(super) fn nanoseconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mean_and_jitter_are_exact_however_long_the_times_are() {
+        let mut times = Times::new();
+        // Clocks that differ by an hour; the messages take 1, 3 and 5 ms.
+        for ms in [1, 3, 5] {
+            times.record(3_600_000_000_000 + ms * 1_000_000);
+        }
+        let found = times.distribution().expect("times");
+        assert!((found.mean - 3600.003).abs() < 1e-9, "{found:?}");
+        assert!((found.jitter - 0.001_632_993).abs() < 1e-9, "{found:?}");
+        assert!(found.min <= found.mean && found.mean <= found.max);
+    }
 
     #[test]
     fn no_time_is_capped() {

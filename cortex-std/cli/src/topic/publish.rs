@@ -73,7 +73,7 @@ pub(crate) struct Pub {
     #[arg(long, value_name = "NAME:TYPE,..", requires = "class")]
     fields: Option<String>,
     /// Messages per second; those that are missed by far are skipped and counted.
-    #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate)]
+    #[arg(short, long, value_name = "HZ", default_value_t = 1.0, value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// Publish once and end.
     #[arg(short = '1', long, conflicts_with = "times")]
@@ -85,11 +85,12 @@ pub(crate) struct Pub {
     #[arg(short, long, value_name = "COUNT", default_value_t = 1)]
     wait_matching_subscriptions: usize,
     /// Shortest time to stay after the last message.
-    #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds, allow_negative_numbers = true)]
     keep_alive: Duration,
     /// Longest time to stay until all messages are sent; with --once or --times also the longest wait
-    /// for room in a full queue. Messages that are not sent by then are lost and counted.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    /// for room in a full queue. Messages that are not sent by then are lost and counted, as are those
+    /// that follow until the queue has room.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     linger: Duration,
     /// Name of the publishing node [default: cortex_pub_ and the process id].
     #[arg(short, long, value_name = "NAME")]
@@ -139,14 +140,17 @@ impl Pub {
         let mut pace = Pace::new(self.rate, Instant::now());
         let mut sequence = 0;
         let mut congested = 0_u64;
+        // After a subscriber took nothing for the whole linger time, the others do not wait for it.
+        let mut is_stuck = false;
         while !interrupt.is_set() && times.is_none_or(|times| sequence < times) {
             let header = Header { fingerprint, timestamp_ns: wall_ns(), sequence };
             let head = header.encode();
             let sent = with_frames(&values, |metadata, buffers| {
                 let mut frames = vec![self.topic.as_bytes(), &head, metadata];
                 frames.extend_from_slice(buffers);
-                publisher.send(&frames)
+                if is_stuck { publisher.send_at_once(&frames) } else { publisher.send(&frames) }
             })??;
+            is_stuck = sent == Published::Congested;
             congested += u64::from(sent == Published::Congested);
             sequence += 1;
             self.report(session, &header, sent)?;

@@ -4,9 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use cortex_std::Registration;
 use cortex_std::discovery::{Client, Topic};
+use cortex_std::wire::StringMessage;
 use cortex_std::wire::discovery::RequestExt;
-use cortex_tests::graph::{Folder, daemon};
+use cortex_tests::graph::{Folder, daemon, node};
 use cortex_tests::{DEADLINE, Program, Signal, wait_until};
 
 use crate::{Ended, end, run_in, start};
@@ -96,10 +98,57 @@ fn a_daemon_under_umask_0_serves_every_user() {
     wait_until("it listens", || daemon.stderr().contains("listens"));
     let program = folder.path().join("cortex");
     std::fs::copy(env!("CARGO_BIN_EXE_cortex"), &program).expect("a copy");
-    let mut command = Command::new(&program);
-    command.args(["topic", "list"]).env("CORTEX_DISCOVERY", folder.discovery());
-    command.uid(65_534).gid(65_534);
-    end(Program::spawn(command)).with_code(0);
+    let as_other_user = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).env("CORTEX_DISCOVERY", folder.discovery());
+        command.uid(65_534).gid(65_534);
+        end(Program::spawn(command))
+    };
+    as_other_user(&["topic", "list"]).with_code(0);
+
+    // The daemon is shared; a publisher under another umask is not.
+    let node = node(&folder, "own");
+    let publisher = node.publisher::<StringMessage>("/own").create().expect("it binds");
+    wait_until("it is registered", || publisher.registration() == Registration::Registered);
+    for arguments in [
+        &["topic", "info", "/own"][..],
+        &["topic", "echo", "--timeout", "0.5", "/own"],
+        &["topic", "hz", "--duration", "0.5", "/own"],
+        &["doctor"],
+    ] {
+        let ended = as_other_user(arguments);
+        let text = format!("{}{}", ended.text(), ended.stderr);
+        let is_named = text.contains("topics belongs to user root, who does not share it");
+        let is_advised = text.contains("start its node under umask");
+        assert!(is_named && is_advised, "{arguments:?}: {text}");
+        assert!(!text.contains("all publishers alive"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn an_address_that_no_program_reaches_is_wrong_usage() {
+    for (address, expected) in [
+        ("inproc://graph", "exists within one process only"),
+        ("tcp://*:5555", "an address to listen at: give the daemon's host"),
+    ] {
+        for arguments in [
+            &["topic", "list"][..],
+            &["topic", "pub", "--once", "-w", "0", "/x", "IntMessage", "1"],
+            &["node", "list"],
+            &["graph"],
+            &["doctor"],
+            &["gateway", "--tcp", "127.0.0.1:1"],
+        ] {
+            let ended = end(start(arguments, &[("CORTEX_DISCOVERY", address)])).with_code(2);
+            assert!(ended.stderr.contains(expected), "{arguments:?}: {ended:?}");
+        }
+    }
+    let ended = end(start(&["discovery", "--address", "inproc://graph"], &[])).with_code(1);
+    assert!(ended.stderr.contains("exists within one process only"), "{ended:?}");
+    // The advice of doctor is not to run doctor.
+    let ended = end(start(&["doctor", "--discovery", "ipc://@no-such-daemon"], &[])).with_code(1);
+    assert!(ended.text().contains("cortex-discovery --address ipc://@no-such-daemon"), "{ended:?}");
+    assert!(!ended.text().contains("run `cortex doctor`"), "{ended:?}");
 }
 
 #[test]

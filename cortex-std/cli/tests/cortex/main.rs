@@ -2,6 +2,7 @@
 
 mod codec;
 mod completions;
+mod delivery;
 mod diagnosis;
 mod echo;
 mod graph;

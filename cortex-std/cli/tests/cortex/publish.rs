@@ -3,8 +3,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use cortex_std::discovery::Client;
-use cortex_std::raw::RawSubscriber;
 use cortex_std::wire::Message;
 use cortex_std::{Registration, Subscriber};
 use cortex_tests::graph::{Folder, daemon, node, registered};
@@ -384,81 +382,6 @@ fn invalid_values_are_wrong_usage_and_reported() {
         "x: \"double\" is not one of bool, int",
     );
     check(&["--rate", "0", "IntMessage", "1"], "not a rate from 0.001 to 1000000");
-}
-
-/// A subscriber to `/t` of `pub` that keeps few messages, once `pub` is registered.
-fn reader(folder: &Folder) -> RawSubscriber {
-    let mut client = Client::connect(&folder.discovery(), DEADLINE).expect("a client");
-    let found = client.wait_for_topic("/t", DEADLINE).expect("no error").expect("it registers");
-    let mut reader = RawSubscriber::with_queue(1).expect("a subscriber");
-    reader.connect_also(&found.topic.address).expect("it connects");
-    reader.subscribe(b"/t").expect("it subscribes");
-    reader
-}
-
-/// Arguments of `pub` for a burst of a megabyte each, and the file with the value.
-fn burst(folder: &Folder) -> String {
-    let file = folder.path().join("value.json");
-    let text = serde_json::json!({ "data": "x".repeat(1_000_000) }).to_string();
-    std::fs::write(&file, text).expect("a file");
-    format!("@{}", file.display())
-}
-
-#[test]
-fn a_burst_is_sent_before_the_command_ends() {
-    let folder = Folder::new();
-    let _daemon = daemon(&folder);
-    let value = burst(&folder);
-    let arguments =
-        ["topic", "pub", "--rate", "10000", "--times", "50", "/t", "StringMessage", &value];
-    let publisher = start_in(&folder, &arguments);
-    let mut reader = reader(&folder);
-    for number in 0..50 {
-        let message = reader.recv_timeout(DEADLINE).expect("no error");
-        assert!(message.is_some(), "message {number}");
-    }
-    assert_eq!(end(publisher).with_code(0).lines.len(), 50);
-}
-
-#[test]
-fn messages_that_are_not_sent_in_time_are_counted_and_end_with_code_1() {
-    let folder = Folder::new();
-    let _daemon = daemon(&folder);
-    let value = burst(&folder);
-    let arguments = ["--times", "8", "--rate", "100", "--linger", "0.3", "/t", "StringMessage"];
-    let publisher = start_in(&folder, &[&["topic", "pub"], &arguments[..], &[&value]].concat());
-    // It reads nothing.
-    let _reader = reader(&folder);
-    let ended = end(publisher).with_code(1);
-    assert!(
-        ended.stderr.contains(" messages were not sent in time and are lost: "),
-        "{}",
-        ended.stderr
-    );
-}
-
-#[test]
-fn a_stream_for_a_suspended_reader_keeps_the_memory_within_the_limit() {
-    let folder = Folder::new();
-    let _daemon = daemon(&folder);
-    let value = burst(&folder);
-    let arguments = ["topic", "pub", "--rate", "1000", "/t", "StringMessage", &value];
-    let mut publisher = start_in(&folder, &arguments);
-    let path = format!("/proc/{}/status", publisher.id());
-    let resident = || {
-        let status = std::fs::read_to_string(&path);
-        let status = status.expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("memory");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") >> 10
-    };
-    let reader = reader(&folder);
-    // 400 MB for a reader that takes none of it.
-    wait_until("messages are lost", || publisher.stdout().lines().count() > 400);
-    let full = resident();
-    assert!(full < 150, "{full} MiB");
-    drop(reader);
-    publisher.interrupt();
-    let _ = end(publisher);
 }
 
 #[test]

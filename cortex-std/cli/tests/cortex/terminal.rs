@@ -22,7 +22,8 @@ master, slave = pty.openpty()
 def resize(size):
     columns, rows = map(int, size.split("x"))
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-# The size of the terminal, and those that it gets after each table.
+# The size of the terminal, and those that it gets after a table of the size before: the command clears the
+# screen when it sees a new size.
 sizes = os.environ.get("SIZES", "").split()
 if sizes:
     resize(sizes.pop(0))
@@ -34,12 +35,13 @@ def own_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, preexec_fn=own_terminal)
 typing = time.monotonic() + int(wanted) / 1000 if wanted.isdigit() else None
-written, typed, tables = b"", False, 0
+written, typed, resized = b"", False, 0
 while True:
     if select.select([master], [], [], 0.005)[0]:
         written += os.read(master, 65536)
-        if sizes and written.count(b"TOPIC") > tables:
-            tables = written.count(b"TOPIC")
+        screens = written.split(b"\x1b[H\x1b[2J")
+        if sizes and len(screens) > resized and b"TOPIC" in screens[-1]:
+            resized += 1
             resize(sizes.pop(0))
         if not typed and typing is None and wanted.encode() in written:
             os.write(master, b"\x03")
@@ -58,7 +60,7 @@ fn on_a_terminal(folder: &Folder, wanted: &str, arguments: &[&str], no_color: &s
     on_a_terminal_of(folder, "", wanted, arguments, no_color)
 }
 
-/// The same with these sizes of the terminal, COLUMNSxROWS: the first one, and one after each table.
+/// The same with these sizes of the terminal, COLUMNSxROWS: the first one, and one after a table of each.
 #[track_caller]
 fn on_a_terminal_of(
     folder: &Folder,

@@ -209,3 +209,20 @@ fn an_empty_graph_has_no_topics_and_no_nodes() {
     );
     let _: Vec<Json> = run_in(&folder, &["graph", "--json"]).json();
 }
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    for arguments in
+        [&["--help"][..], &["--version"], &["topic", "pub", "--help"], &["topic", "list", "-c"]]
+    {
+        let full = std::fs::File::create("/dev/full").expect("a device");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cortex"));
+        command.args(arguments).env("CORTEX_DISCOVERY", folder.discovery()).stdout(full);
+        let ended = command.output().expect("it runs");
+        let text = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains("No space left on device"), "{arguments:?}: {text}");
+    }
+}

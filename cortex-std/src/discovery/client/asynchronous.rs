@@ -8,6 +8,7 @@ use super::request::{self, TypedRequest};
 use super::state::ClientState;
 use crate::discovery::error::DiscoveryError;
 use crate::discovery::topic::{Found, Topic};
+use crate::endpoint::{Endpoint, ipv6_of};
 use crate::transport::{Context, Frame, RequestError};
 use crate::wire::discovery::RequestExt;
 
@@ -44,6 +45,8 @@ use crate::wire::discovery::RequestExt;
 #[derive(Debug)]
 pub struct AsyncClient {
     state: ClientState,
+    /// Whether the name of the host was resolved.
+    is_resolved: bool,
 }
 
 impl AsyncClient {
@@ -53,7 +56,8 @@ impl AsyncClient {
     ///
     /// When the address is invalid, or no socket is left.
     pub fn connect(address: &str, timeout: Duration) -> Result<Self, DiscoveryError> {
-        Ok(Self { state: ClientState::connect(&Context::shared()?, address, timeout)? })
+        let state = ClientState::connect(&Context::shared()?, address, timeout)?;
+        Ok(Self { state, is_resolved: false })
     }
 
     /// The daemon's address.
@@ -164,7 +168,26 @@ impl AsyncClient {
         self.state.decode(request, reply.as_slice())
     }
 
+    /// As the blocking client: connects to the IPv6 address of a host that has no other. Resolving blocks,
+    /// so it has a thread of its own.
+    async fn resolve(&mut self) {
+        let Endpoint::Tcp(place) = &self.state.endpoint else { return };
+        if self.is_resolved {
+            return;
+        }
+        let place = place.clone();
+        let found = tokio::task::spawn_blocking(move || ipv6_of(&place));
+        let found = tokio::time::timeout(self.state.timeout, found).await;
+        self.is_resolved = true;
+        if let (Connection::Daemon(socket), Ok(Ok(Some(address)))) =
+            (&mut self.state.connection, found)
+        {
+            socket.redirect(&format!("tcp://{address}"));
+        }
+    }
+
     async fn send<T>(&mut self, request: &TypedRequest<'_, T>) -> Result<Frame, DiscoveryError> {
+        self.resolve().await;
         let (connection, body, attempts) = self.state.prepare(request)?;
         let socket = match connection {
             Connection::Daemon(socket) => socket,

@@ -53,7 +53,9 @@ impl StateFile {
     }
 
     fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&self.path);
+        // Opening a pipe would wait for its writer.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(&self.path);
         let file = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
@@ -112,6 +114,17 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         file.save(None).unwrap();
         assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_file_is_ignored_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::beside(&dir.path().join("s"));
+        let made = std::process::Command::new("mkfifo").arg(&file.path).status().unwrap();
+        assert!(made.success());
+        assert_eq!(file.load(), []);
+        file.save(Some(&encoded())).unwrap();
+        assert_eq!(file.load(), entries());
     }
 
     #[test]

@@ -230,12 +230,22 @@ unsafe extern "C" fn release_counted(_data: *mut c_void, hint: *mut c_void) {
     drop(frame);
     count.fetch_sub(1, Ordering::SeqCst);
     drop(count);
+    let _ = RELEASED.try_with(|released| released.set(released.get().wrapping_add(1)));
     // SAFETY: allocated by `counted`, and moved out of above.
     unsafe { libc::free(hint) };
 }
 
 thread_local! {
     static RELEASING: Cell<bool> = const { Cell::new(false) };
+    static RELEASED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The number of counted frames that libzmq has released on this thread.
+///
+/// A frame that is released within the call that sends it was queued for no subscriber: libzmq's other
+/// threads release those that are sent.
+pub(super) fn released_on_this_thread() -> u64 {
+    RELEASED.try_with(Cell::get).unwrap_or(0)
 }
 
 /// True while libzmq releases a frame's owner on this thread.

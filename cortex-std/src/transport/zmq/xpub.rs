@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
 use super::context::Context;
-use super::frame::Frame;
+use super::frame::{Frame, released_on_this_thread};
 use super::monitor::{self, KeepAlive};
 use super::socket::{SNDMORE, ZmqSocket, is_tcp};
 use crate::transport::choice::Transport;
@@ -40,6 +40,10 @@ pub(crate) struct ZmqPublisher {
     high_water_mark: i32,
     /// Messages whose last frame libzmq has not released.
     unsent: Arc<AtomicUsize>,
+    /// Current subscriptions.
+    subscriptions: usize,
+    /// Whether libzmq may skip a subscriber whose queue was full.
+    may_skip: bool,
 }
 
 impl ZmqPublisher {
@@ -70,6 +74,8 @@ impl ZmqPublisher {
             high_water_mark: options.high_water_mark,
             options: options.clone(),
             unsent: Arc::default(),
+            subscriptions: 0,
+            may_skip: false,
         })
     }
 
@@ -98,11 +104,29 @@ impl ZmqPublisher {
     /// For about a millisecond libzmq's send does not see what its subscribers took meanwhile, so a short
     /// queue that is drained in step seems full: process its events and try once more.
     fn send_to_all(&mut self, parts: &mut [Part<'_>]) -> Result<TrySent, SocketError> {
-        if self.transmit(parts)? == TrySent::Delivered {
-            return Ok(TrySent::Delivered);
+        let sent = self.transmit(parts)?;
+        if sent != TrySent::WouldBlock {
+            return Ok(sent);
         }
         self.socket.progress()?;
         self.transmit(parts)
+    }
+
+    /// What became of a message that libzmq accepted, released on this thread or not.
+    ///
+    /// A subscriber whose queue was full is skipped until it has read half of it. Until then the queue holds
+    /// half of its messages at least, and these are unsent.
+    fn sent(&mut self, is_released: bool) -> TrySent {
+        if !self.may_skip {
+            return TrySent::Delivered;
+        }
+        let is_skipped = match self.subscriptions {
+            0 => false,
+            1 => is_released,
+            _ => is_released || self.unsent().saturating_mul(2) >= self.queue_limit(),
+        };
+        self.may_skip = is_skipped;
+        if is_skipped { TrySent::Skipped } else { TrySent::Delivered }
     }
 
     /// Sends frames; `WouldBlock` can only come before the first.
@@ -115,6 +139,7 @@ impl ZmqPublisher {
         }
         let mut left = parts.len();
         let mut begun = false;
+        let released = released_on_this_thread();
         for part in parts {
             left = left.saturating_sub(1);
             let (Part::Frame(frame) | Part::Counted(frame)) = part else { continue };
@@ -128,7 +153,7 @@ impl ZmqPublisher {
             }
             begun = true;
         }
-        Ok(TrySent::Delivered)
+        Ok(self.sent(released_on_this_thread() != released))
     }
 }
 
@@ -143,8 +168,10 @@ impl PublisherSocket for ZmqPublisher {
 
     fn send(&mut self, parts: &mut [Part<'_>]) -> Result<Sent, SocketError> {
         self.prepare(parts)?;
-        if self.send_to_all(parts)? == TrySent::Delivered {
-            return Ok(Sent::Delivered);
+        match self.send_to_all(parts)? {
+            TrySent::Delivered => return Ok(Sent::Delivered),
+            TrySent::Skipped => return Ok(Sent::Congested),
+            TrySent::WouldBlock => {}
         }
         // No part is sent yet. Without NODROP libzmq sends to the subscribers that have room.
         self.socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 0)?;
@@ -153,6 +180,7 @@ impl PublisherSocket for ZmqPublisher {
         let restored = self.socket.set_int(zmq_sys::ZMQ_XPUB_NODROP, 1);
         let _ = sent?;
         restored?;
+        self.may_skip = true;
         Ok(Sent::Congested)
     }
 
@@ -189,6 +217,10 @@ impl PublisherSocket for ZmqPublisher {
                 if let Some(accepted) = &mut self.accepted {
                     accepted.record_change();
                 }
+                self.subscriptions = match *first {
+                    1 => self.subscriptions.saturating_add(1),
+                    _ => self.subscriptions.saturating_sub(1),
+                };
                 return Ok(Some(SubscriptionEvent {
                     subscribe: *first == 1,
                     topic: topic.to_vec(),
