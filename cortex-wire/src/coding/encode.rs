@@ -387,7 +387,7 @@ impl<T: Encode> Encode for Option<T> {
 
 impl<T: Field, const N: usize> Field for [T; N] {
     const TYPE: Type = T::SLICE_TYPE;
-    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
+    const MAX_LEN: Option<usize> = max_len::of_slice(T::SLICE_TYPE, T::MAX_LEN, N);
 }
 
 impl<T: Encode, const N: usize> Encode for [T; N] {
@@ -398,7 +398,7 @@ impl<T: Encode, const N: usize> Encode for [T; N] {
 
 impl<T: Field, const N: usize> Field for heapless::Vec<T, N> {
     const TYPE: Type = T::SLICE_TYPE;
-    const MAX_LEN: Option<usize> = max_len::of_slice::<T>(N);
+    const MAX_LEN: Option<usize> = max_len::of_slice(T::SLICE_TYPE, T::MAX_LEN, N);
 }
 
 impl<T: Encode, const N: usize> Encode for heapless::Vec<T, N> {

@@ -1,6 +1,5 @@
 //! The longest metadata of a type, computed by the compiler.
 
-use crate::coding::encode::Field;
 use crate::types::Type;
 
 /// Bytes of text of up to `len` bytes.
@@ -23,9 +22,9 @@ const fn list_head(count: usize) -> usize {
     }
 }
 
-/// Bytes of up to `count` values: a list, or bytes for `u8`.
-pub(crate) const fn of_slice<T: Field>(count: usize) -> Option<usize> {
-    if matches!(T::SLICE_TYPE, Type::Bytes) {
+/// Bytes of up to `count` values of at most `item` bytes: a list, or bytes where the slice's type says so.
+pub(crate) const fn of_slice(ty: Type, item: Option<usize>, count: usize) -> Option<usize> {
+    if matches!(ty, Type::Bytes) {
         let head = match count {
             0..=255 => 2,
             256..=65_535 => 3,
@@ -33,7 +32,7 @@ pub(crate) const fn of_slice<T: Field>(count: usize) -> Option<usize> {
         };
         return count.checked_add(head);
     }
-    let Some(item) = T::MAX_LEN else { return None };
+    let Some(item) = item else { return None };
     match count.checked_mul(item) {
         Some(items) => items.checked_add(list_head(count)),
         None => None,
