@@ -8,7 +8,7 @@ use crate::coding::encode::{Encode, Encoder, Field};
 use crate::error::{DecodeError, EncodeError};
 use crate::types::Type;
 use crate::value::items::WireItems;
-use crate::value::rewrite::rewrite;
+use crate::value::rewrite::{rewrite, rewrite_arrays};
 
 /// A map from text to values of one type, built from a slice or decoded.
 ///
@@ -179,7 +179,10 @@ impl<'a, T: Encode + Decode<'a> + Clone> Encode for MapOf<'a, T> {
             MapOfRepr::Built(pairs) => {
                 out.write_pairs(pairs.len(), pairs.iter().map(|(key, value)| (*key, value)))
             }
-            MapOfRepr::Wire(wire, _) => rewrite(wire, true, out),
+            MapOfRepr::Wire(wire, _) => match T::TYPE {
+                Type::Array | Type::Tensor => rewrite_arrays(wire, out),
+                _ => rewrite(wire, true, out),
+            },
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Encodes lists and maps that were decoded.
 
 use crate::array::ArrayView;
+use crate::coding::decode::Decoder;
 use crate::coding::encode::Encoder;
 use crate::coding::frames::Source;
-use crate::error::{EncodeError, EncodeErrorKind};
+use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::msgpack::key::Key;
 use crate::value::Value;
 use crate::value::items::WireItems;
@@ -48,6 +49,35 @@ pub(crate) fn rewrite<'b>(
             },
         }
     }
+    Ok(())
+}
+
+/// Writes a received map of arrays or tensors, as [`rewrite`] does. As when it was decoded, the keys of
+/// a descriptor may have any order.
+pub(crate) fn rewrite_arrays<'b>(
+    wire: &WireItems<'b>,
+    out: &mut Encoder<'_, 'b>,
+) -> Result<(), EncodeError> {
+    let changed = |error: DecodeError| EncodeError::new(EncodeErrorKind::Source(error.kind));
+    write_head(wire.count, true, out)?;
+    let mut input = Decoder::at(wire.reader, wire.source);
+    for _ in 0..wire.count {
+        let key = input.read_text_key().map_err(changed)?;
+        out.check_key(key)?;
+        out.writer().write_str(key)?;
+        let offset = input.reader.offset();
+        if input.reader.read_nil().is_ok() {
+            out.writer().write_nil();
+        } else if let Ok(array) = input.read_array() {
+            count_copy(&array, wire.source, offset, out)?;
+            out.write_array(&array)?;
+        } else {
+            let tensor = input.read_tensor().map_err(changed)?;
+            count_copy(&tensor.array, wire.source, offset, out)?;
+            out.write_tensor(&tensor)?;
+        }
+    }
+    out.leave();
     Ok(())
 }
 

@@ -203,3 +203,20 @@ fn dtypes_of_zero_size_objects_or_nonsense_are_refused() {
         assert_eq!(blob::decode_array(&raw), Err(at(3, Kind::Dtype(why))), "{dtype:?}");
     }
 }
+
+#[test]
+fn a_map_of_arrays_whose_markers_are_late_is_encoded_again() {
+    // Found by the target `frames`: an array where the type says so, but not where any value may be.
+    let mut pairs = descriptor("torch");
+    pairs.insert(0, ("more", map(&descriptor("numpy"))));
+    let metadata = packed(&list([map(&[("k", map(&pairs))])]));
+    assert_eq!(refused(&metadata).kind, Kind::ReservedKey);
+    let tensors = field::<cortex_wire::MapOf<'_, TensorView<'_>>>(&metadata).expect("a tensor");
+    let mut out = [0; 200];
+    let mut buffers = Vec::new();
+    let mut encoder = Encoder::new(&mut out, &mut buffers);
+    tensors.encode(&mut encoder).expect("what decoded encodes");
+    let written = encoder.finish().expect("it fits").to_vec();
+    assert_eq!(written, packed(&map(&[("k", map(&descriptor("torch")))])));
+    assert_eq!(buffers, [[0; 12]]);
+}

@@ -3,6 +3,9 @@
 //! A binary that calls [`everything`] and whose panic handler cannot be linked links only if none
 //! of these functions can panic. Formatting (`Display`, `Debug`) is for people and not among them;
 //! fingerprints are computed by the compiler.
+//!
+//! Longer than other files, because a list of calls is easier to compare with a list of functions in
+//! one piece.
 
 #![no_std]
 
