@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A publisher on a fresh endpoint.
-struct Fixture {
+pub(super) struct Fixture {
     _dir: tempfile::TempDir,
     transport: Transport,
     context: Context,
     address: String,
-    publisher: Box<dyn PublisherSocket>,
+    pub(super) publisher: Box<dyn PublisherSocket>,
 }
 
 /// Runs a test once for each transport, with a publisher of that high-water mark.
-fn with_each(high_water_mark: i32, test: impl Fn(Fixture)) {
+pub(super) fn with_each(high_water_mark: i32, test: impl Fn(Fixture)) {
     for transport in Transport::ALL {
         println!("transport {transport:?}");
         test(Fixture::new(transport, high_water_mark));
@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     /// A subscriber to `/t` that the publisher has seen.
-    fn subscriber(&mut self, high_water_mark: i32) -> Box<dyn SubscriberSocket> {
+    pub(super) fn subscriber(&mut self, high_water_mark: i32) -> Box<dyn SubscriberSocket> {
         let mut socket = self.unconnected(high_water_mark);
         socket.subscribe(b"/t").unwrap();
         socket.connect(&self.address).unwrap();
@@ -69,7 +69,7 @@ pub(super) fn wait_for_subscription(
     }
 }
 
-fn recv(socket: &mut dyn SubscriberSocket) -> Multipart {
+pub(super) fn recv(socket: &mut dyn SubscriberSocket) -> Multipart {
     let mut message = Multipart::default();
     let deadline = Some(Instant::now() + PATIENCE);
     assert_eq!(socket.recv_until(&mut message, deadline, None).unwrap(), WaitResult::Ready);
@@ -240,36 +240,6 @@ fn a_stuck_subscriber_costs_a_healthy_one_nothing() {
 }
 
 #[test]
-fn each_message_that_a_stuck_subscriber_loses_is_reported() {
-    with_each(10, |mut fixture| {
-        let mut stuck = fixture.subscriber(1);
-        let body = vec![1; 100_000];
-        let (mut delivered, mut congested) = (0_u32, 0_u32);
-        while congested < 100 {
-            let mut parts = [Part::Copy(b"/t"), Part::Copy(&body)];
-            match fixture.publisher.send(&mut parts).unwrap() {
-                Sent::Delivered => delivered += 1,
-                Sent::Congested => congested += 1,
-            }
-        }
-        // What was reported as queued arrives, and nothing else.
-        for _ in 0..delivered {
-            assert_eq!(recv(&mut *stuck).frame(1), Some(&body[..]));
-        }
-        // libzmq notices that there is room after a moment.
-        let deadline = Instant::now() + PATIENCE;
-        let mut is_sent = |number: &u8| {
-            let mut parts = [Part::Copy(b"/t"), Part::Copy(std::slice::from_ref(number))];
-            assert!(Instant::now() < deadline);
-            std::thread::sleep(Duration::from_millis(1));
-            fixture.publisher.send(&mut parts).unwrap() == Sent::Delivered
-        };
-        let first = (0..u8::MAX).cycle().find(|number| is_sent(number)).unwrap();
-        assert_eq!(recv(&mut *stuck).frame(1), Some(&[first][..]));
-    });
-}
-
-#[test]
 fn a_full_queue_blocks_until_its_subscriber_reads() {
     with_each(2, |mut fixture| {
         let mut slow = fixture.subscriber(1);
@@ -283,8 +253,7 @@ fn a_full_queue_blocks_until_its_subscriber_reads() {
                     sent += 1;
                     parts = [Part::Copy(b"/t"), Part::Copy(&body)];
                 }
-                TrySent::Skipped => panic!("no message was sent to a full queue"),
-                TrySent::WouldBlock => {
+                TrySent::WouldBlock | TrySent::Skipped => {
                     let soon = Some(Instant::now() + Duration::from_millis(50));
                     if fixture.publisher.wait_for_room(soon, None).unwrap() == WaitResult::TimedOut
                     {

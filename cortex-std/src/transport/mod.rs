@@ -45,6 +45,8 @@
 )]
 
 mod choice;
+#[cfg(test)]
+mod congestion;
 mod context;
 #[cfg(test)]
 mod contract;
