@@ -8,7 +8,7 @@ use core::hint::black_box;
 
 use cortex_wire::{
     ArrayView, Buffers, Dtype, Frames, ImageMessage, Key, Message, OwnedArray, OwnedKey,
-    OwnedTensor, OwnedValue, TensorView, Value,
+    OwnedTensor, OwnedValue, TensorView, TypedArray, Value,
 };
 
 use crate::{input, used};
@@ -64,6 +64,9 @@ pub fn everything() {
 fn view(view: ArrayView<'_>) {
     used(OwnedArray::from(view));
     used(view.to_vec::<f32>());
+    if let Ok(typed) = TypedArray::<f32>::new(view) {
+        used(typed.to_vec());
+    }
 }
 
 fn value(value: Value<'_>) {
