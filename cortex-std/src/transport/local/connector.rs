@@ -250,6 +250,12 @@ impl Connectors {
             state.handed.clear();
             std::mem::take(&mut state.connectors)
         };
+        for connector in &connectors {
+            if let Phase::Live { link, .. } = &connector.phase {
+                // Samples that are kept keep the descriptor open.
+                let _ = shutdown(&link.descriptor, Shutdown::Both);
+            }
+        }
         drop(connectors);
     }
 

@@ -391,11 +391,14 @@ impl Shared {
 
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
-        let State { peers, changes, .. } = state;
+        let State { peers, changes, returned, .. } = state;
         peers.list.retain_mut(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
+            }
+            if let Some(returned) = returned {
+                returned.wake();
             }
             let peer_key = Some(peer.key);
             for topic in peer.subscriptions.drain() {
@@ -446,7 +449,9 @@ impl Handler for Shared {
             let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
             let changed = Some(key);
             let was_awaited = peer.is_awaited();
+            let mut is_changed = false;
             peer.receive(|change| {
+                is_changed = true;
                 let (subscribe, topic) = match change {
                     Change::Subscribed(topic) => (true, topic),
                     Change::Unsubscribed(topic) => (false, topic),
@@ -456,8 +461,9 @@ impl Handler for Shared {
             if changes.len() > MAX_EVENTS {
                 peer.is_dead = true;
             }
+            // A publisher that waits looks again: also whether the peer still subscribes.
             if was_awaited
-                && !peer.is_awaited()
+                && (is_changed || !peer.is_awaited())
                 && let Some(returned) = returned
             {
                 returned.wake();
