@@ -14,14 +14,14 @@ use super::hub::{EventFlags, Handler, Hub, Registration};
 use super::listener::open_listener;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
-use super::stream::{Stream, wait_for_writes};
+use super::stream::Stream;
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::stats::{PeerStats, SharedStats};
 use crate::transport::choice::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
-use crate::transport::event::{EventSource, wait_any};
+use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::peer::{peer_process, process_name};
 use crate::transport::socket::{
@@ -29,6 +29,8 @@ use crate::transport::socket::{
     limit_of_len,
 };
 use crate::transport::zmq::frame::Frame;
+
+mod waiting;
 
 /// The key of the listening socket among those of its peers.
 const LISTENER: u64 = 0;
@@ -270,54 +272,6 @@ impl Shared {
     fn wake_at(&self, at: Instant) {
         let handler: Weak<dyn Handler> = self.this.clone();
         self.hub.wake_at(handler, at);
-    }
-
-    fn wait_for_room(
-        &self,
-        deadline: Option<Instant>,
-        interrupt: Option<&Interrupt>,
-    ) -> Result<WaitResult, SocketError> {
-        let (keys, full): (Vec<u64>, Vec<Stream>) = {
-            let state = self.state.lock();
-            let is_full = |peer: &&Peer| peer.is_wanted() && peer.is_full(0, self.byte_limit);
-            let full = state.peers.list.iter().filter(is_full);
-            full.map(|peer| (peer.key, peer.stream.clone())).unzip()
-        };
-        // Subscriptions may have changed, or the event thread has made room.
-        if full.is_empty() {
-            return self.wait_for_return(deadline, interrupt);
-        }
-        let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
-        if wait == WaitResult::Ready {
-            let mut state = self.state.lock();
-            for peer in &mut state.peers.list {
-                if keys.contains(&peer.key) {
-                    peer.flush();
-                }
-            }
-        }
-        Ok(wait)
-    }
-
-    /// Blocks until a subscriber returns memory that it holds, if a publisher waits for one.
-    fn wait_for_return(
-        &self,
-        deadline: Option<Instant>,
-        interrupt: Option<&Interrupt>,
-    ) -> Result<WaitResult, SocketError> {
-        let returned = {
-            let mut state = self.state.lock();
-            if !state.peers.list.iter().any(Peer::is_awaited) {
-                return Ok(WaitResult::Ready);
-            }
-            let returned = match &state.returned {
-                Some(returned) => returned,
-                None => state.returned.insert(Interrupt::new()?),
-            };
-            returned.clear();
-            returned.clone()
-        };
-        wait_any(std::iter::once(&EventSource::new(Arc::new(returned))), deadline, interrupt)
     }
 
     /// Accepts the connections that wait.
