@@ -29,6 +29,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_secs(1);
 /// A publisher that does not read gets no PONG beyond this backlog.
 const MAX_PONG_BACKLOG: u64 = 64 * 1024;
+/// A publisher that lends and does not read what is returned is disconnected beyond this backlog.
+const MAX_RETURN_BACKLOG: u64 = 128 * 1024;
 
 /// A connection whose handshake is complete.
 pub(super) struct Handed {
@@ -226,7 +228,11 @@ impl Connectors {
         if let Some(Connector { phase: Phase::Live { link, .. }, .. }) = connector
             && Arc::ptr_eq(&link.descriptor, descriptor)
         {
-            // No more wait here than the publisher lends.
+            // An honest publisher lends far less than this.
+            if link.output.bytes() >= MAX_RETURN_BACKLOG {
+                let _ = shutdown(&link.descriptor, Shutdown::Both);
+                return;
+            }
             link.output.push_bytes(&Sharing::Return { lease }.encode());
             link.flush(LIVE);
         }
