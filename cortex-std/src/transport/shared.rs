@@ -187,7 +187,8 @@ pub(super) enum MappingError {
 ///   subscriber has not returned when its connection ends is never written again.
 /// - A publisher that breaks this (it would have to be malicious, or corrupt its own memory) can change
 ///   bytes while they are read. The slices are handed out as array bytes only, whose items are valid
-///   whatever their bits are; header and metadata, on which checks depend, never lie here.
+///   whatever their bits are; header and metadata, on which checks depend, never lie here. A `&[bool]` of
+///   such bytes is the exception: `ArrayView::as_slice` checks them once only.
 #[derive(Debug)]
 pub(super) struct Mapping {
     data: NonNull<u8>,
