@@ -16,6 +16,7 @@ mod publishing;
 mod pubsub;
 mod raw;
 mod shared;
+mod shared_memory;
 mod stats;
 mod subscriber;
 mod timers;
