@@ -7,6 +7,7 @@ use std::process::Command;
 
 mod client;
 mod faults;
+mod hostile_memory;
 mod lanes;
 mod leaks;
 mod links;
