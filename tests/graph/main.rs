@@ -8,6 +8,7 @@ use std::process::Command;
 mod client;
 mod faults;
 mod hostile_memory;
+mod kills;
 mod lanes;
 mod leaks;
 mod links;
