@@ -217,7 +217,7 @@ fn a_stopped_subscriber_neither_stalls_a_healthy_one_nor_grows_its_publisher() {
     assert!(stats.shared.held <= 64 + 1, "{:?}", stats.shared);
     let grown = Usage::now().resident_kb.saturating_sub(before.resident_kb);
     // Both ends of the healthy one, what the stopped one holds, and its queue.
-    let limit = ((2 * 64 + 2 * 5) * MAX_LEN as u64 >> 10) + (16 << 10);
+    let limit = (((2 * 64 + 2 * 5) * MAX_LEN as u64) >> 10) + (16 << 10);
     assert!(grown <= limit, "{grown} kB");
     stopped.signal(Signal::CONT);
     // Whole frames, up to the newest that it was sent.
