@@ -19,7 +19,7 @@ pub use crate::endpoint::{MAX_PATH_LEN, Probe, probe};
 use crate::endpoint::{connections, lock_path, process};
 pub use crate::runtime::signal::ignores_signal;
 use crate::stats::PeerStats;
-use crate::transport::{Transport, inquiry, library, process_name};
+use crate::transport::{Transport, inquiry, library, process_name, shared};
 
 /// A version of libzmq.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,16 @@ pub fn publisher_at(path: &Path) -> std::io::Result<PublisherReport> {
         processes.into_iter().map(peer).collect()
     });
     Ok(PublisherReport { transport: answer.transport, subscribers })
+}
+
+/// Whether nodes of this process exchange long arrays in shared memory where their builder does not choose:
+/// `CORTEX_SHARED_MEMORY`.
+///
+/// # Errors
+///
+/// When the system refuses such memory, as in some containers; then arrays go through sockets.
+pub fn shared_memory() -> std::io::Result<bool> {
+    shared::shares_memory_by_default().then(shared::try_memory).transpose().map(|on| on.is_some())
 }
 
 /// The process that holds the lock of an ipc path, as the kernel says; `None` where there is none, or none

@@ -19,14 +19,14 @@ const NOISE_KB: u64 = 8 << 10;
 
 /// What this process holds.
 #[derive(Debug, Clone, Copy)]
-struct Usage {
-    descriptors: usize,
+pub(crate) struct Usage {
+    pub(crate) descriptors: usize,
     threads: usize,
-    resident_kb: u64,
+    pub(crate) resident_kb: u64,
 }
 
 impl Usage {
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let count = |path: &str| std::fs::read_dir(path).expect("it is ours").count();
         let status = std::fs::read_to_string("/proc/self/status").expect("it is ours");
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -39,7 +39,7 @@ impl Usage {
     }
 
     /// Waits until descriptors and threads are what they were, and checks the memory.
-    fn expect_restored(self, what: &str) {
+    pub(crate) fn expect_restored(self, what: &str) {
         wait_until(&format!("{what}: {self:?} is restored"), || {
             let now = Self::now();
             now.descriptors <= self.descriptors && now.threads <= self.threads
@@ -51,7 +51,7 @@ impl Usage {
 }
 
 /// How often: a few times, or as often as ci/leaks.sh asks.
-fn times(short: usize, full: usize) -> usize {
+pub(crate) fn times(short: usize, full: usize) -> usize {
     if std::env::var_os("CORTEX_LEAKS").is_some() { full } else { short }
 }
 

@@ -7,6 +7,8 @@ use std::process::Command;
 
 mod client;
 mod faults;
+mod hostile_memory;
+mod kills;
 mod lanes;
 mod leaks;
 mod links;
@@ -16,6 +18,7 @@ mod publishing;
 mod pubsub;
 mod raw;
 mod shared;
+mod shared_memory;
 mod stats;
 mod subscriber;
 mod timers;

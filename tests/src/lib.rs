@@ -26,6 +26,7 @@ use serde_json::Value;
 
 pub use rustix::process::Signal;
 
+pub mod frames;
 pub mod golden;
 pub mod graph;
 pub mod python;

@@ -112,6 +112,12 @@ impl Subscribers {
         if let (Some(waiting @ 1..), Some(bytes)) = (peer.waiting, peer.waiting_bytes) {
             text += &paint.warning(&format!(", {waiting} waiting ({})", byte_count(bytes as f64)));
         }
+        if let Some(lent @ 1..) = peer.lent {
+            text += &paint.faint(&format!(", {lent} in shared memory"));
+        }
+        if let Some(held) = held(peer) {
+            text += &format!(", holds {held}");
+        }
         text
     }
 
@@ -124,6 +130,11 @@ impl Subscribers {
             "lost": peer.lost,
             "waiting": peer.waiting,
             "waiting_bytes": peer.waiting_bytes,
+            "shared_memory": peer.lent.is_some(),
+            "lent": peer.lent,
+            "held": peer.held,
+            "held_bytes": peer.held_bytes,
+            "held_seconds": peer.held_for.map(|age| age.as_secs_f64()),
         })
     }
 
@@ -134,4 +145,14 @@ impl Subscribers {
             None => Json::Null,
         }
     }
+}
+
+/// Arrays of which a subscriber holds the samples for longer than it takes to receive them.
+pub(crate) fn held(peer: &PeerStats) -> Option<String> {
+    let (held @ 1.., bytes, age) = (peer.held?, peer.held_bytes?, peer.held_for?) else {
+        return None;
+    };
+    let s = if held == 1 { "" } else { "s" };
+    let (bytes, age) = (byte_count(bytes as f64), age.as_secs());
+    (age >= 1).then(|| format!("{held} array{s} ({bytes}) for {age} s"))
 }

@@ -30,6 +30,14 @@ pub struct PeerStats {
     pub waiting: Option<usize>,
     /// Bytes of those messages.
     pub waiting_bytes: Option<u64>,
+    /// Arrays that were lent to it in shared memory; `None` for a subscriber that does not map any.
+    pub lent: Option<u64>,
+    /// Arrays of which it holds the samples now.
+    pub held: Option<usize>,
+    /// Bytes of those arrays.
+    pub held_bytes: Option<u64>,
+    /// How long it has held the oldest of them; `None` where it holds none.
+    pub held_for: Option<Duration>,
 }
 
 /// How a publisher's long arrays go to subscribers on its machine that map shared memory.

@@ -65,7 +65,12 @@ impl LoanPool {
             Some(block) => block,
             None => Block::zeroed(len)?,
         };
-        Ok(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
+        Ok(self.loan(block, len))
+    }
+
+    /// The same in shared memory only; `None` where there is none. For a pool that is not used otherwise.
+    pub(super) fn try_take_shared(&self, len: usize) -> Option<Loan> {
+        self.take_unused(len).or_else(|| Some(self.loan(self.take_shared(len)?, len)))
     }
 
     /// The same, if a buffer of an earlier loan is unused.
@@ -75,11 +80,13 @@ impl LoanPool {
         let fits = |block: &Block| block.capacity() >= len && block.capacity() / 2 <= len;
         let block = blocks.iter().rposition(fits).map(|at| blocks.remove(at))?;
         drop(blocks);
-        Some(Loan { block: Some(block), len, home: Arc::clone(&self.shelf) })
+        Some(self.loan(block, len))
     }
-}
 
-impl LoanPool {
+    fn loan(&self, block: Block, len: usize) -> Loan {
+        Loan { block: Some(block), len, home: Arc::clone(&self.shelf) }
+    }
+
     /// A new block of shared memory, where it is worth it and allowed.
     fn take_shared(&self, len: usize) -> Option<Block> {
         let Shelf { shared_limit, shared, .. } = &*self.shelf;
@@ -97,6 +104,9 @@ impl LoanPool {
 
 impl Shelf {
     fn put(&self, block: Block) {
+        if matches!(&block.memory, Memory::Shared(block, _) if block.is_retired()) {
+            return;
+        }
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let used: usize = blocks.iter().map(Block::capacity).sum();
         if used.saturating_add(block.capacity()) <= self.limit {
@@ -263,6 +273,30 @@ mod tests {
         drop(pool);
         assert!(shelf.upgrade().is_none());
         assert!(SharedBlock::find(&LoanPool::shared(0).take(100).unwrap()).is_none(), "short");
+    }
+
+    #[test]
+    fn a_block_that_may_still_be_read_is_not_lent_again() {
+        let pool = LoanPool::shared(1 << 20);
+        let loan = pool.take(SHARED_LEN).unwrap();
+        let (block, _) = SharedBlock::find(&loan).unwrap();
+        block.retire();
+        drop(loan);
+        let (other, _) = SharedBlock::find(&pool.take(SHARED_LEN).unwrap()).unwrap();
+        assert_ne!(other.id(), block.id());
+        drop(block);
+        assert_eq!(pool.shelf.shared.load(Ordering::Relaxed), SHARED_LEN);
+    }
+
+    #[test]
+    fn without_shared_memory_a_loan_that_must_lie_there_is_none() {
+        let pool = LoanPool::with_shared_limit(1 << 20, SHARED_LEN);
+        let loan = pool.try_take_shared(SHARED_LEN).unwrap();
+        assert!(pool.try_take_shared(SHARED_LEN).is_none(), "beyond the limit");
+        drop(loan);
+        assert!(pool.try_take_shared(SHARED_LEN).is_some());
+        assert!(pool.try_take_shared(SHARED_LEN - 1).is_some(), "in the same memory");
+        assert!(LoanPool::new(1 << 20).try_take_shared(SHARED_LEN).is_none());
     }
 
     #[test]

@@ -61,7 +61,7 @@ mod peer;
 #[cfg(feature = "tokio")]
 mod readiness;
 mod reply;
-mod shared;
+pub(crate) mod shared;
 mod socket;
 mod zmq;
 

@@ -42,6 +42,14 @@ pub(crate) fn shares_memory_by_default() -> bool {
     })
 }
 
+/// Makes and drops some shared memory.
+///
+/// # Errors
+/// When the system refuses it.
+pub(crate) fn try_memory() -> std::io::Result<()> {
+    SharedBlock::try_create(1).map(drop).map_err(Into::into)
+}
+
 /// The blocks of this process, by address.
 static BLOCKS: Mutex<BTreeMap<usize, Weak<SharedBlock>>> = Mutex::new(BTreeMap::new());
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -55,12 +63,14 @@ pub(super) struct SharedBlock {
     descriptor: OwnedFd,
     data: NonNull<u8>,
     len: usize,
+    /// Whether a process may read it that does not tell when it is done.
+    is_retired: AtomicBool,
 }
 
 // SAFETY: the memory is mapped until the block is dropped, on any thread; who may write it is decided by the
 // owner of the block (see `loan`).
 unsafe impl Send for SharedBlock {}
-// SAFETY: `&SharedBlock` gives its address only.
+// SAFETY: `&SharedBlock` gives its address only, and a flag.
 unsafe impl Sync for SharedBlock {}
 
 impl SharedBlock {
@@ -90,7 +100,8 @@ impl SharedBlock {
         };
         let data = NonNull::new(data.cast::<u8>()).ok_or(Errno::NOMEM)?;
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let block = Arc::new(Self { id, descriptor, data, len });
+        let block =
+            Arc::new(Self { id, descriptor, data, len, is_retired: AtomicBool::new(false) });
         let advise = |advice| {
             // SAFETY: the mapping of this block; the advice changes no contents. A kernel that does not know
             // it only makes the first use slower.
@@ -108,9 +119,9 @@ impl SharedBlock {
     /// The block in which `bytes` lie, and where they start there.
     pub(super) fn find(bytes: &[u8]) -> Option<(Arc<Self>, usize)> {
         let address = bytes.as_ptr().addr();
-        let blocks = BLOCKS.lock();
-        let (_, block) = blocks.range(..=address).next_back()?;
-        let block = block.upgrade()?;
+        let found = BLOCKS.lock().range(..=address).next_back().map(|(_, block)| block.clone());
+        // Outside of the lock: this may become the last handle to the block, whose drop locks.
+        let block = found?.upgrade()?;
         let offset = address.checked_sub(block.data.as_ptr().addr())?;
         (offset.checked_add(bytes.len())? <= block.len).then_some((block, offset))
     }
@@ -122,6 +133,16 @@ impl SharedBlock {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Never write to it again: a subscriber has left that may still read it.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is not to be used again.
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     pub(super) fn data(&self) -> NonNull<u8> {
@@ -162,10 +183,12 @@ pub(super) enum MappingError {
 ///   and, with FUTURE_WRITE, against punching holes, and long enough. So reading never faults.
 /// - Nobody else writes: with FUTURE_WRITE sealed, the one writable mapping is that of the publisher, made
 ///   before the seal. It lends a block by a lease and writes to it again only when every subscriber has
-///   returned its lease, so the bytes do not change while a [`Lease`](super::local) exists.
+///   returned its lease, so the bytes do not change while a [`Lease`](super::local) exists. What a
+///   subscriber has not returned when its connection ends is never written again.
 /// - A publisher that breaks this (it would have to be malicious, or corrupt its own memory) can change
 ///   bytes while they are read. The slices are handed out as array bytes only, whose items are valid
-///   whatever their bits are; header and metadata, on which checks depend, never lie here.
+///   whatever their bits are; header and metadata, on which checks depend, never lie here. A `&[bool]` of
+///   such bytes is the exception: `ArrayView::as_slice` checks them once only.
 #[derive(Debug)]
 pub(super) struct Mapping {
     data: NonNull<u8>,
@@ -269,6 +292,25 @@ mod tests {
         let address = block.data().as_ptr().addr();
         drop(block);
         assert!(!BLOCKS.lock().contains_key(&address));
+    }
+
+    #[test]
+    fn a_block_may_be_dropped_while_bytes_behind_it_are_looked_up() {
+        let block = SharedBlock::create(PAGE).unwrap();
+        // SAFETY: initialised memory of the block, which nothing writes here.
+        let behind = unsafe { std::slice::from_raw_parts(block.data().as_ptr(), block.len()) };
+        std::thread::scope(|scope| {
+            let finder = scope.spawn(|| {
+                for _ in 0..20_000 {
+                    // No block: the one below it is found and then refused.
+                    assert!(SharedBlock::find(&[0; 100]).is_none());
+                    assert!(SharedBlock::find(behind).is_some());
+                }
+            });
+            while !finder.is_finished() {
+                drop(SharedBlock::create(PAGE).unwrap());
+            }
+        });
     }
 
     #[test]

@@ -36,6 +36,18 @@ pub(super) fn versions() -> Vec<Finding> {
     }]
 }
 
+/// How long arrays go to subscribers on this machine.
+pub(super) fn shared_memory() -> Finding {
+    match cortex_std::inspect::shared_memory() {
+        Ok(true) => Finding::ok("memory", "long arrays are shared between Cortex nodes in Rust"),
+        Ok(false) => Finding::ok("memory", "CORTEX_SHARED_MEMORY=off: nothing is shared"),
+        Err(error) => {
+            let text = format!("no shared memory: {error}");
+            Finding::warning("memory", text, "long arrays go through sockets, which takes longer")
+        }
+    }
+}
+
 pub(super) fn limits() -> Vec<Finding> {
     let mut findings = Vec::new();
     let files = getrlimit(Resource::Nofile);

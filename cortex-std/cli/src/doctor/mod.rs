@@ -39,6 +39,7 @@ impl Doctor {
         findings.extend(topics.as_deref().map(check).unwrap_or_default());
         findings.extend(files::check(&session.discovery, topics.as_deref(), self.fix));
         findings.extend(machine::limits());
+        findings.push(machine::shared_memory());
         findings.extend(machine::clock());
 
         let paint = Paint::stdout();

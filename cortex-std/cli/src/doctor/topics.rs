@@ -1,7 +1,9 @@
 //! Checks of topics: dead publishers, shared addresses, and conflicting types.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use cortex_std::PeerStats;
 use cortex_std::discovery::{Topic, unreachable_publisher};
 use cortex_std::wire::find_type;
 use cortex_std::wire::standard::TYPES;
@@ -12,7 +14,7 @@ use crate::listener::Listener;
 use crate::listing::by_name;
 use crate::message::fingerprint_text;
 use crate::output::escaped;
-use crate::subscribers::Subscribers;
+use crate::subscribers::{Subscribers, held};
 use crate::types;
 
 pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
@@ -29,16 +31,22 @@ pub(super) fn check(discovery: &str, topics: &[Topic]) -> Vec<Finding> {
         };
         findings.push(Finding::ok("topics", text));
     }
-    findings.extend(transports(topics));
+    let subscribers = Subscribers::of(topics, &[]);
+    findings.extend(transports(topics, &subscribers));
+    findings.extend(holders(topics, &subscribers));
     findings
 }
 
+/// From here on a sample is held for long.
+const HELD_LONG: Duration = Duration::from_secs(10);
+/// From here on a publisher with `block_for` waits, bytes and arrays of one subscriber.
+const MUCH_HELD: u64 = 20 << 20;
+const MANY_HELD: usize = 48;
 /// Names of topics in one finding.
 const MAX_NAMES: usize = 8;
 
 /// What carries the messages of each topic.
-fn transports(topics: &[Topic]) -> Option<Finding> {
-    let subscribers = Subscribers::of(topics, &[]);
+fn transports(topics: &[Topic], subscribers: &Subscribers) -> Option<Finding> {
     let mut by_transport = BTreeMap::<&str, BTreeSet<String>>::new();
     for (topic, asked) in topics.iter().zip(subscribers.publishers()) {
         if let Some(transport) = asked.transport {
@@ -55,6 +63,25 @@ fn transports(topics: &[Topic]) -> Option<Finding> {
     });
     let text = each.collect::<Vec<_>>().join("; ");
     (!text.is_empty()).then(|| Finding::ok("transports", text))
+}
+
+/// Subscribers that hold samples in shared memory for long.
+fn holders(topics: &[Topic], subscribers: &Subscribers) -> Vec<Finding> {
+    let pairs = topics.iter().zip(subscribers.publishers());
+    let peers = pairs.flat_map(|(topic, asked)| asked.list().iter().map(move |peer| (topic, peer)));
+    let finding = |(topic, peer): (&Topic, &PeerStats)| {
+        let held = held(peer).filter(|_| peer.held_for >= Some(HELD_LONG))?;
+        let text = format!("{} holds {held} of {}", subscribers.name(peer), escaped(&topic.name));
+        let is_much = peer.held_bytes >= Some(MUCH_HELD) || peer.held >= Some(MANY_HELD);
+        Some(match is_much {
+            true => {
+                let advice = "its samples keep the publisher's memory: copy what is kept; further arrays go through its socket, or a publisher with block_for waits";
+                Finding::warning("memory", text, advice)
+            }
+            false => Finding::ok("memory", text),
+        })
+    };
+    peers.filter_map(finding).collect()
 }
 
 fn dead_publishers(topics: &[Topic]) -> Vec<Finding> {

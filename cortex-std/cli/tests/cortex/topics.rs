@@ -1,8 +1,11 @@
 //! `cortex topic list`, `info`, `type` and `find`; `cortex node`; `cortex graph`.
 
-use cortex_std::wire::StringMessage;
+use std::time::Duration;
+
+use cortex_std::wire::{ArrayMessage, StringMessage};
+use cortex_std::{Node, Transport};
 use cortex_tests::graph::{Folder, connect, daemon, node, registered};
-use cortex_tests::{Program, python, wait_until};
+use cortex_tests::{DEADLINE, Program, python, wait_until};
 use serde_json::{Value as Json, json};
 
 use crate::{python_publisher, run_in};
@@ -149,6 +152,42 @@ fn nodes_and_the_graph_are_shown_as_text_and_as_json() {
         mermaid.contains("n1([\"talker\"])\n  n1 --> n1t0[\"/t<br/>StringMessage\"]"),
         "{mermaid}"
     );
+}
+
+#[test]
+fn a_subscriber_that_holds_samples_is_shown_with_what_it_holds() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let local = |name| {
+        let node = Node::builder(name).discovery(&folder.discovery()).shared_memory(true);
+        node.transport(Transport::Local).create().expect("a node")
+    };
+    let (talker, listener) = (local("talker"), local("listener"));
+    let frames = talker.publisher::<ArrayMessage>("/frames").create().expect("it binds");
+    let mut seen = listener.subscriber::<ArrayMessage>("/frames").create().expect("it follows");
+    connect(&mut seen, &frames, 1);
+    for _ in 0..2 {
+        let loan = frames.loan::<u8>(&[1_000_000]).expect("memory");
+        let sent = loan.publish(|data| ArrayMessage { data, name: "frame", frame_id: "camera" });
+        sent.expect("it is published");
+    }
+    drop(seen.recv_timeout(DEADLINE).expect("no error").expect("in time"));
+    let kept = seen.recv_timeout(DEADLINE).expect("no error").expect("in time");
+    let peer = || frames.stats().peers.remove(0);
+    wait_until("it is held for a second", || {
+        peer().held == Some(1) && peer().held_for >= Some(Duration::from_secs(1))
+    });
+    let info = run_in(&folder, &["topic", "info", "/frames"]).text();
+    assert!(info.contains(", 2 in shared memory, holds 1 array (1"), "{info}");
+    let info = run_in(&folder, &["topic", "info", "--json", "/frames"]).with_code(0).json();
+    let shown = &info[0]["publishers"][0]["subscribers"][0];
+    assert_eq!((&shown["shared_memory"], &shown["lent"]), (&json!(true), &json!(2)));
+    assert_eq!((&shown["held"], &shown["held_bytes"]), (&json!(1), &json!(1_000_000)));
+    assert!(shown["held_seconds"].as_f64() >= Some(1.0), "{shown}");
+    drop(kept);
+    wait_until("it is returned", || peer().held == Some(0) && peer().held_for.is_none());
+    let doctor = run_in(&folder, &["doctor"]).text();
+    assert!(doctor.contains("memory") && !doctor.contains("holds"), "{doctor}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_secs(1);
 /// A publisher that does not read gets no PONG beyond this backlog.
 const MAX_PONG_BACKLOG: u64 = 64 * 1024;
+/// A publisher that lends and does not read what is returned is disconnected beyond this backlog.
+const MAX_RETURN_BACKLOG: u64 = 128 * 1024;
 
 /// A connection whose handshake is complete.
 pub(super) struct Handed {
@@ -237,7 +239,11 @@ impl Connectors {
         if let Some(Connector { phase: Phase::Live { link, .. }, .. }) = connector
             && Arc::ptr_eq(&link.descriptor, descriptor)
         {
-            // No more wait here than the publisher lends.
+            // An honest publisher lends far less than this.
+            if link.output.bytes() >= MAX_RETURN_BACKLOG {
+                let _ = shutdown(&link.descriptor, Shutdown::Both);
+                return;
+            }
             link.write(&Sharing::Return { lease }.encode(), LIVE);
         }
     }
@@ -260,6 +266,12 @@ impl Connectors {
             state.handed.clear();
             std::mem::take(&mut state.connectors)
         };
+        for connector in &connectors {
+            if let Phase::Live { link, .. } = &connector.phase {
+                // Samples that are kept keep the descriptor open.
+                let _ = shutdown(&link.descriptor, Shutdown::Both);
+            }
+        }
         drop(connectors);
     }
 

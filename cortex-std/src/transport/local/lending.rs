@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::encoder::Encoder;
 use super::sharing::{CommandFrame, Lend, Sharing};
 use super::stream::Stream;
+use crate::stats::PeerStats;
 use crate::transport::shared::SharedBlock;
 use crate::transport::socket::Part;
 use crate::transport::zmq::frame::Frame;
@@ -17,8 +19,12 @@ use crate::transport::zmq::frame::Frame;
 pub(super) const LENT_LEN: usize = 64 * 1024;
 /// The first part that is lent: topic, header and metadata are not.
 pub(super) const FIRST_PART: usize = 3;
+/// The most parts of one message that are lent. A subscriber that holds a few messages has room for one more.
+pub(super) const MAX_LENT: usize = 16;
 /// The most parts that one subscriber holds.
 const MAX_HELD: usize = 64;
+/// The most buffers that one subscriber knows, below the limit of subscribers.
+const MAX_KNOWN: usize = 512;
 /// The most bytes that one subscriber holds, beyond two messages. Then messages go through its socket.
 const MAX_HELD_BYTES: usize = 64 << 20;
 /// The same where the publisher waits for room: fewer buffers, which stay in the processor's caches.
@@ -61,12 +67,29 @@ pub(super) fn encode(lent: &[Lent], parts: &[Part<'_>], encoder: &mut Encoder) {
     encoder.append_slices(parts.len(), bytes);
 }
 
+/// Whether a descriptor is not passed for now only: the socket is full, or too many descriptors are in flight.
+pub(super) fn is_passing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::WOULDBLOCK | Errno::TOOMANYREFS | Errno::NOBUFS | Errno::NOMEM | Errno::MFILE
+    )
+}
+
+/// A part that is not returned.
+#[derive(Debug)]
+struct Held {
+    frame: Frame,
+    since: Instant,
+}
+
 /// The buffers that one subscriber knows, and the parts that it has not returned.
 #[derive(Debug, Default)]
 pub(super) struct Lending {
     known: Vec<(u32, Weak<SharedBlock>)>,
-    held: HashMap<u32, Frame>,
+    held: HashMap<u32, Held>,
     held_bytes: usize,
+    /// All parts that were lent.
+    lent: u64,
     /// Whether a publisher waits until the subscriber returns something.
     pub(super) is_awaited: bool,
 }
@@ -105,12 +128,15 @@ impl Lending {
     /// Passes a buffer; returns the bytes of the command that are not written.
     ///
     /// # Errors
-    /// `WOULDBLOCK`: nothing is written; any other: the connection is lost.
+    /// Those of [`is_passing`]: nothing is written; any other: the connection is lost.
     pub(super) fn introduce(
         &mut self,
         block: &Arc<SharedBlock>,
         stream: &Stream,
     ) -> Result<CommandFrame, Errno> {
+        if self.known.len() >= MAX_KNOWN {
+            return Err(Errno::WOULDBLOCK);
+        }
         let mut command = Sharing::Buffer { id: block.id(), len: block.len() as u64 }.encode();
         let written = loop {
             match stream.send_with_descriptor(&command, block.fd()) {
@@ -126,14 +152,35 @@ impl Lending {
     /// The subscriber holds a part, which must not change before it is returned.
     pub(super) fn hold(&mut self, lease: u32, frame: Frame) {
         self.held_bytes = self.held_bytes.saturating_add(frame.as_slice().len());
-        self.held.insert(lease, frame);
+        self.lent = self.lent.saturating_add(1);
+        self.held.insert(lease, Held { frame, since: Instant::now() });
+    }
+
+    /// Adds its counters to those of its subscriber.
+    pub(super) fn add_stats(&self, stats: &mut PeerStats) {
+        let oldest = self.held.values().map(|held| held.since).min();
+        stats.lent = Some(self.lent);
+        stats.held = Some(self.held.len());
+        stats.held_bytes = Some(self.held_bytes as u64);
+        stats.held_for = oldest.map(|since| since.elapsed());
     }
 
     /// The subscriber returned a part; one that it does not hold is ignored.
     pub(super) fn release(&mut self, lease: u32) {
-        if let Some(frame) = self.held.remove(&lease) {
+        if let Some(Held { frame, .. }) = self.held.remove(&lease) {
             self.held_bytes = self.held_bytes.saturating_sub(frame.as_slice().len());
             self.is_awaited = false;
+        }
+    }
+}
+
+impl Drop for Lending {
+    /// The connection ends, but a sample of the subscriber may use what it has not returned.
+    fn drop(&mut self) {
+        for Held { frame, .. } in self.held.values() {
+            if let Some((block, _)) = SharedBlock::find(frame.as_slice()) {
+                block.retire();
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::backlog::Backlog;
 use super::encoder::Encoder;
 use super::hub::{EventFlags, Registration};
 use super::inbound::{Event, Inbound};
-use super::lending::{Lending, Lent};
+use super::lending::{Lending, Lent, is_passing};
 use super::report::{self, REPORT_PROPERTY};
 use super::sharing::MEMORY_PROPERTY;
 use super::stream::Stream;
@@ -93,10 +93,10 @@ impl Peer {
             key,
             stream,
             registration: None,
-            // SUBSCRIBE comes before the prefix.
+            // SUBSCRIBE comes before the prefix. Other commands are as long.
             inbound: Inbound::new(
                 SUBSCRIBERS,
-                u64::try_from(max_subscription_len).map_or(u64::MAX, |len| len.saturating_add(16)),
+                u64::try_from(max_subscription_len).map_or(u64::MAX, |len| len.saturating_add(32)),
             ),
             subscriptions: Subscriptions::default(),
             backlog: Backlog::default(),
@@ -132,11 +132,17 @@ impl Peer {
     /// The counters of a subscriber; `None` for a peer without a subscription.
     pub(super) fn stats(&self) -> Option<PeerStats> {
         let is_subscriber = !self.is_dead && !self.subscriptions.is_empty();
-        is_subscriber.then(|| PeerStats {
-            lost: Some(self.lost),
-            waiting: Some(self.backlog.unsent()),
-            waiting_bytes: Some(self.backlog.bytes()),
-            ..self.identity.clone()
+        is_subscriber.then(|| {
+            let mut stats = PeerStats {
+                lost: Some(self.lost),
+                waiting: Some(self.backlog.unsent()),
+                waiting_bytes: Some(self.backlog.bytes()),
+                ..self.identity.clone()
+            };
+            if let Some(lending) = &self.lending {
+                lending.add_stats(&mut stats);
+            }
+            stats
         })
     }
 
@@ -336,9 +342,8 @@ impl Peer {
             }
             match lending.introduce(block, &self.stream) {
                 Ok(rest) => self.push_control(&rest),
-                Err(Errno::WOULDBLOCK) => return false,
-                Err(_) => {
-                    self.is_dead = true;
+                Err(errno) => {
+                    self.is_dead |= !is_passing(errno);
                     return false;
                 }
             }
@@ -392,8 +397,9 @@ impl Peer {
         written: usize,
     ) -> Result<(), SocketError> {
         if let Err(error) = self.backlog.push_messages(encoder, parts, written) {
-            // Half a message cannot be taken back.
-            self.is_dead |= written > 0;
+            // Half a message cannot be taken back, nor what was lent with it.
+            let has_lent = self.lending.as_ref().is_some_and(|lending| lending.held().0 > 0);
+            self.is_dead |= written > 0 || has_lent;
             return Err(error);
         }
         self.is_paused = true;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::batch::{Batch, Burst};
 use super::encoder::{Encoder, encoded_len};
-use super::lending::{self, FIRST_PART, LENT_LEN, Lending, Lent};
+use super::lending::{self, FIRST_PART, LENT_LEN, Lending, Lent, MAX_LENT};
 use super::peer::Peer;
 use super::stream::{Stream, wait_for_writes};
 use crate::stats::{PeerStats, SharedStats};
@@ -241,13 +241,14 @@ impl Peers {
         }
         for (index, part) in parts.iter_mut().enumerate().skip(FIRST_PART) {
             let len = part.len();
-            if len < LENT_LEN {
+            if len < LENT_LEN || lent.len() >= MAX_LENT {
                 continue;
             }
             let is_frame = !matches!(part, Part::Copy(_));
             let mut found = if is_frame { SharedBlock::find(part.as_slice()) } else { None };
-            if found.is_none() {
-                let mut memory = self.pool.take(len)?;
+            if found.is_none()
+                && let Some(mut memory) = self.pool.try_take_shared(len)
+            {
                 memory.copy_from_slice(part.as_slice());
                 *part = Part::Frame(frame_of(memory)?);
                 found = SharedBlock::find(part.as_slice());

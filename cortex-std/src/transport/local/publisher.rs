@@ -17,14 +17,14 @@ use super::lending::{FIRST_PART, LENT_LEN};
 use super::listener::open_listener;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
-use super::stream::{Stream, wait_for_writes};
+use super::stream::Stream;
 use crate::log::{ErrorChain, LogLimit};
 use crate::mutex::Mutex;
 use crate::stats::{PeerStats, SharedStats};
 use crate::transport::choice::Transport;
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
-use crate::transport::event::{EventSource, wait_any};
+use crate::transport::event::EventSource;
 use crate::transport::interrupt::{Interrupt, WaitResult};
 use crate::transport::peer::{peer_process, process_name};
 use crate::transport::socket::{
@@ -32,6 +32,8 @@ use crate::transport::socket::{
     limit_of_len,
 };
 use crate::transport::zmq::frame::Frame;
+
+mod waiting;
 
 /// The key of the listening socket among those of its peers.
 const LISTENER: u64 = 0;
@@ -278,54 +280,6 @@ impl Shared {
         self.hub.wake_at(handler, at);
     }
 
-    fn wait_for_room(
-        &self,
-        deadline: Option<Instant>,
-        interrupt: Option<&Interrupt>,
-    ) -> Result<WaitResult, SocketError> {
-        let (keys, full): (Vec<u64>, Vec<Stream>) = {
-            let state = self.state.lock();
-            let is_full = |peer: &&Peer| peer.is_wanted() && peer.is_full(0, self.byte_limit);
-            let full = state.peers.list.iter().filter(is_full);
-            full.map(|peer| (peer.key, peer.stream.clone())).unzip()
-        };
-        // Subscriptions may have changed, or the event thread has made room.
-        if full.is_empty() {
-            return self.wait_for_return(deadline, interrupt);
-        }
-        let wait = wait_for_writes(&full, deadline, interrupt.map(Interrupt::fd))?;
-        if wait == WaitResult::Ready {
-            let mut state = self.state.lock();
-            for peer in &mut state.peers.list {
-                if keys.contains(&peer.key) {
-                    peer.flush();
-                }
-            }
-        }
-        Ok(wait)
-    }
-
-    /// Blocks until a subscriber returns memory that it holds, if a publisher waits for one.
-    fn wait_for_return(
-        &self,
-        deadline: Option<Instant>,
-        interrupt: Option<&Interrupt>,
-    ) -> Result<WaitResult, SocketError> {
-        let returned = {
-            let mut state = self.state.lock();
-            if !state.peers.list.iter().any(Peer::is_awaited) {
-                return Ok(WaitResult::Ready);
-            }
-            let returned = match &state.returned {
-                Some(returned) => returned,
-                None => state.returned.insert(Interrupt::new()?),
-            };
-            returned.clear();
-            returned.clone()
-        };
-        wait_any(std::iter::once(&EventSource::new(Arc::new(returned))), deadline, interrupt)
-    }
-
     /// Processes what a peer sent.
     fn receive(&self, state: &mut State, key: u64) {
         let State { peers, changes, returned, .. } = state;
@@ -333,7 +287,9 @@ impl Shared {
         let Some(peer) = peers.list.iter_mut().find(|peer| peer.key == key) else { return };
         let changed = Some(key);
         let was_awaited = peer.is_awaited();
+        let mut is_changed = false;
         peer.receive(|change| {
+            is_changed = true;
             let (subscribe, topic) = match change {
                 Change::Subscribed(topic) => (true, topic),
                 Change::Unsubscribed(topic) => (false, topic),
@@ -343,8 +299,9 @@ impl Shared {
         if changes.len() > MAX_EVENTS {
             peer.is_dead = true;
         }
+        // A publisher that waits looks again: also whether the peer still subscribes.
         if was_awaited
-            && !peer.is_awaited()
+            && (is_changed || !peer.is_awaited())
             && let Some(returned) = returned
         {
             returned.wake();
@@ -440,11 +397,14 @@ impl Shared {
 
     /// Removes dead peers, and those whose handshake takes too long.
     fn remove_dead(&self, state: &mut State, now: Instant) {
-        let State { peers, changes, .. } = state;
+        let State { peers, changes, returned, .. } = state;
         peers.list.retain_mut(|peer| {
             let is_late = peer.deadline.is_some_and(|deadline| now >= deadline);
             if !peer.is_dead && !is_late {
                 return true;
+            }
+            if let Some(returned) = returned {
+                returned.wake();
             }
             let peer_key = Some(peer.key);
             for topic in peer.subscriptions.drain() {

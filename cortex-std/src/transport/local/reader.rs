@@ -209,8 +209,12 @@ impl Reader {
     /// A part of the next message lies in the publisher's memory.
     ///
     /// # Errors
-    /// When too many do.
+    /// When too many do, or it is too long.
     pub(super) fn lend(&mut self, part: u32, lease: Lease) -> Result<(), ReadError> {
+        let (len, limit) = (lease.len() as u64, self.max_part_len);
+        if len > limit {
+            return Err(ReadError::PartLength { len, limit });
+        }
         if self.lent.len() >= MAX_LENT {
             return Err(ReadError::NoPart);
         }

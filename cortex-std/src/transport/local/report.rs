@@ -2,8 +2,12 @@
 //!
 //! A tool connects as a subscriber without a subscription and sends the command `X-CORTEX-REPORT` without
 //! data. The answer is the same command with a MessagePack list: for each subscriber its process id, the
-//! name of its process, the name of its node (each nil where unknown), the messages lost for it, and the
-//! messages and bytes that wait for it.
+//! name of its process, the name of its node (each nil where unknown), the messages lost for it, the
+//! messages and bytes that wait for it, and the arrays that were lent to it in shared memory, those that it
+//! holds, their bytes, and the milliseconds since it was lent the oldest of them (nil where it maps none, and
+//! the last one where it holds none).
+
+use std::time::Duration;
 
 use crate::stats::PeerStats;
 use crate::wire::msgpack::{Reader, Token, Writer};
@@ -17,7 +21,7 @@ pub(super) const COMMAND: &[u8] = b"\x0fX-CORTEX-REPORT";
 /// The most subscribers of an answer.
 const MAX_SUBSCRIBERS: usize = 10_000;
 /// Items of one subscriber.
-const ITEMS: u32 = 6;
+const ITEMS: u32 = 10;
 
 /// The frame of a request.
 pub(super) fn request() -> Vec<u8> {
@@ -55,6 +59,11 @@ fn encode(subscribers: &[PeerStats], bytes: &mut [u8]) -> Result<usize, EncodeEr
         write_int(&mut out, subscriber.lost);
         write_int(&mut out, subscriber.waiting.map(|count| count as u64));
         write_int(&mut out, subscriber.waiting_bytes);
+        write_int(&mut out, subscriber.lent);
+        write_int(&mut out, subscriber.held.map(|count| count as u64));
+        write_int(&mut out, subscriber.held_bytes);
+        let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        write_int(&mut out, subscriber.held_for.map(millis));
     }
     out.finish().map(<[u8]>::len)
 }
@@ -109,7 +118,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PeerStats>, DecodeError> {
                 2 => subscriber.node = text,
                 3 => subscriber.lost = int,
                 4 => subscriber.waiting = int.and_then(|count| usize::try_from(count).ok()),
-                _ => subscriber.waiting_bytes = int,
+                5 => subscriber.waiting_bytes = int,
+                6 => subscriber.lent = int,
+                7 => subscriber.held = int.and_then(|count| usize::try_from(count).ok()),
+                8 => subscriber.held_bytes = int,
+                _ => subscriber.held_for = int.map(Duration::from_millis),
             }
         }
         subscribers.push(subscriber);
@@ -137,6 +150,10 @@ mod tests {
             lost: Some(u64::MAX),
             waiting: Some(3),
             waiting_bytes: Some(1 << 40),
+            lent: Some(1 << 50),
+            held: Some(2),
+            held_bytes: Some(1 << 24),
+            held_for: Some(Duration::from_millis(12_345)),
         };
         let list = [known, PeerStats::default()];
         assert_eq!(decode(data(&answer(&list))).unwrap(), list);
@@ -147,7 +164,7 @@ mod tests {
 
     #[test]
     fn further_items_are_ignored_and_a_malformed_answer_is_an_error() {
-        let longer = b"\x91\x98\x07\xa1a\xc0\x00\x01\x02\xa1x\x90";
+        let longer = b"\x91\x9c\x07\xa1a\xc0\x00\x01\x02\xc0\xc0\xc0\xc0\xa1x\x90";
         let decoded = decode(longer).unwrap();
         assert_eq!((decoded[0].pid, decoded[0].waiting_bytes), (Some(7), Some(2)));
         for len in 0..longer.len() {
