@@ -83,7 +83,9 @@ fn idle_subscribers_cost_a_descriptor_each_and_nothing_when_they_are_gone() {
     // A node raises the limit of descriptors.
     let _node = Node::builder("idle").discovery("inproc://idle").create().expect("a node");
     let publisher = publisher(&folder);
-    drop(peer(publisher.address()));
+    let first = peer(publisher.address());
+    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("it subscribes");
+    drop(first);
     wait_until("it is gone", || publisher.subscriber_count() == 0);
     let before = Usage::now();
     for _ in 0..2 {
