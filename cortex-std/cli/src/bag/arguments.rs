@@ -73,6 +73,14 @@ pub(super) fn open(path: &Path) -> Result<Reader<BufReader<File>>> {
     Reader::open(path).map_err(|error| Failure::with_context(path.display(), &error))
 }
 
+/// A number of things, such as `1 topic` and `2 topics`.
+pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use cortex_std::{ErrorChain, Node, Published, Registration};
 use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
 
-use super::arguments::{Patterns, open};
+use super::arguments::{Patterns, counted, open};
 use crate::failure::{Failure, Outcome, Result};
 use crate::input::topic_name;
 use crate::interrupt::Interrupt;
@@ -349,7 +349,7 @@ impl Report {
         if self.is_json {
             return print_json(&json(played, 0, false));
         }
-        let line = format!("at {:.1} s, {} messages", played.position, played.messages);
+        let line = format!("at {:.1} s, {}", played.position, counted(played.messages, "message"));
         let width = terminal_size().0.saturating_sub(1);
         let mut out = std::io::stdout().lock();
         out.write_all(format!("\r\x1b[J{}", cut(&line, width)).as_bytes())?;
@@ -385,8 +385,9 @@ impl Report {
             lost => format!(", {lost} lost for slow subscribers"),
         };
         print(&format!(
-            "{} messages of {publishers} publishers in {:.1} s, late p50 {} p99 {} max {}{lost}",
-            played.messages,
+            "{} of {} in {:.1} s, late p50 {} p99 {} max {}{lost}",
+            counted(played.messages, "message"),
+            counted(publishers, "publisher"),
             time.as_secs_f64(),
             late(0.5),
             late(0.99),

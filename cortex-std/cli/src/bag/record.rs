@@ -14,7 +14,7 @@ use cortex_bag::{ChannelInfo, Limits, Recorder, RecorderStats, Source, WriterOpt
 use cortex_std::discovery::Topic;
 use serde_json::{Value as Json, json};
 
-use super::arguments::{Compress, Patterns, with_suffix};
+use super::arguments::{Compress, Patterns, counted, with_suffix};
 use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
@@ -284,7 +284,8 @@ impl<'p> Report<'p> {
             .map_or_else(String::new, |free| format!(", {} free", byte_count(free as f64)));
         let (topics, _) = sources;
         let line = format!(
-            "{topics} topics, {messages} messages/s, {}/s, file {}, lost {}, dropped {}{free}",
+            "{}, {messages} messages/s, {}/s, file {}, lost {}, dropped {}{free}",
+            counted(topics, "topic"),
             byte_count(bytes as f64),
             byte_count(stats.file_bytes as f64),
             stats.losses.lost,
@@ -319,13 +320,14 @@ impl<'p> Report<'p> {
         };
         let restarts = match stats.losses.restarts {
             0 => String::new(),
-            restarts => format!(", {restarts} restarts"),
+            restarts => format!(", {}", counted(restarts, "restart")),
         };
         print(&format!(
-            "{}{files}: {} messages of {topics} topics and {publishers} publishers, {}, lost {}, \
-             dropped {}{restarts}",
+            "{}{files}: {} of {} and {}, {}, lost {}, dropped {}{restarts}",
             escaped(&self.path.display().to_string()),
-            stats.messages,
+            counted(stats.messages, "message"),
+            counted(topics, "topic"),
+            counted(publishers, "publisher"),
             byte_count(stats.file_bytes as f64),
             stats.losses.lost,
             stats.losses.dropped,

@@ -8,7 +8,7 @@ use cortex_bag::{Writer, WriterOptions, repair};
 use cortex_std::ErrorChain;
 use serde_json::json;
 
-use super::arguments::{Compress, open, with_suffix};
+use super::arguments::{Compress, counted, open, with_suffix};
 use crate::failure::{Failure, Outcome, Result};
 use crate::output::{byte_count, escaped, print, print_json};
 use crate::session::Session;
@@ -72,13 +72,13 @@ impl Repair {
         } else if is_useless {
             print(&format!("{path} has no message that can be read"))?;
         } else {
-            let (messages, size) = (repaired.messages, byte_count(len as f64));
+            let (messages, size) = (counted(repaired.messages, "message"), byte_count(len as f64));
             let output = escaped(&output.display().to_string());
-            print(&format!("{output}: {messages} messages of {size}"))?;
+            print(&format!("{output}: {messages} of {size}"))?;
         }
         if repaired.foreign > 0 {
-            let foreign = repaired.foreign;
-            print(&format!("{foreign} messages of other encodings were left out"))?;
+            let foreign = counted(repaired.foreign, "message");
+            print(&format!("{foreign} of other encodings left out"))?;
         }
         Ok(Outcome::found_if(repaired.messages > 0))
     }

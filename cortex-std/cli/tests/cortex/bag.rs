@@ -309,7 +309,7 @@ fn a_topic_is_played_under_another_name_with_the_time_of_playing() {
         assert!(Header::decode(&received[0]).expect("a header").timestamp_ns >= before);
     }
     let ended = end(playing).with_code(0);
-    assert!(ended.text().contains("200 messages of 1 publishers"), "{ended:?}");
+    assert!(ended.text().contains("200 messages of 1 publisher in"), "{ended:?}");
 
     // The middle of the recording.
     let start_ns = found[0].arrival_ns;
