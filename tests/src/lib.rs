@@ -385,6 +385,8 @@ mod book {
     mod performance {}
     #[doc = include_str!("../../docs/src/debugging.md")]
     mod debugging {}
+    #[doc = include_str!("../../docs/src/bag.md")]
+    mod bag {}
     #[doc = include_str!("../../docs/src/recipes.md")]
     mod recipes {}
     #[doc = include_str!("../../docs/src/getting-started.md")]

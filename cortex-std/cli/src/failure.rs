@@ -87,6 +87,7 @@ macro_rules! failed {
 }
 
 failed!(
+    cortex_bag::WriteError,
     cortex_std::discovery::DiscoveryError,
     cortex_std::CreateError,
     cortex_std::ThreadError,

@@ -1,5 +1,6 @@
 //! `cortex`: the command line for a Cortex graph.
 
+mod bag;
 mod candidates;
 mod completions;
 mod csv;
@@ -19,6 +20,7 @@ mod interrupt;
 mod items;
 mod listener;
 mod listing;
+mod lookup;
 mod measure;
 mod message;
 mod node;
@@ -85,6 +87,14 @@ enum Verb {
         after_help = "Examples:\n  cortex node list\n  cortex node info camera"
     )]
     Node(node::Node),
+    /// Record topics into a file, and play them back.
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cortex bag record -a -o drive.mcap\n  cortex bag info drive.mcap\n  \
+            cortex bag play drive.mcap\n  cortex bag repair drive.mcap"
+    )]
+    Bag(bag::Bag),
     Graph(graph::Graph),
     Doctor(doctor::Doctor),
     Discovery(daemon::Daemon),
@@ -149,6 +159,7 @@ fn run(cli: &Cli) -> Result {
     match &cli.verb {
         Verb::Topic(verb) => verb.run(&cli.session),
         Verb::Node(verb) => verb.run(&cli.session),
+        Verb::Bag(verb) => verb.run(&cli.session),
         Verb::Graph(verb) => verb.run(&cli.session),
         Verb::Doctor(verb) => verb.run(&cli.session),
         Verb::Discovery(verb) => verb.run(&cli.session),

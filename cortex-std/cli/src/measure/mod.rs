@@ -3,7 +3,6 @@
 
 mod clock;
 mod distribution;
-mod lookup;
 mod meter;
 mod sources;
 mod table;
@@ -21,6 +20,7 @@ use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
 use crate::listing::by_name;
+use crate::lookup;
 use crate::output::{Paint, escaped, print, print_json, print_stderr, print_wrapped};
 use crate::session::{Session, seconds};
 use crate::subscription;

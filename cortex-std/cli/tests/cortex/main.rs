@@ -1,5 +1,6 @@
 //! `cortex` as a user runs it, with Rust and Python peers.
 
+mod bag;
 mod codec;
 mod completions;
 mod delivery;

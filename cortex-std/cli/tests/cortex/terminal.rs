@@ -84,6 +84,19 @@ fn written(result: &Json) -> &str {
 }
 
 #[test]
+fn a_recording_shows_a_line_and_ctrl_c_completes_its_file() {
+    let folder = Folder::new();
+    let _daemon = daemon(&folder);
+    let _publisher = python_publisher(&folder, "clock", "/tick", "int_1");
+    let path = folder.path().join("tick.mcap").display().to_string();
+    let arguments = ["bag", "record", "/tick", "-o", &path];
+    let result = on_a_terminal(&folder, "1 topic, ", &arguments, "");
+    assert_eq!((&result["code"], &result["is_sane"]), (&0.into(), &true.into()), "{result}");
+    assert!(written(&result).contains("of 1 topic and 1 publisher, "), "{result}");
+    crate::run_in(&folder, &["bag", "info", &path]).with_code(0);
+}
+
+#[test]
 fn ctrl_c_ends_every_watching_command_with_a_sane_terminal() {
     let folder = Folder::new();
     let _daemon = daemon(&folder);

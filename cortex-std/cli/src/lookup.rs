@@ -19,7 +19,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// If the thread cannot be started.
-pub(super) fn start(mut client: Client, topics: Vec<String>) -> io::Result<Receiver<Vec<Topic>>> {
+pub(crate) fn start(mut client: Client, topics: Vec<String>) -> io::Result<Receiver<Vec<Topic>>> {
     let (sender, receiver) = sync_channel(1);
     let look_up = move || {
         let interrupt = Interrupt::get();
