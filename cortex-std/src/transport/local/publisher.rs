@@ -18,7 +18,7 @@ use super::listener::open_listener;
 use super::peer::{Change, Peer};
 use super::peers::{Outcome, Peers, Policy};
 use super::stream::{Stream, wait_for_writes};
-use crate::log::{ErrorChain, LogLimit};
+use crate::log::{ErrorChain, LogLimit, nonzero};
 use crate::mutex::Mutex;
 use crate::stats::{PeerStats, SharedStats};
 use crate::transport::choice::Transport;
@@ -390,7 +390,7 @@ impl Shared {
                 Err(errno) => {
                     if let Some(suppressed) = state.log.pass(Instant::now()) {
                         let error = std::io::Error::from(errno);
-                        tracing::error!(%error, suppressed, "cannot accept a subscriber");
+                        tracing::error!(%error, suppressed = nonzero(suppressed), "cannot accept a subscriber");
                     }
                     self.pause_accepting(state, ACCEPT_PAUSE);
                     return;
