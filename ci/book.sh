@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the book in docs/ into target/book and fails on any warning. Checks that relative links in
 # the book and in the READMEs lead somewhere, headings included; that each section of the wire
-# reference which a doc comment cites exists; and that each link at the foot of cortex-wire's README
+# reference which a doc comment cites exists; that each copy of an example equals the example; and that
+# each link at the foot of cortex-wire's README
 # has its counterpart in src/lib.rs, without which it would be broken on the crate's page.
 #
 # Installs mdBook from crates.io if it is missing: four minutes of compiling, once. There is no
@@ -84,12 +85,22 @@ for label in {label for label in readme if sum(label.lower() == other.lower() fo
 for label in set(re.findall(r"\[`[^`\n]+`\](?![(:])", Path("cortex-wire/README.md").read_text())) - set(readme):
     faults.append(f"cortex-wire/README.md: {label} is not defined at its foot")
 
+copies = 0
+for page in pages:
+    text = page.read_text()
+    for name, block in re.findall(r"^<!-- The end of (\S+)\. -->\n```[^\n]*\n(.*?)^```$", text, flags=re.M | re.S):
+        copies += 1
+        if not Path(name).read_text().endswith("\n" + block):
+            faults.append(f"{page}: its copy of {name} differs from the end of that file")
+    if "{{#include" in text:
+        faults.append(f"{page}: GitHub shows an include as text: copy the end of the file instead")
+
 for fault in faults:
     print(fault, file=sys.stderr)
-if not (links and cited and readme):
+if not (links and cited and readme and copies):
     faults.append("")
     print("found nothing to check", file=sys.stderr)
-print(f"{len(pages)} pages, {links} relative links, {cited} citations of the wire reference")
+print(f"{len(pages)} pages, {links} relative links, {cited} citations of the wire reference, {copies} copies of examples")
 sys.exit(bool(faults))
 PYTHON
 say "relative links and citations lead somewhere"

@@ -73,6 +73,7 @@ async fn film(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let node = Node::builder("camera").discovery(daemon.address()).create()?;
     let frames = node.publisher::<ImageMessage>(TOPIC).create()?;
     println!("discovery {}\ncamera    {}", daemon.address(), frames.address());
+    println!("look at   CORTEX_DISCOVERY={} cortex topic hz --all", daemon.address());
 
     let mut viewer = Command::new(std::env::current_exe()?)
         .args(["--viewer", daemon.address(), "--frames", &arguments.frames.to_string(), "--png"])

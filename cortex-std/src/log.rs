@@ -62,6 +62,11 @@ impl LogLimit {
     }
 }
 
+/// A number of suppressed lines as a field of a log line, which is left out where it is 0.
+pub(crate) fn nonzero(suppressed: u64) -> Option<u64> {
+    (suppressed > 0).then_some(suppressed)
+}
+
 /// Prints one line on stderr where the program has installed no `tracing` subscriber: for conditions that
 /// a user must know of, and that are logged, too.
 pub(crate) fn print_unless_logged(line: fmt::Arguments<'_>) {

@@ -265,6 +265,21 @@ fn the_system_logs_the_dew_points_of_its_measurements_in_one_process_and_in_thre
 }
 
 #[test]
+fn a_process_with_three_nodes_that_ends_does_not_host_the_daemon_again() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_system"));
+        let address = format!("ipc://{}/discovery.sock", folder.path().display());
+        command.env(ADDRESS_VARIABLE, &address).current_dir(folder.path());
+        let mut system = Program::spawn(command);
+        logged(folder.path(), "/dew_point", 1);
+        interrupt(&mut system);
+        let said = system.stderr();
+        assert_eq!(said.matches("hosting it").count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_snapshot_is_the_half_of_an_image_of_the_camera() {
     let (graph, folder) = (Graph::new(), tempfile::tempdir().expect("a temporary folder"));
     let mut camera = graph.start(env!("CARGO_BIN_EXE_image_camera"));

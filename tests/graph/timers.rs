@@ -344,6 +344,32 @@ async fn a_stopped_async_timer_drops_its_callback_while_the_others_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancelled_run_keeps_its_callbacks_and_another_one_continues_them() {
+    let folder = Folder::new();
+    let node = node(&folder);
+    let captured = Rc::new(());
+    let (held, handle) = (Rc::clone(&captured), node.handle());
+    let timer = node.timer_builder(PERIOD).missed_ticks(MissedTicks::Skip).on_tick(
+        async move |tick: Tick| {
+            let _held = &held;
+            // The first run is cancelled in here.
+            tokio::time::sleep(PERIOD / 2).await;
+            if tick.index >= 10 {
+                handle.shutdown();
+            }
+        },
+    );
+    tokio::time::timeout(PERIOD * 3 + PERIOD / 4, node.run()).await.expect_err("it is cancelled");
+    let ticks = timer.stats().ticks;
+    assert_eq!((ticks, Rc::strong_count(&captured)), (3, 2));
+    tokio::time::sleep(PERIOD * 3).await;
+    assert_eq!(timer.stats().ticks, ticks, "no run, no tick");
+    node.run().await.expect("no error");
+    assert!(timer.stats().ticks > ticks, "{:?}", timer.stats());
+    assert_eq!(Rc::strong_count(&captured), 1, "a run that ends drops its callbacks");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_timer_reports_the_lateness_of_its_ticks() {
     let folder = Folder::new();
     let node = node(&folder);

@@ -124,21 +124,67 @@ fn one_thread_can_be_stopped_and_another_one_may_panic() {
     assert!(matches!(late, Err(ThreadError::ShutDown)));
 }
 
-#[test]
-fn a_thread_that_does_not_stop_is_reported_by_name_and_left() {
-    /// Collects the log.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Log {
-        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("not poisoned").write(text)
-        }
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+impl Log {
+    /// Logs what this thread does until the guard is dropped.
+    fn record(&self) -> impl Sized + use<> {
+        let writer = self.clone();
+        let logging = tracing_subscriber::fmt().with_ansi(false);
+        logging.with_writer(move || writer.clone()).set_default()
     }
 
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_thread_that_ends_by_a_dropped_handle_while_its_node_runs_is_logged() {
+    let folder = Folder::new();
+    let daemon = daemon(&folder);
+    let node = node(daemon.address());
+    let log = Log::default();
+    let timer = |name| {
+        let builder = node.timer_builder(DEADLINE).thread(named(name));
+        builder.on_thread(|_| ()).expect("a thread")
+    };
+    let subscriber = |name| {
+        let builder = node.subscriber::<StringMessage>("/t").thread(named(name));
+        builder.on_thread(|_, _| ()).expect("a thread")
+    };
+    let (stopped, kept) = (timer("stopped"), (timer("kept"), subscriber("kept-too")));
+    let logging = log.record();
+    let _ = timer("dropped");
+    let _ = subscriber("dropped-too");
+    stopped.stop();
+    drop(stopped);
+    drop(node);
+    drop(kept);
+    drop(logging);
+    let said = log.text();
+    assert!(said.contains("a timer ends: its handle is dropped thread=\"dropped\""), "{said}");
+    assert!(
+        said.contains("a subscriber ends: its handle is dropped thread=\"dropped-too\""),
+        "{said}"
+    );
+    assert!(!said.contains("stopped") && !said.contains("kept"), "{said}");
+}
+
+#[test]
+fn a_thread_that_does_not_stop_is_reported_by_name_and_left() {
     let folder = Folder::new();
     let daemon = daemon(&folder);
     let node = node(daemon.address());
@@ -150,15 +196,11 @@ fn a_thread_that_does_not_stop_is_reported_by_name_and_left() {
         })
         .expect("a thread");
     let log = Log::default();
-    let writer = log.clone();
-    let logging = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .set_default();
+    let logging = log.record();
     drop(node);
     drop(logging);
     assert!(!thread.is_finished());
-    let said = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("text");
+    let said = log.text();
     assert!(said.contains("ERROR") && said.contains("stubborn"), "{said}");
     assert_nothing_is_left(&folder, daemon);
     drop(release);

@@ -134,6 +134,11 @@ impl FieldPath {
         self.field(fields).is_some()
     }
 
+    /// Whether the path begins with a name, and the message has no field of that name.
+    pub(crate) fn is_name_outside(&self, fields: &[Named<'_>]) -> bool {
+        self.first().parse::<usize>().is_err() && !self.begins_in(fields)
+    }
+
     fn field<'a>(&self, fields: &[Named<'a>]) -> Option<Value<'a>> {
         let first = self.first();
         let named = fields.iter().position(|(name, _)| *name == first);

@@ -174,7 +174,7 @@ impl Diagnosis {
     #[must_use]
     pub fn advice(&self) -> String {
         match &self.fault {
-            Fault::Absent | Fault::Stale => "start one with `cortex-discovery`".to_owned(),
+            Fault::Absent | Fault::Stale => "start a Rust node, which hosts it, or `cortex-discovery`".to_owned(),
             Fault::Deleted { .. } => {
                 "a Rust daemon binds it again within a second; restart a Python daemon".to_owned()
             }
@@ -435,7 +435,10 @@ mod tests {
     fn only_a_daemon_that_can_be_started_has_the_advice_to_start_one() {
         let (folder, path) = (PathBuf::from("/f"), PathBuf::from("/f/s"));
         let text = |fault: Fault| Diagnosis { address: "ipc:///f/s".to_owned(), fault }.to_string();
-        assert!(text(Fault::Absent).contains("start one with `cortex-discovery`"));
+        assert!(
+            text(Fault::Absent)
+                .contains("start a Rust node, which hosts it, or `cortex-discovery`")
+        );
         for fault in [
             Fault::Silent { pid: Some(1), is_stopped: true },
             Fault::Silent { pid: None, is_stopped: false },

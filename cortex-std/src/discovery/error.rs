@@ -21,7 +21,7 @@ pub enum DiscoveryError {
     #[error("interrupted while waiting for the discovery daemon")]
     Interrupted,
     /// Another node has registered the topic.
-    #[error("the topic is taken: {message}")]
+    #[error("the topic is taken: {message} (several publishers of a topic need `.shared()` each)")]
     AlreadyExists {
         /// The daemon's message.
         message: String,

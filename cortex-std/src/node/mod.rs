@@ -15,6 +15,8 @@ use crate::runtime::Runtime;
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::CallbackResult;
 use crate::runtime::signal::listen;
+#[cfg(feature = "tokio")]
+use crate::runtime::tasks::RunningTasks;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::thread_options::ThreadOptions;
 use crate::runtime::threads::ThreadHandle;
@@ -54,8 +56,7 @@ pub use builder::NodeBuilder;
 ///     node.subscriber::<StringMessage>("/time").on_message(async |message, header| {
 ///         println!("[{}] {}", header.sequence, message.data);
 ///     })?;
-///     node.run().await?;
-///     Ok(())
+///     node.run().await
 /// }
 /// ```
 pub struct Node {
@@ -183,8 +184,8 @@ impl Node {
         NodeHandle { runtime: Arc::clone(&self.runtime) }
     }
 
-    /// Runs the callbacks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then unregisters and closes
-    /// all parts of this node.
+    /// Runs the callbacks until Ctrl-C, SIGTERM, SIGHUP or [`NodeHandle::shutdown`]; then drops the callbacks with
+    /// all they captured, unregisters, and closes all parts of this node.
     ///
     /// A callback that blocks the thread delays that. So half a second after a signal another thread closes
     /// the node, and if the process still runs, it is ended within two seconds, with code 130 for Ctrl-C
@@ -225,29 +226,35 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When no thread or file descriptor is left to handle signals.
+    /// `Io` when no thread or file descriptor is left to handle signals.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O and time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is cancelled, such as by `select!`, leaves the node open and keeps its callbacks. Calling
+    /// this again in the same runtime continues them, each where it waited. Meanwhile none of them runs:
+    /// messages wait in the queues, and ticks count as [missed](crate::MissedTicks). The callbacks and what
+    /// they captured are dropped with the node.
     #[cfg(feature = "tokio")]
-    pub async fn run(&self) -> std::io::Result<()> {
+    pub async fn run(&self) -> crate::Result<()> {
         use futures_util::StreamExt;
-        use futures_util::stream::FuturesUnordered;
 
         let _listening = listen(self.runtime.clone())?;
-        let mut running = FuturesUnordered::new();
+        let mut running = RunningTasks::new(&self.tasks);
         while !self.runtime.is_stopping() {
-            running.extend(self.tasks.take());
+            running.futures.extend(self.tasks.take());
             tokio::select! {
                 () = self.runtime.shutdown_requested() => {}
                 () = self.tasks.added() => {}
-                Some(()) = running.next() => {}
+                Some(()) = running.futures.next() => {}
             }
         }
         // Dropping the callbacks drops the parts that they own.
         self.runtime.stats.freeze();
-        drop(running);
+        running.futures.clear();
         self.runtime.close();
         Ok(())
     }
@@ -259,8 +266,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// When no thread or file descriptor is left to handle signals.
-    pub fn spin(&self) -> std::io::Result<()> {
+    /// `Io` when no thread or file descriptor is left to handle signals.
+    pub fn spin(&self) -> crate::Result<()> {
         self.spin_until(None).map(|_| ())
     }
 
@@ -285,11 +292,11 @@ impl Node {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "true means that the node was shut down"]
-    pub fn spin_timeout(&self, timeout: Duration) -> std::io::Result<bool> {
+    pub fn spin_timeout(&self, timeout: Duration) -> crate::Result<bool> {
         self.spin_until(Instant::now().checked_add(timeout))
     }
 
-    fn spin_until(&self, deadline: Option<Instant>) -> std::io::Result<bool> {
+    fn spin_until(&self, deadline: Option<Instant>) -> crate::Result<bool> {
         #[cfg(feature = "tokio")]
         if !self.tasks.is_empty() {
             tracing::warn!(node = self.name(), "spin calls no async callbacks: use run");

@@ -16,7 +16,7 @@ use crate::discovery::Topic;
 use crate::discovery::agent::{Agent, Registration, RegistrationGuard};
 use crate::endpoint::AdvertisedAddress;
 use crate::error::{CreateError, PublishError};
-use crate::log::{ErrorChain, LogLimit};
+use crate::log::{ErrorChain, LogLimit, nonzero};
 use crate::mutex::Mutex;
 use crate::runtime::part::Part as NodePart;
 use crate::stats::{PublisherCounters, PublisherStats};
@@ -304,7 +304,7 @@ impl Outlet {
             Err(error) => {
                 if let Some(suppressed) = file_log.pass(Instant::now()) {
                     let error = ErrorChain(&error);
-                    tracing::warn!(address, %error, suppressed, "cannot bind the deleted socket file again");
+                    tracing::warn!(address, %error, suppressed = nonzero(suppressed), "cannot bind the deleted socket file again");
                 }
             }
         }

@@ -154,6 +154,10 @@ impl Listener for Runtime {
     }
 
     fn request_shutdown(&self) {
+        // Otherwise another node of this process would host the daemon for a moment.
+        if let Some(host) = &self.host {
+            host.withdraw();
+        }
         self.shutdown.request();
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Tasks {
 }
 
 #[cfg(feature = "tokio")]
-type Task = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Task = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 impl Tasks {
     pub(crate) fn new() -> Self {
@@ -41,6 +41,11 @@ impl Tasks {
         self.new.take()
     }
 
+    /// Returns the tasks of a cancelled run, for the next one.
+    pub(crate) fn put_back(&self, tasks: impl IntoIterator<Item = Task>) {
+        self.new.borrow_mut().extend(tasks);
+    }
+
     /// Waits until a task is added; returns at once if one was since the last call.
     pub(crate) async fn added(&self) {
         self.added.notified().await;
@@ -48,6 +53,27 @@ impl Tasks {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.new.borrow().is_empty()
+    }
+}
+
+/// The tasks that a run drives; they go back to the node's when the run is cancelled.
+#[cfg(feature = "tokio")]
+pub(crate) struct RunningTasks<'n> {
+    tasks: &'n Tasks,
+    pub(crate) futures: futures_util::stream::FuturesUnordered<Task>,
+}
+
+#[cfg(feature = "tokio")]
+impl<'n> RunningTasks<'n> {
+    pub(crate) fn new(tasks: &'n Tasks) -> Self {
+        Self { tasks, futures: futures_util::stream::FuturesUnordered::default() }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Drop for RunningTasks<'_> {
+    fn drop(&mut self) {
+        self.tasks.put_back(std::mem::take(&mut self.futures));
     }
 }
 

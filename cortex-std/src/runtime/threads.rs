@@ -136,6 +136,17 @@ impl Threads {
         self.wait_for(deadline, |other| Arc::ptr_eq(&other.is_done, &handle.is_done));
     }
 
+    /// As [`end`](Self::end), for a handle that is dropped. Logged while the node runs: `let _ =` drops a handle
+    /// at once.
+    pub(crate) fn end_dropped(&self, handle: &ThreadHandle, what: &str) {
+        let is_over =
+            handle.is_finished() || handle.stop.is_stopped() || self.state.lock().is_closed;
+        if !is_over {
+            tracing::info!(thread = &*handle.name, "a {what} ends: its handle is dropped");
+        }
+        self.end(handle);
+    }
+
     /// Whether the current thread is one of them.
     pub(crate) fn has_current(&self) -> bool {
         let current = current().id();

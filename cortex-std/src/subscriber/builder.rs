@@ -285,7 +285,8 @@ impl<'n, M: Message + 'static> SubscriberBuilder<'n, M> {
     }
 
     /// Calls the callback for every message on a dedicated thread, with or without
-    /// [`Node::run`](crate::Node::run), until the returned value is dropped or the node is shut down.
+    /// [`Node::run`](crate::Node::run), until the returned value is dropped, also by `let _ =`, or the
+    /// node is shut down.
     ///
     /// An error or a panic of the callback is logged and counted, and the next message is delivered.
     ///

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::field::display;
+
 use super::comparison::compare;
 use super::lag::Lag;
 use super::sample::Sample;
 use super::subscription::Subscription;
 use crate::clock::wall_clock_ns;
-use crate::log::LogLimit;
+use crate::log::{LogLimit, nonzero};
 use crate::wire::{DecodeError, Header, Message, TypeInfo};
 
 /// Interval of log lines about a reader that is too slow.
@@ -27,15 +29,21 @@ impl Rejections {
     }
 
     pub(super) fn reject(&mut self, error: DecodeError) {
-        self.reject_with(error, String::new);
+        self.reject_with(error, || None);
     }
 
-    /// Rejects a message whose fields do not decode; `details` are appended to the log line.
-    fn reject_with(&mut self, error: DecodeError, details: impl FnOnce() -> String) {
+    /// Rejects a message whose fields do not decode; `details` are the last field of the log line.
+    fn reject_with(&mut self, error: DecodeError, details: impl FnOnce() -> Option<String>) {
         self.subscription.counters.reject(error.kind);
         if let Some(suppressed) = self.log.pass(Instant::now()) {
-            let (topic, details) = (&self.subscription.topic, details());
-            tracing::warn!(%topic, %error, suppressed, "message rejected{details}");
+            let topic = &self.subscription.topic;
+            // The first byte is no place worth naming.
+            let error = match error.offset {
+                0 => error.kind.to_string(),
+                _ => error.to_string(),
+            };
+            let (suppressed, fields) = (nonzero(suppressed), details().map(display));
+            tracing::warn!(%topic, %error, suppressed, fields, "message rejected");
         }
     }
 }
@@ -69,15 +77,15 @@ impl Progress {
             elapsed.checked_div(header.sequence.checked_sub(last.sequence)?)
         });
         counters.interval_ns.set(interval_ns.unwrap_or(0));
-        if let Some(grown) = self.lag.record(age_ns)
+        if let Some(older_by) = self.lag.record(age_ns)
             && let Some(suppressed) = self.log.pass(Instant::now())
         {
             let (topic, behind) = (&*subscription.topic, counters.snapshot().behind);
             tracing::warn!(
                 topic,
-                ?grown,
+                ?older_by,
                 behind,
-                suppressed,
+                suppressed = nonzero(suppressed),
                 "the reader is slower than the publisher and gets old messages: use Queue::Latest or \
                  KeepNewest, or a shorter callback"
             );
@@ -114,7 +122,7 @@ impl Delivery {
             }
             Err(error) => {
                 let fields = TypeInfo::of::<M>().fields;
-                self.rejections.reject_with(error, || compare(fields, sample));
+                self.rejections.reject_with(error, || Some(compare(fields, sample)));
                 None
             }
         }

@@ -54,11 +54,13 @@ impl SubscriberHandle {
 
 /// A subscriber whose callback runs on a dedicated thread.
 ///
-/// The thread ends when this is dropped, and with its node. Dropping waits for a running callback, at most
-/// one second; a callback that blocks longer is logged by the thread's name and left running. Dropping
-/// within the callback does not wait.
+/// The thread ends when this is dropped, at the latest with its node. `let _ = ..` drops it at once: bind it
+/// to a name, `let _frames = ..`. A subscriber that ends by this while its node runs is logged at level `info`.
+///
+/// Dropping waits for a running callback, at most one second; a callback that blocks longer is logged by the
+/// thread's name and left running. Dropping within the callback does not wait.
 #[derive(Debug)]
-#[must_use = "dropping it ends the subscriber: bind it to a name, such as `_control`"]
+#[must_use = "dropping it, also by `let _ =`, ends the subscriber; bind it: `let _frames = ..`"]
 pub struct ThreadSubscriber {
     pub(super) thread: SubscriberThread,
     pub(super) handle: SubscriberHandle,

@@ -21,7 +21,7 @@ use crate::error::{CreateError, ReceiveError};
 use crate::runtime::callback::call_guarded;
 use crate::stats::node::StatsRegistry;
 use crate::transport::{Context, Multipart, SubscriberOptions, WaitResult};
-use crate::wire::{DecodeError, DecodeErrorKind, Header, Step, TypeInfo};
+use crate::wire::{DecodeError, DecodeErrorKind, Header, Step, TypeInfo, find_type, standard};
 
 /// Settings of a [`Receiver`].
 pub(super) struct Settings {
@@ -240,9 +240,11 @@ impl Receiver {
         let topic = &*self.subscription.topic;
         for published in &found.publishers {
             if !self.ignores_fingerprint && !self.info.accepts(published.fingerprint) {
+                // Discovery has the name without its module.
+                let known = find_type(standard::TYPES, published.fingerprint);
                 tracing::error!(
                     topic,
-                    published = published.message_type,
+                    published = known.map_or(&*published.message_type, |known| known.class),
                     subscribed = self.info.class,
                     "the topic has another type"
                 );

@@ -40,7 +40,11 @@ impl SubscriberThread {
 
 impl Drop for SubscriberThread {
     fn drop(&mut self) {
+        let was_stopped = self.subscription.is_closed();
         self.subscription.stop();
-        self.threads.end(&self.thread);
+        match was_stopped {
+            true => self.threads.end(&self.thread),
+            false => self.threads.end_dropped(&self.thread, "subscriber"),
+        }
     }
 }

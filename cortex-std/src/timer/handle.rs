@@ -56,12 +56,15 @@ impl TimerHandle {
     }
 }
 
-/// A timer with a dedicated thread, which ends when this is dropped, and with its node.
+/// A timer with a dedicated thread, which ends when this is dropped, at the latest with its node.
+///
+/// `let _ = ..` drops it at once: bind it to a name, `let _control = ..`. A timer that ends by this while its
+/// node runs is logged at level `info`.
 ///
 /// Dropping waits for a running callback, at most one second; a callback that blocks longer is logged by the
 /// thread's name and left running. Dropping within the callback does not wait.
 #[derive(Debug)]
-#[must_use = "dropping it ends the timer: bind it to a name, such as `_control`"]
+#[must_use = "dropping it, also by `let _ =`, ends the timer; bind it: `let _control = ..`"]
 pub struct ThreadTimer {
     pub(super) threads: Arc<Threads>,
     pub(super) thread: ThreadHandle,
@@ -107,6 +110,6 @@ impl ThreadTimer {
 
 impl Drop for ThreadTimer {
     fn drop(&mut self) {
-        self.threads.end(&self.thread);
+        self.threads.end_dropped(&self.thread, "timer");
     }
 }

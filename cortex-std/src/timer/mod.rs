@@ -12,7 +12,7 @@ use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::clock_gettime;
 
 use crate::error::ThreadError;
-use crate::log::LogLimit;
+use crate::log::{LogLimit, nonzero};
 #[cfg(feature = "tokio")]
 use crate::runtime::callback::run_guarded;
 use crate::runtime::callback::{CallbackResult, call_guarded};
@@ -118,8 +118,8 @@ impl<'n> TimerBuilder<'n> {
     /// Calls the callback on every tick, on a dedicated thread; first at once.
     ///
     /// For control loops: the thread sleeps until absolute times of the monotonic clock, so that neither
-    /// the callback's duration nor lateness accumulates, and no other callback delays it. It ends with the
-    /// returned timer or with the node. An error or a panic of the callback is logged and counted, and the
+    /// the callback's duration nor lateness accumulates, and no other callback delays it. It ends
+    /// when the returned timer is dropped, also by `let _ =`, at the latest with the node. An error or a panic of the callback is logged and counted, and the
     /// next tick comes at its time.
     ///
     /// # Errors
@@ -217,7 +217,12 @@ fn drive_thread<R: CallbackResult>(
 
 fn report(log: &mut LogLimit, tick: Tick, error: &str) {
     if let Some(suppressed) = log.pass(Instant::now()) {
-        tracing::error!(index = tick.index, error, suppressed, "timer callback failed");
+        tracing::error!(
+            index = tick.index,
+            error,
+            suppressed = nonzero(suppressed),
+            "timer callback failed"
+        );
     }
 }
 

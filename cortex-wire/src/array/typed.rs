@@ -97,9 +97,18 @@ impl<T> PartialEq for TypedArray<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for TypedArray<'_, T> {
+/// Item type, shape and first items: `TypedArray<f64>([3], [0.1, 0.2, 0.3])`.
+impl<T: Element + fmt::Debug> fmt::Debug for TypedArray<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.view.fmt(f)
+        const SHOWN: usize = 8;
+        write!(f, "TypedArray<{}>({:?}, ", core::any::type_name::<T>(), self.view.shape)?;
+        let mut list = f.debug_list();
+        list.entries(self.items().take(SHOWN));
+        match self.items().nth(SHOWN) {
+            Some(_) => list.finish_non_exhaustive()?,
+            None => list.finish()?,
+        }
+        f.write_str(")")
     }
 }
 
@@ -123,5 +132,13 @@ mod tests {
         #[cfg(feature = "alloc")]
         assert_eq!(typed.to_vec(), [1.5]);
         assert!(TypedArray::<f32>::new(big).is_err());
+    }
+
+    #[test]
+    fn the_debug_form_has_the_item_type_the_shape_and_the_first_items() {
+        let array = TypedArray::from_slice(&[0.5_f64, 1.0], &[1, 2]).unwrap();
+        assert_eq!(std::format!("{array:?}"), "TypedArray<f64>([1, 2], [0.5, 1.0])");
+        let array = TypedArray::from_slice(&[7_u8; 9], &[9]).unwrap();
+        assert_eq!(std::format!("{array:?}"), "TypedArray<u8>([9], [7, 7, 7, 7, 7, 7, 7, 7, ..])");
     }
 }

@@ -214,6 +214,9 @@ impl Echo {
             match path.select(&message.fields, self.typed) {
                 Ok(fields) => message.fields = fields,
                 Err(error) => {
+                    if message.info.is_none() && path.is_name_outside(&message.fields) {
+                        return Err(numbered(&message));
+                    }
                     progress.note_missing(path, &message, &error);
                     if !self.csv || progress.table.is_empty() {
                         return Ok(());
@@ -250,6 +253,15 @@ impl Echo {
         };
         print(&render.message(&topic, &message, received.wall_ns))
     }
+}
+
+/// The error for the name of a field in a message that has only numbers.
+fn numbered(message: &AnyMessage<'_>) -> Failure {
+    let last = message.fields.len().saturating_sub(1);
+    Failure::Usage(escaped(&format!(
+        "{} is not a standard type, so its fields are numbered in their order: --field 0 to {last}",
+        message.type_name()
+    )))
 }
 
 impl Progress {

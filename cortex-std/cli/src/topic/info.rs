@@ -16,7 +16,7 @@ use crate::output::{Paint, columns, escaped, print, print_json};
 use crate::session::Session;
 use crate::subscribers::{Asked, Subscribers};
 
-/// Show the type, fields, publishers and subscribers of a topic.
+/// Show the type, publishers and subscribers of a topic, and the fields of a standard type.
 ///
 /// A publisher is shown with its node, its address, whether a process listens there, what carries
 /// its messages (local, or libzmq), and its subscribers with what they lost and what waits for

@@ -131,7 +131,8 @@ fn a_class_of_its_own_has_its_registered_name_and_numbered_fields() {
     let publisher = base.raw_publisher("/cmd", "Cmd", 7).expect("it binds");
     wait_until("it is registered", || publisher.registration() == Some(Registration::Registered));
     let mut echo = start_in(&folder, &["topic", "echo", "-n", "2", "/cmd"]);
-    publisher.blocking_wait_for_subscribers(1, DEADLINE).expect("they subscribe");
+    let by_name = start_in(&folder, &["topic", "echo", "--field", "speed", "/cmd"]);
+    publisher.blocking_wait_for_subscribers(2, DEADLINE).expect("they subscribe");
     let header = Header { fingerprint: 7, timestamp_ns: 1_700_000_000_000_000_000, sequence: 5 };
     // A topic with the same prefix is ignored, and invalid metadata is reported.
     publisher.send(&[b"/cmd2", &header.encode(), b"\x91\x01"]).expect("it is sent");
@@ -146,6 +147,11 @@ fn a_class_of_its_own_has_its_registered_name_and_numbered_fields() {
     assert!(echo.next_line().starts_with("/cmd  0x0000000000000008  #5  "), "{echo:?}");
     let ended = end(echo).with_code(0);
     assert!(ended.stderr.starts_with("cortex: cannot decode a message on /cmd: "), "{ended:?}");
+    let ended = end(by_name).with_code(2);
+    assert!(
+        ended.stderr.contains("fields are numbered in their order: --field 0 to 1"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn without_a_daemon_every_command_fails_within_a_second() {
             assert!(times.len() < 20, "{arguments:?} took {times:?}");
         };
         let expected = format!(
-            "cortex: no discovery daemon answers at {}: the socket file does not exist (start one with `cortex-discovery`)\n",
+            "cortex: no discovery daemon answers at {}: the socket file does not exist (start a Rust node, which hosts it, or `cortex-discovery`)\n",
             folder.discovery()
         );
         assert_eq!(ended.stderr, expected, "{arguments:?}");

@@ -190,6 +190,7 @@ fn a_topic_of_another_node_is_not_taken_over() {
         run_in(&folder, &["topic", "pub", "-w", "0", "--once", "/t", "StringMessage", "hi"]);
     let taken = taken.with_code(1);
     assert!(taken.stderr.starts_with("cortex: ") && taken.stderr.contains("talker"), "{taken:?}");
+    assert!(taken.stderr.contains("`.shared()`"), "{taken:?}");
     assert_eq!(notes.registration(), Registration::Registered);
 }
 

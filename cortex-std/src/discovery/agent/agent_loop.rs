@@ -12,7 +12,7 @@ use super::watch::WatchCell;
 use crate::discovery::client::Client;
 use crate::discovery::diagnosis::unreachable_publisher;
 use crate::discovery::error::DiscoveryError;
-use crate::log::{ErrorChain, LogLimit, print_unless_logged};
+use crate::log::{ErrorChain, LogLimit, nonzero, print_unless_logged};
 use crate::stop::StopToken;
 
 /// Timeout of one request.
@@ -201,7 +201,7 @@ impl AgentLoop {
             && let Some(suppressed) = self.log.pass(Instant::now())
         {
             let error = ErrorChain(&error);
-            tracing::warn!(%error, suppressed, "a discovery request failed; trying again");
+            tracing::warn!(%error, suppressed = nonzero(suppressed), "a discovery request failed; trying again");
         }
         match round.unanswered {
             Some(DiscoveryError::Interrupted) => {}

@@ -1,6 +1,8 @@
 //! Hosting the daemon inside a node.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Host {
     stop: StopToken,
+    may_begin: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -31,13 +34,21 @@ impl Host {
         let Some(path) = endpoint.file_path().map(Path::to_owned) else { return Ok(None) };
         let stop = StopToken::new()?;
         let token = stop.clone();
+        let may_begin = Arc::new(AtomicBool::new(true));
+        let permission = Arc::clone(&may_begin);
         let address = endpoint.to_string();
         let name = node.to_owned();
         let thread = thread::Builder::new()
             .name(format!("{node}-host"))
-            .spawn(move || run(&path, &address, &name, &token))
+            .spawn(move || run(&path, &address, &name, &permission, &token))
             .map_err(CreateError::thread)?;
-        Ok(Some(Self { stop, thread: Mutex::new(Some(thread)) }))
+        Ok(Some(Self { stop, may_begin, thread: Mutex::new(Some(thread)) }))
+    }
+
+    /// Begins no further daemon, since the process ends; one that runs goes on until
+    /// [`shut_down`](Self::shut_down).
+    pub(crate) fn withdraw(&self) {
+        self.may_begin.store(false, Ordering::SeqCst);
     }
 
     /// Ends the daemon if this node hosts it; returns when its socket file is removed.
@@ -58,11 +69,12 @@ impl Drop for Host {
     }
 }
 
-fn run(path: &Path, address: &str, node: &str, stop: &StopToken) {
+fn run(path: &Path, address: &str, node: &str, may_begin: &AtomicBool, stop: &StopToken) {
     let mut hosted: Option<DaemonHandle> = None;
     let mut has_warned = false;
     loop {
-        if hosted.as_ref().is_none_or(DaemonHandle::is_finished)
+        if may_begin.load(Ordering::SeqCst)
+            && hosted.as_ref().is_none_or(DaemonHandle::is_finished)
             && matches!(probe(path), Probe::Absent | Probe::Refused)
         {
             // The last daemon releases its claim before the next one binds.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::discovery::registry::{Origin, Registry, Verdict};
 use crate::endpoint::{Claim, Endpoint, Probe, claim, probe};
 use crate::error::CreateError;
-use crate::log::{ErrorChain, LogLimit};
+use crate::log::{ErrorChain, LogLimit, nonzero};
 use crate::mutex::Mutex;
 use crate::stop::StopToken;
 use crate::transport::{Context, Multipart, RepSocket, WaitResult};
@@ -143,7 +143,7 @@ impl Listener {
                     tracing::warn!(
                         address = self.address,
                         error = %ErrorChain(&error),
-                        suppressed,
+                        suppressed = nonzero(suppressed),
                         "cannot bind again"
                     );
                 }

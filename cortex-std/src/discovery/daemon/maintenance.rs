@@ -7,7 +7,7 @@ use super::state_file::StateFile;
 use crate::discovery::registry::Registry;
 use crate::discovery::registry::table::Check;
 use crate::endpoint::probe;
-use crate::log::{ErrorChain, LogLimit};
+use crate::log::{ErrorChain, LogLimit, nonzero};
 use crate::mutex::Mutex;
 
 /// Interval of the rounds, unless woken.
@@ -143,7 +143,7 @@ impl Maintenance {
             tracing::warn!(
                 path = %file.path().display(),
                 error = %ErrorChain(&error),
-                suppressed,
+                suppressed = nonzero(suppressed),
                 "cannot save the registrations for the next daemon"
             );
         }

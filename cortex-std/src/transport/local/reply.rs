@@ -12,7 +12,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::client::Client;
 use super::listener::open_listener;
-use crate::log::LogLimit;
+use crate::log::{LogLimit, nonzero};
 use crate::stop::timespec;
 use crate::transport::descriptors;
 use crate::transport::error::SocketError;
@@ -232,7 +232,7 @@ impl LocalReply {
             let clients = self.clients.len();
             tracing::error!(
                 clients,
-                suppressed,
+                suppressed = nonzero(suppressed),
                 "too few file descriptors are left for another client of the discovery daemon, which waits: raise the hard limit (ulimit -Hn)"
             );
         }

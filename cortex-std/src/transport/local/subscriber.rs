@@ -17,7 +17,7 @@ use super::incoming::{Incoming, ReadResult};
 use super::leases::Leases;
 use super::reader::Reader;
 use super::stream::Stream;
-use crate::log::LogLimit;
+use crate::log::{LogLimit, nonzero};
 use crate::transport::context::Context;
 use crate::transport::error::SocketError;
 use crate::transport::event::EventSource;
@@ -145,7 +145,7 @@ impl LocalSubscriber {
                 }
                 ReadResult::Failed(error) => {
                     if let Some(suppressed) = self.log.pass(Instant::now()) {
-                        tracing::warn!(%error, suppressed, "a connection to a publisher is closed");
+                        tracing::warn!(%error, suppressed = nonzero(suppressed), "a connection to a publisher is closed");
                     }
                     return ReadResult::Ended;
                 }

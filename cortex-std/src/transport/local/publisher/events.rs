@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use super::{LISTENER, Shared, State};
-use crate::log::ErrorChain;
+use crate::log::{ErrorChain, nonzero};
 use crate::transport::error::SocketError;
 use crate::transport::local::admission::{HANDSHAKE_TIMEOUT, make_room};
 use crate::transport::local::hub::{EventFlags, Handler};
@@ -46,7 +46,7 @@ impl Shared {
                 Err(errno) => {
                     if let Some(suppressed) = state.log.pass(Instant::now()) {
                         let error = std::io::Error::from(errno);
-                        tracing::error!(%error, suppressed, "cannot accept a subscriber");
+                        tracing::error!(%error, suppressed = nonzero(suppressed), "cannot accept a subscriber");
                     }
                     self.pause_accepting(state, ACCEPT_PAUSE);
                     return;
