@@ -69,9 +69,7 @@ pub enum Damage {
     #[error("the file is not an MCAP file")]
     NotABag,
     /// It ends within a record, or before its end marker: the recorder did not finish it.
-    #[error(
-        "the file ends before its recording was finished: {missing} bytes of a record are missing"
-    )]
+    #[error("the file ends before its recording was finished{}", missing_text(*missing))]
     Truncated {
         /// Bytes of the last record that are missing; 0 where the file ends between records.
         missing: u64,
@@ -99,4 +97,12 @@ pub enum Damage {
     /// Reading failed.
     #[error("cannot read the bag")]
     Io(#[source] io::Error),
+}
+
+/// The end of a text on a file that is cut off.
+fn missing_text(missing: u64) -> String {
+    match missing {
+        0 => String::new(),
+        missing => format!(", within a record that lacks {missing} bytes"),
+    }
 }
