@@ -287,6 +287,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What the thread does next.
+#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 enum Next {
     Write(Item),
     Wait,
