@@ -19,7 +19,7 @@ pub(crate) enum Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verdict {
     Reached,
-    /// Outside the limit, but by no more than the floor differs from itself.
+    /// Outside the limit, but in proportion by no more than the floor differs from itself.
     WithinNoise,
     Missed,
 }
@@ -40,10 +40,10 @@ impl Check {
         let ratio = self.ratio.median;
         let (is_inside, is_noise) = match self.bound {
             Bound::AtMost(limit) => {
-                (ratio <= limit, self.noise.is_some_and(|noise| ratio <= noise.high))
+                (ratio <= limit, self.noise.is_some_and(|noise| ratio <= limit * noise.high))
             }
             Bound::AtLeast(limit) => {
-                (ratio >= limit, self.noise.is_some_and(|noise| ratio >= noise.low))
+                (ratio >= limit, self.noise.is_some_and(|noise| ratio >= limit * noise.low))
             }
             Bound::Shown => (true, true),
         };
@@ -98,10 +98,18 @@ mod tests {
     fn a_limit_is_missed_only_outside_of_the_noise() {
         assert_eq!(check(1.05, Bound::AtMost(1.1), None), Verdict::Reached);
         assert_eq!(check(1.2, Bound::AtMost(1.1), Some((0.9, 1.3))), Verdict::WithinNoise);
-        assert_eq!(check(1.4, Bound::AtMost(1.1), Some((0.9, 1.3))), Verdict::Missed);
+        assert_eq!(check(1.5, Bound::AtMost(1.1), Some((0.9, 1.3))), Verdict::Missed);
+        assert_eq!(
+            check(0.6, Bound::AtMost(0.5), Some((0.8, 1.1))),
+            Verdict::Missed,
+            "in proportion"
+        );
+        assert_eq!(check(2.9, Bound::AtLeast(4.0), Some((0.9, 1.1))), Verdict::Missed);
+        assert_eq!(check(3.7, Bound::AtLeast(4.0), Some((0.9, 1.1))), Verdict::WithinNoise);
         assert_eq!(check(1.4, Bound::AtMost(1.1), None), Verdict::Missed);
         assert_eq!(check(0.95, Bound::AtLeast(0.9), None), Verdict::Reached);
         assert_eq!(check(0.85, Bound::AtLeast(0.9), Some((0.8, 1.1))), Verdict::WithinNoise);
         assert_eq!(check(0.7, Bound::AtLeast(0.9), Some((0.8, 1.1))), Verdict::Missed);
+        assert_eq!(check(0.75, Bound::AtLeast(0.9), Some((0.8, 1.1))), Verdict::WithinNoise);
     }
 }
