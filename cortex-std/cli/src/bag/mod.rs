@@ -5,6 +5,7 @@ mod info;
 mod play;
 mod record;
 mod repair;
+mod status_line;
 
 use clap::Subcommand;
 

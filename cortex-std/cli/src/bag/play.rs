@@ -1,7 +1,7 @@
 //! `cortex bag play`.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -15,10 +15,11 @@ use hdrhistogram::Histogram;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Patterns, counted, open};
+use super::status_line::StatusLine;
 use crate::failure::{Failure, Outcome, Result};
 use crate::input::topic_name;
 use crate::interrupt::Interrupt;
-use crate::output::{cut, escaped, print, print_json, print_stderr, terminal_size};
+use crate::output::{escaped, print, print_json, print_stderr};
 use crate::session::{Session, seconds};
 use crate::time::{duration, wall_ns};
 
@@ -141,7 +142,7 @@ impl Play {
                 break;
             }
         }
-        report.erase()?;
+        report.line.erase()?;
         let linger = if interrupt.is_set() { INTERRUPTED_LINGER } else { LINGER };
         let end = Instant::now() + linger;
         let unsent = channels.values().map(|channel| {
@@ -331,13 +332,13 @@ struct Report {
     is_json: bool,
     is_terminal: bool,
     next: Instant,
-    is_shown: bool,
+    line: StatusLine,
 }
 
 impl Report {
     fn new(is_json: bool) -> Self {
         let is_terminal = std::io::stdout().is_terminal() && !is_json;
-        Self { is_json, is_terminal, next: Instant::now() + PERIOD, is_shown: false }
+        Self { is_json, is_terminal, next: Instant::now() + PERIOD, line: StatusLine::default() }
     }
 
     /// Shows the state once a second.
@@ -350,22 +351,7 @@ impl Report {
             return print_json(&json(played, 0, false));
         }
         let line = format!("at {:.1} s, {}", played.position, counted(played.messages, "message"));
-        let width = terminal_size().0.saturating_sub(1);
-        let mut out = std::io::stdout().lock();
-        out.write_all(format!("\r\x1b[J{}", cut(&line, width)).as_bytes())?;
-        out.flush()?;
-        self.is_shown = true;
-        Ok(())
-    }
-
-    /// Erases the line of the terminal.
-    fn erase(&self) -> Result<()> {
-        if self.is_shown {
-            let mut out = std::io::stdout().lock();
-            out.write_all(b"\r\x1b[J")?;
-            out.flush()?;
-        }
-        Ok(())
+        self.line.show(&line)
     }
 
     fn summarize(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,13 @@ use cortex_std::discovery::Topic;
 use serde_json::{Value as Json, json};
 
 use super::arguments::{Compress, Patterns, counted, with_suffix};
+use super::status_line::StatusLine;
 use crate::candidates;
 use crate::failure::{Failure, Outcome, Result};
 use crate::interrupt::Interrupt;
 use crate::listing::by_name;
 use crate::lookup;
-use crate::output::{byte_count, cut, escaped, print, print_json, print_stderr, terminal_size};
+use crate::output::{byte_count, escaped, print, print_json, print_stderr};
 use crate::session::{Session, seconds};
 use crate::subscription::{self, ReceivedMessage};
 
@@ -206,7 +207,7 @@ impl Record {
                 next = (next + PERIOD).max(Instant::now());
             }
         }
-        report.erase()?;
+        report.line.erase()?;
         let finished = recording.recorder.finish();
         let stats = recording.recorder.stats();
         report.summarize(&stats, recording.sources())?;
@@ -252,7 +253,7 @@ struct Report<'p> {
     is_terminal: bool,
     path: &'p Path,
     last: RecorderStats,
-    is_shown: bool,
+    line: StatusLine,
 }
 
 impl<'p> Report<'p> {
@@ -261,7 +262,13 @@ impl<'p> Report<'p> {
         if is_terminal {
             print_stderr(&format!("cortex: recording to {}; Ctrl-C ends it", path.display()));
         }
-        Self { is_json, is_terminal, path, last: RecorderStats::default(), is_shown: false }
+        Self {
+            is_json,
+            is_terminal,
+            path,
+            last: RecorderStats::default(),
+            line: StatusLine::default(),
+        }
     }
 
     /// Shows the last second.
@@ -291,22 +298,7 @@ impl<'p> Report<'p> {
             stats.losses.lost,
             stats.losses.dropped,
         );
-        let width = terminal_size().0.saturating_sub(1);
-        let mut out = std::io::stdout().lock();
-        out.write_all(format!("\r\x1b[J{}", cut(&line, width)).as_bytes())?;
-        out.flush()?;
-        self.is_shown = true;
-        Ok(())
-    }
-
-    /// Erases the line of the terminal.
-    fn erase(&self) -> Result<()> {
-        if self.is_shown {
-            let mut out = std::io::stdout().lock();
-            out.write_all(b"\r\x1b[J")?;
-            out.flush()?;
-        }
-        Ok(())
+        self.line.show(&line)
     }
 
     fn summarize(&self, stats: &RecorderStats, sources: (usize, usize)) -> Result<()> {
