@@ -19,6 +19,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use crate::zmtp::expect_end;
 use crate::{is_alone, run_alone};
 
 const BUFFER: &[u8] = b"\x0fX-CORTEX-BUFFER";
@@ -101,18 +102,6 @@ fn read_until(stream: &mut UnixStream, end: &[u8]) {
     while !bytes.ends_with(end) {
         stream.read_exact(&mut byte).expect("in time");
         bytes.push(byte[0]);
-    }
-}
-
-fn expect_end(stream: &mut UnixStream, what: &str) {
-    let mut bytes = [0; 4096];
-    loop {
-        match stream.read(&mut bytes) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
-            Err(error) => panic!("{what}: still connected: {error}"),
-        }
     }
 }
 

@@ -87,7 +87,7 @@ fn pyzmq_publishers_of_any_type_are_received_without_a_gap() {
             if kind == "XPUB" {
                 assert_eq!(peer.expect_event("subscription")["bytes"], "012f74");
             }
-            // A PUB tells nobody of a subscription: it sends until one arrives.
+            // A PUB reports no subscription: it sends until one arrives.
             let mut first = Vec::new();
             wait_until("a message arrives", || {
                 peer.send_line("1");
@@ -213,7 +213,7 @@ fn expect_bytes(stream: &mut UnixStream, expected: &[u8]) {
 }
 
 /// Reads until the other side disconnects.
-fn expect_end(stream: &mut UnixStream, what: &str) {
+pub(crate) fn expect_end(stream: &mut UnixStream, what: &str) {
     let mut bytes = [0; 4096];
     loop {
         match stream.read(&mut bytes) {

@@ -1,7 +1,7 @@
 //! Memory that a publisher shares with subscribers on its machine.
 //!
 //! A [`SharedBlock`] is a memfd that its publisher has mapped to write. It is sealed: no other process can map
-//! it to write, and nobody can shrink it. A [`Mapping`] is a subscriber's read-only view of such a block,
+//! it to write, and no process can shrink it. A [`Mapping`] is a subscriber's read-only view of such a block,
 //! which is refused unless the seals are there.
 
 use std::collections::BTreeMap;
@@ -181,7 +181,7 @@ pub(super) enum MappingError {
 ///
 /// - The pages stay: the memfd is on tmpfs (no huge page that could be missing), sealed against shrinking
 ///   and, with FUTURE_WRITE, against punching holes, and long enough. So reading never faults.
-/// - Nobody else writes: with FUTURE_WRITE sealed, the one writable mapping is that of the publisher, made
+/// - No other process writes: with FUTURE_WRITE sealed, the one writable mapping is that of the publisher, made
 ///   before the seal. It lends a block by a lease and writes to it again only when every subscriber has
 ///   returned its lease, so the bytes do not change while a [`Lease`](super::local) exists. What a
 ///   subscriber has not returned when its connection ends is never written again.
